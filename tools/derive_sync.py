@@ -90,7 +90,7 @@ PHRASES = {
     ", the one that makes it": "",
     "Belongs to one event loop": "Safe for threads",
     "a task": "a thread",
-    "; checks that run are cancelled": "; from any thread",
+    "; running checks are cancelled": "; callable from any thread",
     "; may be a coroutine function": "",
     "coroutine function": "function",
     "a cancelled one": "an interrupted one",

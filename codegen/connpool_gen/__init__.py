@@ -26,7 +26,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import public names when they are first used, so that `--help` stays quick."""
+    """Import public names at their first use, so that `--help` stays quick."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The command: flags -> requests -> results; the only file that sets exit codes.
+"""The command line: flags become requests, requests become results; only this file sets exit codes.
 
 What was asked for goes to stdout (the module, a diff, JSON); messages go to stderr.
 Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing written for that target.
@@ -59,7 +59,7 @@ from connpool_gen.rendering.templates import template_names, template_text
 
 
 class Commands(TyperGroup):
-    """The commands of `connpool-gen`; a word that is none of them is answered with what was probably meant."""
+    """The commands of `connpool-gen`; the error for a word that is no command suggests what was probably meant."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the first word names; `ctx` is of a class that typer does not publish."""
@@ -70,7 +70,7 @@ class Commands(TyperGroup):
 
 
 def no_command(word: str, commands: list[str], flags: list[str]) -> str:
-    """Say of a word that is no command what may have been meant: a client's class, a flag, a command."""
+    """Suggest what was meant by a word that is no command: a client's class, a flag, a command."""
     if ":" in word:
         return f"{word!r} is no command; a class is named by --client: connpool-gen --client {word}"
     if f"--{word}" in flags:
@@ -96,7 +96,7 @@ def show_version(wanted: bool) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Find the folder for the type checker's cache; None where no such folder can be made."""
+    """Find the folder for the type checker's cache; None if none can be created."""
     chosen = os.environ.get("CONNPOOL_GEN_CACHE")
     folder = Path(chosen) if chosen else user_cache_path("connpool-gen")
     try:
@@ -112,12 +112,12 @@ HELP = """Read a client class and write a typed pool wrapper for it.
 
 Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml are made.
 """
-# What typer is told about single options beside the table.
+# Details of single options for typer, beside the table.
 MORE: dict[str, dict[str, Any]] = {"version": {"callback": show_version, "is_eager": True}}
-# The groups of the help: what shapes a wrapper is a key of a target, too; the rest is about one run.
+# The groups of the help: an option that shapes a wrapper is a key of a target too; the rest is about one run.
 OF_TARGETS = "Options of the wrapper, which are keys of pyproject.toml too"
 OF_RUNS = "Options of this run"
-# The types of the flags' values; all others are texts.
+# The types of flags' values; all others are texts.
 TYPES: dict[Kind, object] = {
     Kind.SWITCH: bool | None,
     Kind.PATH: Path | None,
@@ -128,7 +128,7 @@ TYPES: dict[Kind, object] = {
 
 
 def signature_of_options() -> inspect.Signature:
-    """Make the parameters by which typer learns the flags, from the table of options."""
+    """Create the parameters by which typer learns the flags, from the table of options."""
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
@@ -137,7 +137,7 @@ def signature_of_options() -> inspect.Signature:
 
 
 def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
-    """Make the parameters of one option: none without flags, several for a choice that has a flag each."""
+    """Create the parameters of one option: none without flags, several for a choice with a flag each."""
     panel = OF_TARGETS if option.key is not None else OF_RUNS
     for value, help_text in option.value_flags:
         flag = typer.Option(f"--{value}", help=escape(help_text), rich_help_panel=panel)
@@ -160,13 +160,13 @@ def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
 
 
 def shown_default(option: Option) -> str | bool:
-    """Choose what the help shows as the default; False where that would say nothing."""
+    """Choose the default that the help shows; False where it would say nothing."""
     said = option.default_said
     return said if said not in ("", "none") and option.kind is not Kind.SWITCH else False
 
 
 def completer(option: Option) -> Callable[[str], list[str]]:
-    """Make the function that completes the value of a choice in a shell."""
+    """Create the function that completes the value of a choice in a shell."""
 
     def complete(incomplete: str) -> list[str]:
         return [value for value in option.allowed if value.startswith(incomplete)]
@@ -175,7 +175,7 @@ def completer(option: Option) -> Callable[[str], list[str]]:
 
 
 def parameter(name: str, kind: object, flag: object) -> inspect.Parameter:
-    """Make one parameter of the command; None stands for a flag that was not given."""
+    """Create one parameter of the command; None means that the flag was not given."""
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -185,7 +185,7 @@ def parameter(name: str, kind: object, flag: object) -> inspect.Parameter:
 
 
 def generate_command(context: typer.Context, **flags: Any) -> None:
-    """Make, check or print the wrappers that were asked for."""
+    """Generate, check or print the requested wrappers."""
     if context.invoked_subcommand is not None:
         return
     console = error_console()
@@ -205,17 +205,17 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
 
 
 def error_console() -> Console:
-    """Make the console for messages."""
+    """Create the console for messages."""
     return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
-# typer reads the flags off the signature.
+# typer reads the flags from the signature.
 vars(generate_command)["__signature__"] = signature_of_options()
 app.callback(invoke_without_command=True, help=escape(HELP))(generate_command)
 
 
 def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console: Console) -> int:
-    """Run the requests, tell the results, and give the exit code."""
+    """Run the requests, report the results, and return the exit code."""
     action = Action.chosen(check=flags["check"], diff=flags["diff"], stdout=flags["stdout"])
     revision = chosen_revision(flags["against"], action)
     told_as = flags["format"] or FORMAT.default
@@ -248,7 +248,7 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
 
 
 def chosen_revision(name: str | None, action: Action) -> Revision | None:
-    """Find the revision of `--against`, which only a check can compare with."""
+    """Find the revision of `--against`, which only a check can use."""
     if name is None:
         return None
     if action is not Action.CHECK:
@@ -259,7 +259,7 @@ def chosen_revision(name: str | None, action: Action) -> Revision | None:
 
 
 def refuse_useless_patterns(results: Sequence[Result]) -> None:
-    """Refuse names and globs that several targets share, as those of the defaults, and that match in none."""
+    """Refuse shared names and globs, such as those of the defaults, that match in none of the targets."""
     made = [(result.request, result.made) for result in results]
     if all(module is not None for _, module in made):
         refuse_unmatched_anywhere(
@@ -268,7 +268,7 @@ def refuse_useless_patterns(results: Sequence[Result]) -> None:
 
 
 def given_options(flags: dict[str, Any]) -> dict[str, Any]:
-    """Collect the fields of a request that flags set; `--client` chooses the request itself."""
+    """Collect the fields of a request that flags set; `--client` selects the request itself."""
     given: dict[str, Any] = {}
     for option in TARGET_OPTIONS:
         chosen = [v for v, _ in option.value_flags if flags[v.replace("-", "_")]]
@@ -276,7 +276,7 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
             named = " and ".join(f"--{value}" for value in chosen)
             raise RequestError(f"{named} exclude each other")
         value = chosen[0] if chosen else flags.get(option.field)
-        # A flag that may be given again is an empty list where it was not given.
+        # A repeatable flag is an empty list if it was not given.
         if value is None or value == [] or option.field == "client":
             continue
         if option.kind is Kind.SECONDS and not option.fits(value):
@@ -286,13 +286,13 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
-    """Make the function that tells the progress line which step of which client is under way."""
+    """Create the function that shows in the progress line which step of which client is running."""
     python = python_of(request).label
     return lambda step: line(f"{step} {request.client} ({python})")
 
 
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
-    """Collect the targets of this run: the manifest's or the named clients', with flags over both."""
+    """Collect the targets of this run: the manifest's or the given clients', overridden by flags."""
     manifest = load_manifest(find_manifest(Path.cwd()))
     if not clients:
         chosen = manifest.requests()
@@ -305,7 +305,7 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
         chosen = [found for name in clients for found in for_client(name, manifest)]
     if len(chosen) > 1 and given.keys() & {"wrapper"}:
         raise RequestError("--wrapper names one class; give one --client with it")
-    # Flags that were given stand in the command, so the header must show them.
+    # Given flags are part of the command, so the header must show them.
     given = {name: from_here(value, manifest.folder) for name, value in given.items()}
     changes: dict[str, Any] = dict(given)
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
@@ -356,7 +356,7 @@ def init_command(
         typer.Option(metavar="MODULE:CLASS", help="A client to begin with; may be given again."),
     ] = None,
 ) -> None:
-    """Write the first lines of a manifest, and those by which reviewers need not read wrappers."""
+    """Write the first lines of a manifest, and those that mark wrappers as generated for reviewers."""
     from connpool_gen.editing.targets import (
         add_target,
         begin,
@@ -384,7 +384,7 @@ def init_command(
 
 
 def add_client(context: typer.Context, **flags: Any) -> None:
-    """Add a target to pyproject.toml, with the keys that the flags stand for."""
+    """Add a target to pyproject.toml, with the keys for the given flags."""
     from connpool_gen.editing.targets import add_target
 
     with errors_told():
@@ -406,12 +406,12 @@ def tell_marks(folder: Path) -> None:
 
 
 def shown_path(path: Path) -> str:
-    """Write a path as seen from the working directory."""
+    """Return a path as seen from the working directory."""
     return seen_from(path).as_posix()
 
 
 def signature_of_add() -> inspect.Signature:
-    """Make the parameters of `add`: the client, and the flags of all that a target's keys can say."""
+    """Create the parameters of `add`: the client, and a flag for each key of a target."""
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
@@ -433,7 +433,7 @@ app.command("add", help="Add a client to the targets of pyproject.toml.")(add_cl
 
 @contextmanager
 def errors_told() -> Generator[None]:
-    """Turn an error of ours into a line on stderr and exit code 2."""
+    """Print an error of ours to stderr, and exit with code 2."""
     try:
         yield
     except GenerationError as error:
@@ -445,7 +445,7 @@ def errors_told() -> Generator[None]:
 def list_command(
     told_as: Annotated[
         str,
-        typer.Option("--format", metavar="FORMAT", help="How they are told. One of: text, json."),
+        typer.Option("--format", metavar="FORMAT", help="The output format. One of: text, json."),
     ] = "text",
 ) -> None:
     """List the targets of pyproject.toml: the client, the file, and whether that is up to date."""
@@ -462,7 +462,7 @@ def list_command(
         if told_as == "json":
             typer.echo(listing_json(results))
             return
-        # In a pipe a line is as long as it has to be.
+        # In a pipe, lines may be as long as necessary.
         console = Console(highlight=False, emoji=False)
         wide = console if console.is_terminal else Console(highlight=False, emoji=False, width=1000)
         wide.print(listing_table(results))
@@ -531,7 +531,7 @@ def adopt_command(
         bool, typer.Option("--write", help="Change the files, all or none; else print a diff.")
     ] = False,
     told_as: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How results are told.")
+        str, typer.Option("--format", metavar="text|json", help="The output format.")
     ] = "text",
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only the diff and what is left.")
@@ -562,7 +562,7 @@ def adopt_command(
 
 
 def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
-    """Collect the targets to move code to: the manifest's, or those of them that are named."""
+    """Collect the targets to move code to: the manifest's, or the named ones of them."""
     if not load_manifest(find_manifest(Path.cwd())).requests():
         raise RequestError(
             "nothing to move: list the clients as [[tool.connpool-gen.target]] in pyproject.toml, run "
@@ -580,11 +580,11 @@ def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
 
 
 def print_any_text() -> None:
-    """Let stdout take every character of a client's text: where it is redirected on Windows, it would not.
+    """Let stdout accept every character of a client's text, which a redirected stdout on Windows would not.
 
     What goes to a file is a module or a diff of one, so it is what modules are, UTF-8 with our line ends.
     """
-    # What has replaced stdout need not have it.
+    # A replacement of stdout may lack the method.
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is None:
         return
@@ -595,7 +595,7 @@ def print_any_text() -> None:
 
 
 def collect_seldom() -> None:
-    """Collect garbage seldom and not at the exit, in a process that ends soon.
+    """Collect garbage rarely, and not at exit, since the process ends soon.
 
     What mypy knows of a program is one circle of a million objects. Each full collection goes through all of it,
     the one of the interpreter's end too, which took a third of the time of a command.
@@ -605,7 +605,7 @@ def collect_seldom() -> None:
 
 
 def main() -> None:
-    """Run the command in a process of its own; a user's interrupt ends it without a traceback."""
+    """Run the command in a process of its own; an interrupt by the user ends it without a traceback."""
     collect_seldom()
     print_any_text()
     try:

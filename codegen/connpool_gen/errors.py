@@ -1,4 +1,4 @@
-"""What can go wrong while generating. Messages are for the user; the types are the interface."""
+"""The errors of generating. Messages are for the user; the types are the interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TargetError(GenerationError):
 
 
 class ReadError(GenerationError):
-    """One of the readers failed: the probe process died, or the type checker refused the sources."""
+    """A reader failed: the probe process died, or the type checker refused the sources."""
 
 
 class OutputError(GenerationError):

@@ -1,4 +1,4 @@
-"""Identifiers: which can be written, which is free, and how a name looks in another style."""
+"""Identifiers: which can be written, which are free, and snake case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUILTINS = frozenset(dir(builtins))
 
 
 def is_writable(name: str) -> bool:
-    """Whether source can spell a name: an identifier, no keyword, and the same after normalisation."""
+    """Return whether a name can be written in source: an identifier, no keyword, unchanged by normalisation."""
     plain = name.isidentifier() and not keyword.iskeyword(name)
     return plain and unicodedata.normalize("NFKC", name) == name
 
@@ -29,12 +29,12 @@ def aliases(name: str) -> Iterable[str]:
 
 
 def usable(name: str, taken: set[str]) -> bool:
-    """Whether a name is free and hides no builtin."""
+    """Return whether a name is free and hides no builtin."""
     return name not in taken and name not in BUILTINS and not keyword.iskeyword(name)
 
 
 def distinct(name: str, taken: set[str]) -> str:
-    """Choose `name`, or `name_2`, `name_3`, ... whichever is free, and record it in `taken`."""
+    """Choose `name`, or `name_2`, `name_3`, ... whichever is free, and add it to `taken`."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name}_{number}", number + 1

@@ -1,4 +1,4 @@
-"""Guess what a misspelt name may have meant."""
+"""Finds the known names most similar to a misspelt one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ LIKENESS = 0.6
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """Find the known names most like this one, best first; empty where none is like it."""
+    """Return the known names most similar to this one, best first; empty if none is similar."""
     return difflib.get_close_matches(name, list(known), n=count, cutoff=LIKENESS)
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """End a message about an unknown name: what was meant, or else all there is."""
+    """Return the end of a message about an unknown name: the nearest names, or all of them."""
     if close := nearest(name, known):
         return f"; did you mean {close[0]!r}?"
     return f"; one of {', '.join(known)}" if known else ""

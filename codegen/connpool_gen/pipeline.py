@@ -1,4 +1,4 @@
-"""Generate a module: the steps from a request to finished text, one call each."""
+"""Generates a module: the steps from a request to finished text, one call each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class GeneratedModule:
-    """A finished module: where it belongs, its text, its ledger and the files it was made from.
+    """A finished module: its place, its text, its ledger and the files it was made from.
 
     `hints` are errors of the client's own by method, which no policy and no classifier knows, `notes`
     what else the user should know.
@@ -52,7 +52,7 @@ class GeneratedModule:
 def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:
     """Read, build, render, format and verify one wrapper; nothing is written.
 
-    `progress` is told the name of each step before it starts. Raises a GenerationError.
+    `progress` gets the name of each step before it starts. Raises a GenerationError.
     """
     if request.templates is not None:
         check_folder(request.templates)
@@ -73,7 +73,7 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
 
 
 def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tuple[str, ...]:
-    """Say where the client's types are from or why it has none, where most of it is not pooled, and what reads."""
+    """Note where types come from or are missing, what bypasses the pool, and which methods count as reads."""
     notes = notes_on_types(facts)
     notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
     if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
@@ -86,7 +86,7 @@ def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tup
 
 
 def notes_on_types(facts: ClassFacts) -> list[str]:
-    """Say what a package without `py.typed` means for the wrapper's types."""
+    """Say what a missing `py.typed` means for the wrapper's types."""
     module = facts.runtime.module
     if facts.gave_up is not None:
         return [
@@ -106,7 +106,7 @@ def notes_on_types(facts: ClassFacts) -> list[str]:
 
 
 def hints_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> Hints:
-    """Find the errors of the client's own, in calls of the pool, that nobody has said anything about; a classifier says enough."""
+    """Find the client's own errors, in calls of the pool, that no policy mentions; a classifier makes that unnecessary."""
     if any(classifier_of(module) for module, _, _ in facts.runtime.bases):
         return {}
     from connpool_gen.reading.raised import raised_errors
@@ -117,7 +117,7 @@ def hints_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> Hin
 
 
 def refuse_undecided(request: GenerateRequest, hints: Hints) -> None:
-    """Refuse errors of the client's own that nobody has said anything about, as `--strict` asks."""
+    """Refuse the client's own errors that no policy mentions, as `--strict` asks."""
     if hints:
         raise GenerationError(
             f"{request.client}: --strict: say under methods whether these errors are expected, "
@@ -140,7 +140,7 @@ def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:
 def make_module(
     facts: ClassFacts, request: GenerateRequest, remedies: Remedies, progress: Progress
 ) -> GeneratedModule:
-    """Build, render and format a module with its header; it is not yet verified."""
+    """Build, render and format a module with its header; it is not verified yet."""
     from connpool_gen.building.hooks import apply_hooks
     from connpool_gen.rendering.format import FORMATTER, format_source
     from connpool_gen.rendering.render import render

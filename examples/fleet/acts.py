@@ -38,7 +38,7 @@ class Stage:
         self.wait_for(name)
 
     def kill(self, name: str) -> None:
-        """Kill a server under load, and wait until the pool has noticed and cut it off."""
+        """Kill a server under load, and wait until the pool has noticed and ejected it."""
         self.servers.kill(name)
         self._wait(lambda: not self._is_called(name), f"cut {name} off")
 

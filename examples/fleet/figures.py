@@ -13,7 +13,7 @@ class Figures:
 
     Args:
         retries: attempts beyond the first of each call.
-        ejections: how often a member was cut off by its breaker.
+        ejections: how often a member was ejected by its breaker.
         updates: answers of the registry that changed something.
         joined: members that came.
         left: members that went.

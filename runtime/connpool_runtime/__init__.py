@@ -1,4 +1,4 @@
-"""What wrappers made by connpool-gen run on: pools of clients, balanced, guarded and measured.
+"""The runtime of wrappers made by connpool-gen: balanced, guarded and measured pools of clients.
 
 Where things are: `pool/` has the two pools, `checkout/` how a call gets a client and gives it back; what
 only decides (`breaker/`, `balancing/`, `members/`, `calls/`, `clients/`) touches neither clock nor lock.

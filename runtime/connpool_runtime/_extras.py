@@ -1,4 +1,4 @@
-"""What integrations need beyond this package, and what is said where it is not installed."""
+"""The libraries that integrations need, and the error raised where one is not installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["extra", "install", "need"]
 
 @contextmanager
 def extra(name: str) -> Generator[None]:
-    """Import the libraries of an extra; where one is not installed, the error names the extra and the command.
+    """Import the libraries of an extra; if one is missing, the error names the extra and the install command.
 
         with extra("prometheus"):
             from prometheus_client import REGISTRY
@@ -32,7 +32,7 @@ def extra(name: str) -> Generator[None]:
 
 
 def need(library: str, extra: str) -> None:
-    """Refuse to go on without a library that is imported by the first use, which others would take for a failure.
+    """Refuse to go on without a library; missing at its first use, it would look like a failed server.
 
     Args:
         library: the package that will be imported.
@@ -46,7 +46,7 @@ def need(library: str, extra: str) -> None:
 
 
 def install(extra: str) -> str:
-    """Return the command that installs an extra, quoted as the shells of all systems read it."""
+    """Return the command that installs an extra, quoted so that every system's shell reads it."""
     return f'pip install "connpool-runtime[{extra}]"'
 
 

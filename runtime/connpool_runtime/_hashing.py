@@ -9,7 +9,7 @@ __all__ = ["bytes_of", "point_of", "tagged", "text_of"]
 
 
 def point_of(key: object) -> int:
-    """Return where a key lies on the ring: the same in every process and on every machine.
+    """Return the position of a key on the hash ring: the same in every process and on every machine.
 
     Raises:
         TypeError: the key is of a type that has no text of its own.
@@ -18,7 +18,7 @@ def point_of(key: object) -> int:
 
 
 def text_of(key: object) -> bytes:
-    """Return the part of a key that is hashed; equal parts belong together.
+    """Return the part of a key that is hashed; keys with equal parts belong together.
 
     Raises:
         TypeError: the key is of a type that has no text of its own.
@@ -28,7 +28,7 @@ def text_of(key: object) -> bytes:
 
 
 def tagged(text: bytes) -> bytes:
-    """Return what stands in the first braces of a key's text, else all of it, as Redis Cluster does.
+    """Return the text inside the first braces of a key (its hash tag), else the whole text, as Redis Cluster does.
 
     So `{user:1}:name` and `{user:1}:age` meet the same member.
     """
@@ -38,17 +38,17 @@ def tagged(text: bytes) -> bytes:
 
 
 def bytes_of(key: object) -> bytes:
-    """Return the text of a key. b"a" and "a" are one key, as they are for most servers; so are 1 and "1"."""
+    """Return a key as bytes. b"a" and "a" are one key, as they are for most servers; so are 1 and "1"."""
     if isinstance(key, str):
         return str.encode(key, errors="surrogatepass")
     if isinstance(key, (bytes, bytearray, memoryview)):
         return bytes(cast("bytes", key))
     if isinstance(key, tuple):
-        # Each part with its length, else ("ab", "c") and ("a", "bc") would be one key.
+        # Each part carries its length, else ("ab", "c") and ("a", "bc") would be one key.
         parts = [bytes_of(part) for part in cast("tuple[object, ...]", key)]
         return b"".join(b"%d:%b" % (len(part), part) for part in parts)
     if not isinstance(key, (int, float)) and type(key).__str__ is object.__str__:
-        # Its text would hold its address, or the order of a set: another one in each process.
+        # The text would contain an address or the order of a set, which differ from process to process.
         raise TypeError(
             f"the key for consistent hashing is {key!r}: it must be text, bytes, a number, a tuple"
             " of these, or something else with a str() of its own"

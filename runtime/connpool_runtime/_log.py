@@ -1,4 +1,4 @@
-"""The runtime's logger: silent until the application configures logging; and the fields of its records."""
+"""The runtime's logger, silent until the application configures logging, and the fields of its records."""
 
 from __future__ import annotations
 
@@ -60,17 +60,18 @@ def extra(**fields: Unpack[LogFields]) -> dict[str, Any]:
 
 
 def runtime_logger() -> Logger:
-    """Return the logger `connpool_runtime`; logging is imported by the first who wants to log."""
+    """Return the logger `connpool_runtime`; imports logging at the first use."""
     import logging
 
     logger = logging.getLogger("connpool_runtime")
     if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # else warnings would go to stderr
+        # without a handler, logging would print warnings to stderr
+        logger.addHandler(logging.NullHandler())
     return logger
 
 
 def log_failure(message: str, *values: object, **fields: Unpack[LogFields]) -> None:
-    """Log the error at hand, which must not reach the caller it does not belong to.
+    """Log the error being handled, which must not be raised to a caller that did not cause it.
 
     Arguments:
         message: with places for the values.
@@ -84,7 +85,7 @@ def log_failure(message: str, *values: object, **fields: Unpack[LogFields]) -> N
 
 
 def warn(message: str) -> None:
-    """Warn the author of code that a pool was given: it failed, and the call goes on without it."""
+    """Warn the author of a function given to a pool that it failed and that the call goes on without it."""
     import warnings
 
     warnings.warn(message, RuntimeWarning, stacklevel=3)

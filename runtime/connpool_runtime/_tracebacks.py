@@ -1,6 +1,6 @@
-"""Errors that may be kept: copies that hold no frames, and so none of the locals of whoever raised them.
+"""Copies of errors without frames, so that keeping one keeps no local variables alive.
 
-A breaker, an endpoint and a health check remember their last error for as long as they are cut off. The
+A breaker, an endpoint and a health check remember their last error for as long as they are ejected. The
 error itself would keep its traceback, the traceback the frames, and those the arguments of a call that
 ended long ago.
 """
@@ -12,14 +12,14 @@ from typing import Any, cast
 
 __all__ = ["StandIn", "without_traceback", "kind_of"]
 
-MOST = 16  # errors of one chain that are copied; what lies behind them tells nobody anything more
-NESTED = 2  # how deep in an error's lists other errors are looked for
+MOST = 16  # errors of one chain that are copied; those behind them say nothing more
+NESTED = 2  # how deep the lists in an error are searched for other errors
 _BY_CLASS_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _FRAMES = (TracebackType, FrameType)
 # Texts that these hold beside their arguments; what an AttributeError was about stays with the original.
 _NAMING = (ImportError, NameError, AttributeError)
 _NAMED = ("name", "path", "name_from")
-# The built-in attributes as they are, whatever a class has put in their place.
+# The built-in attributes themselves, even if a class overrides them.
 _DICT: Any = BaseException.__dict__["__dict__"]
 _ARGS: Any = BaseException.__dict__["args"]
 _CAUSE: Any = BaseException.__dict__["__cause__"]
@@ -33,7 +33,7 @@ Copies = dict[int, BaseException]
 
 
 class StandIn(Exception):
-    """Says what an error was whose type does not let its instances be copied: its name and arguments."""
+    """Stands in for an error whose type allows no copies: holds its type's name and its arguments."""
 
     def __init__(self, kind: type[BaseException], *args: Any) -> None:
         super().__init__(f"{kind.__module__}.{kind.__qualname__}", *args)
@@ -41,17 +41,17 @@ class StandIn(Exception):
 
 
 def without_traceback(error: BaseException) -> BaseException:
-    """Return a copy of an error and of what led to it, without their tracebacks.
+    """Return a copy of an error and of its causes and contexts, without tracebacks.
 
     The copy has the type, arguments, attributes and notes of the original, which stays as it is. None
     of the user's code runs: neither `__init__` nor `__reduce__`, `__copy__` or `__str__`, which may
-    fail, count, log, or ask for arguments that nobody has.
+    fail, count, log, or require unknown arguments.
     """
     return _copy_of(error, {})
 
 
 def kind_of(error: BaseException | None) -> type[BaseException] | None:
-    """Return the type of the error that a copy was made of."""
+    """Return the type of the error that was copied."""
     return error.kind if isinstance(error, StandIn) else None if error is None else type(error)
 
 
@@ -65,14 +65,14 @@ def _copy_of(error: BaseException, copies: Copies) -> BaseException:
     try:
         copy = _made_like(error, kind, copies)
         _fill(error, copy, copies)
-    except Exception:  # a type that is written in C may ask for what nobody knows
+    except Exception:  # a C type may require arguments that are not known here
         copies[id(error)] = copy = StandIn(kind, *_without_frames(_ARGS.__get__(error), copies))
     _link(error, copy, copies)
     return copy
 
 
 def _made_like(error: BaseException, kind: type[BaseException], copies: Copies) -> BaseException:
-    """Make an instance by the built-in type that it is of, whatever classes were derived from that."""
+    """Create an instance through the built-in base type of an error, bypassing the classes derived from it."""
     native: Any = kind
     while native.__flags__ & _BY_CLASS_STATEMENT:
         native = native.__base__
@@ -80,7 +80,7 @@ def _made_like(error: BaseException, kind: type[BaseException], copies: Copies) 
     if native is Exception or native is BaseException:
         copies[id(error)] = copy = native.__new__(kind)
         return copy
-    copies[id(error)] = StandIn(kind)  # where errors that it is made of lead back to it
+    copies[id(error)] = StandIn(kind)  # where attributes of an error refer back to the error
     if issubclass(kind, BaseExceptionGroup):
         inner = [_copy_of(one, copies) for one in _EXCEPTIONS.__get__(error)]
         copy = native.__new__(kind, _MESSAGE.__get__(error), inner)
@@ -98,7 +98,7 @@ def _made_like(error: BaseException, kind: type[BaseException], copies: Copies) 
 
 
 def _fill(error: BaseException, copy: BaseException, copies: Copies) -> None:
-    """Give a copy what its original holds, the frames excepted."""
+    """Copy the attributes of an original error, frames excepted."""
     if args := _ARGS.__get__(error):
         _ARGS.__set__(copy, _without_frames(args, copies))
     if attributes := _DICT.__get__(error):
@@ -106,13 +106,13 @@ def _fill(error: BaseException, copy: BaseException, copies: Copies) -> None:
     for slot in _slots(type(error)):
         try:
             value = slot.__get__(error)
-        except AttributeError:  # it was never set
+        except AttributeError:  # the slot was never set
             continue
         slot.__set__(copy, _without_frames(value, copies))
 
 
 def _link(error: BaseException, copy: BaseException, copies: Copies) -> None:
-    """Give a copy what led to its original."""
+    """Copy the causes and contexts of an original error."""
     for link in (_CAUSE, _CONTEXT):
         led_here = link.__get__(error)
         if led_here is not None and len(copies) < MOST:
@@ -121,7 +121,7 @@ def _link(error: BaseException, copy: BaseException, copies: Copies) -> None:
 
 
 def _slots(kind: Any) -> list[Any]:
-    """Return what a class statement with `__slots__` made of each."""
+    """Return the slot descriptors of the Python classes with `__slots__` among a type's bases."""
     found: list[Any] = []
     while kind.__flags__ & _BY_CLASS_STATEMENT:
         if "__slots__" in kind.__dict__:
@@ -131,7 +131,7 @@ def _slots(kind: Any) -> list[Any]:
 
 
 def _without_frames(value: Any, copies: Copies, depth: int = NESTED) -> Any:
-    """Return a value with copies of the errors that are in it."""
+    """Return a value in which errors are replaced by their copies."""
     kind = cast("object", type(value))
     if issubclass(type(value), BaseException):
         return _copy_of(value, copies)

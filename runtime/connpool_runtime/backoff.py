@@ -4,11 +4,11 @@ from __future__ import annotations
 
 __all__ = ["full_jitter", "growing", "jittered"]
 
-LONGEST = 100  # tries after which a wait has grown for ever anyway; more would overflow a float
+LONGEST = 100  # tries after which a wait no longer grows; more would overflow a float
 
 
 def full_jitter(tries: int, base: float, cap: float, draw: float) -> float:
-    """Return the seconds to wait between tries of a call: anything up to a bound that doubles.
+    """Return the seconds to wait before a call is retried: random, up to a bound that doubles with each try.
 
     The "full jitter" of Brooker, "Exponential Backoff And Jitter": callers that failed together
     do not come back together.
@@ -23,7 +23,7 @@ def full_jitter(tries: int, base: float, cap: float, draw: float) -> float:
 
 
 def growing(tries: int, base: float, cap: float, draw: float) -> float:
-    """Return the seconds to wait between attempts to connect.
+    """Return the seconds to wait before the next attempt to connect: growing, with jitter.
 
     gRPC's connection back-off: 1.6 times longer after each, give or take a fifth.
 
@@ -37,7 +37,7 @@ def growing(tries: int, base: float, cap: float, draw: float) -> float:
 
 
 def jittered(seconds: float, draw: float) -> float:
-    """Return an interval give or take a fifth, so that many who began together drift apart.
+    """Return an interval with 20 per cent of jitter, so that workers started together drift apart.
 
     Arguments:
         seconds: the interval.

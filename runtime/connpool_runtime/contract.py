@@ -1,4 +1,4 @@
-"""The contract between wrappers and this package: which names there are, and what they promise.
+"""The contract between wrappers and this package: which names exist and what they promise.
 
 A wrapper is made at one time and runs on what is installed at another. It says first of all for which
 contract it was made. The number grows when wrappers begin to need what older versions of this package
@@ -13,9 +13,10 @@ OLDEST = 1
 
 
 def require_contract(number: int, wrapper: str) -> None:
-    """Refuse to run a wrapper that was made for another contract.
+    """Refuse to run a wrapper that was generated for another contract.
 
-    Wrappers call it before they import anything else of this package, so that the reason is told and not
+    Wrappers call it before they import anything else of this package, so that the error gives the reason,
+    and not
     a name that is missing.
 
     Arguments:
@@ -30,7 +31,7 @@ def require_contract(number: int, wrapper: str) -> None:
 
 
 def refusal(number: int, wrapper: str) -> str:
-    """Say what does not fit, and both ways out."""
+    """Return the message that says which side is too old, and both ways to fix that."""
     from connpool_runtime import __version__
 
     kept = f"contract {CONTRACT}" if OLDEST == CONTRACT else f"contracts {OLDEST} to {CONTRACT}"

@@ -1,4 +1,4 @@
-"""Bounds how long the caller is willing to wait for all that happens inside a block.
+"""Bounds how long the caller is willing to wait for everything inside a block.
 
 The deadline is an absolute time in a context variable, so it needs no parameter on its way down,
 each task has its own, and blocks nest: an inner one can shorten the time, never lengthen it. Waits
@@ -33,17 +33,17 @@ _used = False
 
 
 def at_first_use(act: Callable[[], object]) -> None:
-    """Run something once a caller sets a limit at all, so that programs in which none does pay nothing."""
+    """Run a function when the first deadline of the process is set, so that programs without deadlines pay nothing."""
     _at_first_use.append(act)
 
 
 def in_use() -> bool:
-    """Whether any caller has set a limit yet."""
+    """Whether any deadline has been set in this process."""
     return _used
 
 
 def note_use() -> None:
-    """Note that a caller sets a limit."""
+    """Note that a deadline is being set."""
     global _used
     if not _used:
         _used = True
@@ -52,7 +52,7 @@ def note_use() -> None:
 
 
 class DeadlineScope:
-    """Bounds one `with` block in time; made by `deadline`, for one use.
+    """A deadline for one `with` block; made by `deadline`, for one use.
 
     A block that ends as blocks do, after those inside it, puts the one around it back in its place.
     But a generator that is suspended inside a block may be closed later than blocks that began
@@ -76,13 +76,13 @@ class DeadlineScope:
         self._token: Token[DeadlineScope | None] | None = None
 
     def remaining(self) -> float:
-        """Return the seconds left, 0.0 when they are over; the blocks around this one count too."""
+        """Return the seconds left, 0.0 when the time is over; enclosing blocks count too."""
         if self._outer is None:
             left = self._at - self._clock()
             return left if left > 0.0 else 0.0
         left, scope = math.inf, self
         while True:
-            # Each by itself, because an outer block may go by another clock, or end before this one.
+            # Each block on its own, because an outer block may use another clock, or end before this one.
             left = min(left, scope._at - scope._clock())
             outer = scope._outer = self.latest_open(scope._outer)
             if outer is None:
@@ -91,7 +91,7 @@ class DeadlineScope:
 
     @staticmethod
     def latest_open(scope: DeadlineScope | None) -> DeadlineScope | None:
-        """Return the innermost block that still counts: the given one, or one around it."""
+        """Return the innermost block that is still open: the given one, or one around it."""
         while scope is not None and scope.stray:
             scope = scope._outer
         return scope
@@ -102,7 +102,7 @@ class DeadlineScope:
         self._entered = True
         note_use()
         self._at = self._clock() + self._seconds
-        # The outer block is kept here and not in a token, which an interrupt may keep from us.
+        # The outer block is stored here and not in a token, which an interrupt could lose.
         self._outer = self.latest_open(_current.get())
         self._inside = True
         self._token = _current.set(self)
@@ -117,12 +117,12 @@ class DeadlineScope:
         self.leave()
 
     def leave(self) -> None:
-        """End the block. Harmless when done already."""
+        """End the block. Harmless when it has ended already."""
         if not self._inside:
             return
-        # So that whoever keeps this block does not keep all before it.
+        # So that a reference to this block does not keep the blocks before it alive.
         self._outer = self.latest_open(self._outer)
-        token, self._token = self._token, None  # which holds the outer block too
+        token, self._token = self._token, None  # the token holds the outer block too
         self.stray = _current.get() is not self or not self._is_of_this_context(token)
         if not self.stray:
             _current.set(self._outer)
@@ -130,8 +130,8 @@ class DeadlineScope:
 
     @staticmethod
     def _is_of_this_context(token: Token[DeadlineScope | None] | None) -> bool:
-        """Tell whether a block began in the present context, and not in one that was copied."""
-        if token is None:  # an interrupt kept it from us
+        """Return whether a block was entered in the current context, and not in one it was copied from."""
+        if token is None:  # an interrupt kept the token from being stored
             return True
         try:
             _current.reset(token)
@@ -147,11 +147,11 @@ _current: ContextVar[DeadlineScope | None] = ContextVar("connpool_deadline", def
 
 
 def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> DeadlineScope:
-    """Give everything inside a `with` block so many seconds; for threads and for tasks.
+    """Give everything inside a `with` block a number of seconds; for threads and for tasks.
 
     Blocks nest, and the earliest deadline holds. A new thread starts without one; a new task and
     `asyncio.to_thread` inherit it. A generator that yields inside the block gives the deadline to
-    whoever takes its items, until the block has ended. Nothing is interrupted: a blocking call that
+    the caller that takes its items, until the block has ended. Nothing is interrupted: a blocking call that
     is under way ends when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at
     the deadline.
 
@@ -167,24 +167,25 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
 
 
 def current_deadline() -> DeadlineScope | None:
-    """Return the innermost block that counts; it tells what is left also after it was left."""
+    """Return the innermost open deadline; `remaining` works on it even after the block has ended."""
     scope = _current.get()
     return DeadlineScope.latest_open(scope) if scope is not None and scope.stray else scope
 
 
 def remaining() -> float:
-    """Return the seconds left to the caller: 0.0 when they are over, `inf` without a deadline.
+    """Return the seconds left to the caller: 0.0 when the time is over, `inf` without a deadline.
 
     For a client's own timeouts too: `client.get(key, timeout=min(5.0, remaining()))`.
     """
-    scope = _current.get()  # not by `current_deadline`: a call more would be felt
+    # not through `current_deadline`: one more function call would be measurable
+    scope = _current.get()
     if scope is not None and scope.stray:
         scope = DeadlineScope.latest_open(scope)
     return math.inf if scope is None else scope.remaining()
 
 
 def require_time(pool: str, what: str) -> float:
-    """Return the seconds left for something that is about to begin.
+    """Return the seconds left for work about to begin; raise if there are none.
 
     Arguments:
         pool: its name, for the error.

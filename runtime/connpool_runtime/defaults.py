@@ -1,4 +1,4 @@
-"""Defaults of a client's parameters: those that no literal gives, and those not worth passing on."""
+"""Default values of a client's parameters: those that no literal can state, and those not worth passing on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["NOT_GIVEN", "default_of", "leading", "unless_default"]
 
 
 class _NotGiven:
-    """The class of `NOT_GIVEN`: one object in every process, also where it was copied or unpickled."""
+    """The class of `NOT_GIVEN`: one object per process, also when copied or unpickled."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ def default_of(owner: type, method: str, parameter: str) -> Any:
 
 
 def unless_default(**pairs: tuple[Any, Any]) -> dict[str, Any]:
-    """Return the arguments that are not their default, from pairs of value and default.
+    """Return the arguments that differ from their defaults, from pairs of value and default.
 
     For clients whose decorators look at which arguments a caller gave: passing a default on would
     change what they do.
@@ -56,7 +56,7 @@ def unless_default(**pairs: tuple[Any, Any]) -> dict[str, Any]:
 
 
 def leading(*values: Any) -> tuple[Any, ...]:
-    """Return the values up to the first that was not given, to be passed on by position.
+    """Return the values before the first one that was not given, to be passed on by position.
 
     Raises:
         TypeError: a value was given behind one that was not, which no call by position can say.

@@ -69,7 +69,7 @@ class PoolError(Exception):
 
 
 class Rejected(PoolError):
-    """The pool refused the call itself: no member is to blame, and none was called."""
+    """The pool refused the call itself: no member was called, and none is to blame."""
 
     __module__ = "connpool_runtime"
 
@@ -77,7 +77,7 @@ class Rejected(PoolError):
 class RetryLater(Rejected):
     """The pool refused the call for a while.
 
-    `retry_after` says in how many seconds it may be tried again; `inf` if nobody knows.
+    `retry_after` says in how many seconds it may be retried; `inf` if that is unknown.
     """
 
     __module__ = "connpool_runtime"
@@ -113,10 +113,10 @@ class AllMembersOpen(RetryLater):
 
 
 class NoMemberForRoute(AllMembersOpen):
-    """None of the members that the call is for may be called, and the others must not be.
+    """No member on the call's route may be called, and members off the route must not be.
 
     A method's route, the pool's `default_route` or `calling(label=...)` says which members a call is for; the
-    message names them. `retry_after` and `cause` are as of `AllMembersOpen`; nobody knows when it may be tried
+    message names them. `retry_after` and `cause` are as of `AllMembersOpen`; it is unknown when it may be tried
     again if there is no such member.
     """
 
@@ -124,7 +124,7 @@ class NoMemberForRoute(AllMembersOpen):
 
 
 class RateLimited(RetryLater):
-    """A middleware allows no more calls per second; `retry_after` says in how many it allows one."""
+    """A middleware allows no more calls per second; `retry_after` says in how many seconds it allows one."""
 
     __module__ = "connpool_runtime"
 
@@ -136,7 +136,7 @@ class Throttled(Rejected):
 
 
 class TooManyCalls(Rejected):
-    """A middleware allows no more calls at once: as many as it allows are running, or waiting."""
+    """A middleware allows no more calls at once: as many as it allows are running or waiting."""
 
     __module__ = "connpool_runtime"
 
@@ -151,13 +151,13 @@ class Unreachable(RetryLater):
 
 
 class PoolClosed(Rejected):
-    """The pool, registry or manager was closed; closed is for ever."""
+    """The pool, registry or manager was closed, which is final."""
 
     __module__ = "connpool_runtime"
 
 
 class PoolExhausted(Rejected):
-    """Every available member is as busy as it may be, and the call may not wait for one.
+    """Every available member has as many calls as it may have, and the call may not wait for one.
 
     Either waiting is switched off (`max_waiting=0`, `checkout_timeout=0`), or the call is of a form
     that cannot wait, such as an ordinary method of an asynchronous client.
@@ -167,13 +167,13 @@ class PoolExhausted(Rejected):
 
 
 class TooManyWaiting(PoolExhausted):
-    """The line of callers who wait for a member is as long as it may be."""
+    """As many callers wait for a member as may wait."""
 
     __module__ = "connpool_runtime"
 
 
 class PoolTimeout(PoolExhausted, TimeoutError):
-    """The call waited for a free member as long as it might, in vain."""
+    """The call waited for a free member for as long as it may, in vain."""
 
     __module__ = "connpool_runtime"
 
@@ -191,34 +191,34 @@ class InvalidPick(PoolError):
 
 
 class KeysApart(Rejected, ValueError):
-    """The keys of one call do not belong together, so no member can be the right one for all."""
+    """The keys of one call belong to different members, so no member is right for all of them."""
 
     __module__ = "connpool_runtime"
 
 
 class NotReady(PoolError, TimeoutError):
-    """Fewer members were well than somebody has waited for; the message says who is not, and why."""
+    """Fewer members were healthy than the caller waited for; the message names the others, with the reason."""
 
     __module__ = "connpool_runtime"
 
 
 class InvalidCallOption(Rejected, ValueError):
-    """What `calling` says of a call cannot be done by the pool that is called."""
+    """An option given by `calling` cannot be used with the pool that is called."""
 
     __module__ = "connpool_runtime"
 
 
 class OutlierDetected(PoolError):
-    """A member was cut off because it was worse than the other members; the message says by what.
+    """A member was ejected because it was worse than the other members; the message gives the measure.
 
-    Nobody gets it raised: it is the `cause` of `BreakerChanged`, and of `AllMembersOpen` if nobody is left.
+    It is never raised: it is the `cause` of `BreakerChanged`, and of `AllMembersOpen` if no member is left.
     """
 
     __module__ = "connpool_runtime"
 
 
 class MemberUnavailable(RetryLater):
-    """The one member that `calling` names may not be called now: it is cut off, leaving, or as busy as it may be.
+    """The one member that `calling` names may not be called now: it is ejected, leaving, or at its limit of calls.
 
     `retry_after` says in how many seconds its breaker lets a probe in, `cause` is the error that opened it.
     """
@@ -227,7 +227,7 @@ class MemberUnavailable(RetryLater):
 
 
 class ClientPanic(PoolError):
-    """A client ended in an error that is no `Exception`; it is the `cause`."""
+    """A client raised an error that is no `Exception`; it is the `cause`."""
 
     __module__ = "connpool_runtime"
 
@@ -239,7 +239,7 @@ class AttemptTimeout(PoolError, TimeoutError):
 
 
 class DeadlineExceeded(PoolError, TimeoutError):
-    """The time that the caller gave to the call is over.
+    """The caller's time for the call is over.
 
     Whether a member was called by then depends on where the time ran out: then `cause` is the error by which
     its client gave up. It is neutral, unless that member meets the deadlines of its callers more often than the
@@ -250,7 +250,7 @@ class DeadlineExceeded(PoolError, TimeoutError):
 
 
 class DrainTimeout(PoolError, TimeoutError):
-    """Calls were still in flight when the time to drain was over.
+    """Calls were still in flight when the time for draining was over.
 
     Their clients are not closed under them: the last call to end closes its client.
     """
@@ -265,25 +265,25 @@ class AlreadyExists(PoolError):
 
 
 class NotFound(PoolError, LookupError):
-    """Nothing has this name."""
+    """The name is unknown."""
 
     __module__ = "connpool_runtime"
 
 
 class ConfigConflict(PoolError):
-    """What has this name was made from another config."""
+    """The resource of this name was made from another config."""
 
     __module__ = "connpool_runtime"
 
 
 class AcquireTimeout(PoolError, TimeoutError):
-    """Another caller was still making what this one asked for when its time was over."""
+    """Another caller was still making the requested resource when this caller's time was over."""
 
     __module__ = "connpool_runtime"
 
 
 class ClientsExhausted(AcquireTimeout):
-    """As many clients as are allowed were open and in use all the time that the caller could wait."""
+    """All clients that the limit allows were open and in use for as long as the caller could wait."""
 
     __module__ = "connpool_runtime"
 

@@ -1,4 +1,4 @@
-"""The callables of a gRPC stub, pooled: each call goes to the stub of the member that is picked.
+"""The callables of a gRPC stub, pooled: each call goes to the stub of the member that the pool picks.
 
 Generated wrappers put one of these where the stub has its own (`SayHello`, `Chat`, ...), so that
 `stub.SayHello(request, timeout=1)`, `.with_call` and `.future` read and behave as on the stub.
@@ -91,7 +91,7 @@ def _future(start: Rpc, rpc: Any) -> Any:
 
 
 def _leave(lease: Any, method: Method[Any, Any], scope: DeadlineScope | None, future: Any) -> None:
-    """Settle a lease with what a finished future holds; a cancelled one says nothing.
+    """Give a lease back with the result of a finished future; a cancelled one says nothing about the member.
 
     One that had no more time until the deadline of its caller says little.
     """
@@ -102,7 +102,7 @@ def _leave(lease: Any, method: Method[Any, Any], scope: DeadlineScope | None, fu
 
 
 class PooledCall(Iterator[Any]):
-    """A streaming answer: the items, and everything else that gRPC's call object offers."""
+    """A streaming answer: the messages, and everything else that gRPC's call object offers."""
 
     def __init__(self, stream: Generator[Any, Any, Any], call: Any) -> None:
         self._stream = stream

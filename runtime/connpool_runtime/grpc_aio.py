@@ -1,4 +1,4 @@
-"""The callables of a `grpc.aio` stub, pooled: each call goes to the stub of the member picked.
+"""The callables of a `grpc.aio` stub, pooled: each call goes to the stub of the member that the pool picks.
 
 A call gives gRPC's own call object, so awaiting, reading, writing, cancelling and metadata are as on
 the stub; its member is given back when the call is done. While middleware is registered, a call with
@@ -43,7 +43,7 @@ else:  # grpc's own classes take no type arguments at run time
     StreamUnary = aio.StreamUnaryMultiCallable
     StreamStream = aio.StreamStreamMultiCallable
 
-EARLY = 0.01  # seconds before the deadline at which gRPC's own clock may find it over
+EARLY = 0.01  # seconds before the deadline within which gRPC's own clock may consider it passed
 
 
 class _Pooled:
@@ -67,7 +67,7 @@ class _Pooled:
         return call
 
     def _answer(self, *args: Any, **kwargs: Any) -> Any:
-        """A call with one response: gRPC's object, or an awaitable that goes through the middleware."""
+        """A call with one response: gRPC's call object, or an awaitable that runs through the middleware."""
         if not self._pool.has_middleware:
             return self._start(args, kwargs)
         operation = Rpc(self._method, args, kwargs, awaited=True)
@@ -75,7 +75,7 @@ class _Pooled:
 
 
 class _Awaited(Awaitable[Any]):
-    """One response, asked for when it is awaited."""
+    """One response, requested when it is awaited."""
 
     def __init__(self, call: Callable[[], Awaitable[Any]]) -> None:
         self._call = call
@@ -85,7 +85,7 @@ class _Awaited(Awaitable[Any]):
 
 
 def _leave(lease: PoolLease[Any], deadline: float, call: Any) -> None:
-    """Settle a lease with the status of a call that is done.
+    """Give a lease back with the status of a finished call.
 
     One that was cancelled says nothing; one that had no more time until the deadline of its caller says little.
     """
@@ -99,7 +99,7 @@ def _leave(lease: PoolLease[Any], deadline: float, call: Any) -> None:
 
 
 def _status(call: Any) -> grpc.StatusCode | None:
-    """The status of a call that is done: its coroutine ends without waiting."""
+    """Return the status of a finished call, whose coroutine returns without waiting."""
     waiting = call.code()
     try:
         waiting.send(None)

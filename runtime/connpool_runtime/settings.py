@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
-from connpool_runtime.calls.judging import UnknownErrors
+from connpool_runtime.calls.error_judge import UnknownErrors
 from connpool_runtime.calls.route import Route
 from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility
@@ -121,7 +121,7 @@ class PoolSettings(BreakerSettings):
         rule=Rule.word_or_function((*BALANCERS, *BY_CALL), check_balancer),
         does="picks the member for each call: a balancer by its name, or a function"
         " `(candidates, call) -> candidate`.",
-        why='"round_robin" is what people expect, and among members that are equally well it is'
+        why='"round_robin" is what people expect, and among members that are equally healthy it is'
         " as good as any.",
         reloadable=True,
     )
@@ -137,19 +137,19 @@ class PoolSettings(BreakerSettings):
     max_ejection_share: float = option(
         default=1.0,
         rule=Rule.share(),
-        does="the share of members that may be cut off by breakers at a time, but at least one;"
+        does="the share of members that may be ejected by breakers at a time, but at least one;"
         " 0 for none, 1.0 for no cap.",
         why="1.0: few members share a client's calls, and those whose server is gone are better"
-        " left out, all of them; when nobody is left, `panic_threshold` lets calls through.",
+        " left out, all of them; when no member is left, `panic_threshold` lets calls through.",
         reloadable=True,
     )
     panic_threshold: float = option(
         default=0.01,
         rule=Rule.share(),
-        does="if a smaller share of the members than this is well, breakers are ignored: it is then"
-        " likelier that the rest would break under the load. 0 is never: when all are cut off, calls"
-        " fail at once with `AllMembersOpen`. Members opened by hand stay cut off.",
-        why="0.01, only when nobody is well: then nothing is lost by trying, and servers that were"
+        does="if a smaller share of the members than this is healthy, breakers are ignored: it is then"
+        " likelier that the rest would break under the load. 0 is never: when all are ejected, calls"
+        " fail at once with `AllMembersOpen`. Members opened by hand stay ejected.",
+        why="0.01, only when no member is healthy: then nothing is lost by trying, and servers that were"
         " restarted in turn are found again at once instead of after their cooldowns.",
         reloadable=True,
     )
@@ -157,7 +157,7 @@ class PoolSettings(BreakerSettings):
         default=0.0,
         rule=Rule.amount(0.0),
         does="how many standard deviations a member's success rate may lie below the mean of all members"
-        " until it is cut off as an outlier; 0 for no such rule. The difference must be at least 5 % of the"
+        " until it is ejected as an outlier; 0 for no such rule. The difference must be at least 5 % of the"
         " calls, and no chance.",
         why="0: a comparison needs some members and many calls. 1.9 is the value of Envoy and gRPC.",
     )
@@ -178,7 +178,7 @@ class PoolSettings(BreakerSettings):
     outlier_minimum_members: int = option(
         default=5,
         rule=Rule.whole_number(2, "members"),
-        does="how many members must have `outlier_minimum_calls` in an interval, or nobody is compared.",
+        does="how many members must have `outlier_minimum_calls` in an interval, or members are not compared.",
         why="5, as in Envoy and gRPC: of few members the worst is never far from the mean.",
     )
     outlier_minimum_calls: int = option(
@@ -190,7 +190,7 @@ class PoolSettings(BreakerSettings):
     outlier_ejection_time: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="for how long an outlier is cut off, times how often it was lately; each interval in which it was"
+        does="for how long an outlier is ejected, times how often it was lately; each interval in which it was"
         " let be takes one off. Then probes decide, as after any cooldown.",
         why="30.0, as in Envoy and gRPC.",
     )
@@ -203,9 +203,9 @@ class PoolSettings(BreakerSettings):
     outlier_max_ejection_share: float = option(
         default=0.1,
         rule=Rule.share(),
-        does="the share of members that may be cut off, for whatever reason, when one more is as an outlier;"
-        " but one always may. `max_ejection_share` holds beside it, and nobody is cut off in a panic.",
-        why="0.1, as in Envoy and gRPC: who is only worse than others is of more use than nobody.",
+        does="the share of members that may be ejected, for whatever reason, when one more is as an outlier;"
+        " but one always may. `max_ejection_share` holds beside it, and no member is ejected in a panic.",
+        why="0.1, as in Envoy and gRPC: a member that is only worse than others is of more use than none.",
     )
     slow_start: float = option(
         default=0.0,
@@ -219,7 +219,7 @@ class PoolSettings(BreakerSettings):
         default=None,
         rule=Rule.text(),
         does="where this client is; members of another zone, or of none, are called when too few of"
-        " this one are well.",
+        " this one are healthy.",
         why="None, no preference: only its owner knows where a client runs.",
         reloadable=True,
     )
@@ -236,8 +236,8 @@ class PoolSettings(BreakerSettings):
         default=1.4,
         rule=Rule.factor(),
         does="how many times its usual load a group of members can take. While 1 in this many of"
-        " the preferred group is well, it takes all calls; below, a share goes on to the next one.",
-        why="1.4, as in Envoy: all calls stay at home until 71 % are well.",
+        " the preferred group is healthy, it takes all calls; below, a share goes on to the next one.",
+        why="1.4, as in Envoy: all calls stay at home until 71 % are healthy.",
         reloadable=True,
     )
     subset_size: int | None = option(
@@ -262,7 +262,7 @@ class PoolSettings(BreakerSettings):
         does='what an error counts that no classifier knows: "relative" compares the members and counts'
         ' it against one that gives it more often than the others; "failure" counts every one,'
         ' "neutral" none.',
-        why='"relative": a caller\'s mistake, or a sold-out article, must not cut off healthy servers.',
+        why='"relative": a caller\'s mistake, or a sold-out article, must not eject healthy servers.',
         reloadable=True,
     )
     classifier: str | Classifier | None = option(
@@ -296,7 +296,7 @@ class PoolSettings(BreakerSettings):
     max_waiting: int = option(
         default=1024,
         rule=Rule.whole_number(0, "callers"),
-        does="callers who may wait for a member at a time; 0 lets nobody wait.",
+        does="callers who may wait for a member at a time; with 0 no caller waits.",
         why="1024, as in Envoy: a line without end would only hide that the members are overloaded.",
         reloadable=True,
     )
@@ -304,7 +304,7 @@ class PoolSettings(BreakerSettings):
         default=5.0,
         rule=Rule.seconds(),
         does="how long a call may wait for a member, or what is left until the caller's deadline if"
-        " that is less; 0 lets nobody wait.",
+        " that is less; 0 makes no call wait.",
         why="5.0: the 30 of most pools outlast most callers.",
         reloadable=True,
     )
@@ -318,8 +318,8 @@ class PoolSettings(BreakerSettings):
     leak_threshold: float = option(
         default=0.0,
         rule=Rule.seconds(),
-        does="after how long a lease, stream, context or pinned result that keeps a client from others is told as"
-        " a leak, with the stack of who took it; 0 for never. Only where clients serve a limited number of calls.",
+        does="after how long a lease, stream, context or pinned result that keeps a client from others is reported as"
+        " a leak, with the stack of the code that took it; 0 for never. Only where clients serve a limited number of calls.",
         why="0: only its owner knows how long is too long, and each lease has to look at the stack.",
     )
     buckets: tuple[float, ...] = option(
@@ -334,7 +334,7 @@ class PoolSettings(BreakerSettings):
         default=True,
         rule=Rule.switch(),
         does="whether calls are counted and timed by method; if not, all methods share one count.",
-        why="True: without numbers nobody knows what a pool does.",
+        why="True: without numbers it is unknown what a pool does.",
         reloadable=True,
     )
     clock: Callable[[], float] = option(

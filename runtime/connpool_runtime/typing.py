@@ -1,4 +1,4 @@
-"""Helpers of generated modules that have to do with types."""
+"""Typing helpers of generated modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Inherited(Generic[T]):
-    """A member whose type is taken from the client, because no signature in source restates it.
+    """A member whose type is taken from the client, because no signature in source can restate it.
 
     Exists for type checkers: reading it through an instance gives `T`, unbound and unchanged.
     """
@@ -20,7 +20,7 @@ class Inherited(Generic[T]):
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: object, owner: type) -> T | Inherited[T]:
-        """Never called: the line that makes an `Inherited` is for type checkers only."""
+        """Never called: only type checkers see the line that makes an `Inherited`."""
         raise TypeError("connpool_runtime.typing.inherited is for type checkers only")
 
 
@@ -40,7 +40,7 @@ class _AnythingOfIt(type):
 
 
 class Unknown(metaclass=_AnythingOfIt):
-    """Stands at run time for a type that only type checkers know.
+    """Stands at run time for a type that exists only for type checkers.
 
     `Unknown[int]` and `Unknown.Inner` are `Any`, so that annotations with such a type can be evaluated.
     """

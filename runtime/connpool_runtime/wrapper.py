@@ -1,4 +1,4 @@
-"""What generated wrappers need beside the pool: answers for names that they lack, deprecated members."""
+"""What generated wrappers need beside the pool: explanations of missing names, deprecated members."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # Type checkers know this name from their own stubs; what runs is the function below, because
-    # only newer Pythons have one and the runtime asks for no package.
+    # Type checkers know this name from their own stubs. At run time the function below is used, because only
+    # newer Pythons have the name and the runtime has no dependency that brings it.
     from typing_extensions import deprecated
 
 __all__ = ["deprecated", "explain_missing"]
@@ -23,7 +23,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 def explain_missing(
     wrapper: type[Any], pool: type[Any], absent: Mapping[str, str] = NOTHING
 ) -> None:
-    """Let a wrapper class say where a name is that it lacks: on the pool, or left out and why.
+    """Make a wrapper class explain a missing name: it is on the pool, or it was left out, and why.
 
     Called once, below the class. `hasattr` is False for such names, and a type checker knows none of them.
 
@@ -35,15 +35,15 @@ def explain_missing(
     if sys.version_info >= (3, 12):
 
         def refuse(self: object, name: str) -> Any:
-            if hasattr(wrapper, name):  # a property of the wrapper, which asked a member
+            if hasattr(wrapper, name):  # a property of the wrapper raised this on a member
                 text = f"{name!r} of a member raised AttributeError; lease a member to see where"
                 raise AttributeError(text, name=name, obj=self)
             raise no_attribute(self, name, absent)
 
         wrapper.__getattr__ = refuse
         return
-    # CPython 3.11 specializes no attribute of an object whose class has a `__getattr__`, and each
-    # call of a wrapper reads its pool. So the class holds an answer for each name that has a reason.
+    # CPython 3.11 does not specialize attribute access on a class with `__getattr__`, and each call of a
+    # wrapper reads its pool. So the class holds one descriptor for each name with an explanation.
     looked_for = {name for name in dir(pool) if not name.startswith("_")}
     for name in looked_for | set(absent):
         if not hasattr(wrapper, name) and name != wrapper.__connpool__:
@@ -51,7 +51,7 @@ def explain_missing(
 
 
 class Missing:
-    """A name that a wrapper class lacks: reading it raises the AttributeError that explains."""
+    """A name that a wrapper class lacks: reading it raises an AttributeError with the explanation."""
 
     __slots__ = ("_absent", "_name")
 
@@ -64,7 +64,7 @@ class Missing:
 
 
 def no_attribute(wrapper: object, name: str, absent: Mapping[str, str]) -> AttributeError:
-    """Make the error for a name that a wrapper, or its class, lacks."""
+    """Return the error for a name that a wrapper, or its class, lacks."""
     kind = wrapper if isinstance(wrapper, type) else type(wrapper)
     field: str = getattr(kind, "__connpool__", "")
     text = f"{kind.__name__} has no {name!r}"

@@ -1,4 +1,4 @@
-"""Both colours of pool, for the suites that hold for both."""
+"""Both kinds of pool, for the suites that hold for both."""
 
 import gc
 import warnings
@@ -40,7 +40,7 @@ def small_heap() -> Iterator[None]:
 
 @pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.kind)
 def new_face(request: pytest.FixtureRequest) -> Callable[..., Face]:
-    """Makes a pool of one colour with the members named."""
+    """Makes a pool of one kind with the members named."""
     return request.param  # type: ignore[no-any-return]
 
 

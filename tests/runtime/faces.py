@@ -1,4 +1,4 @@
-"""One way to drive a pool of either colour, so that one suite says what both must do."""
+"""One way to drive a sync or async pool, so that one suite says what both must do."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ PATIENCE = 10.0  # seconds after which a test that waits for another thread has 
 
 
 class Client:
-    """A client of both colours that does as it is told.
+    """A client of both kinds that does as it is told.
 
     `script` holds what the next calls give, errors are raised; `always` what all later ones give.
     While it is `held`, calls wait.
@@ -89,7 +89,7 @@ def in_order(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class Face:
-    """What both colours can do, in the words of a coroutine; `pool` is the real thing."""
+    """What both kinds can do, in the words of a coroutine; `pool` is the real thing."""
 
     kind: str
     pool: Any
@@ -280,7 +280,7 @@ class TaskFace(Face):
 
 
 class Items:
-    """A stream of either colour."""
+    """A stream of either kind, sync or async."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream

@@ -1,7 +1,7 @@
 """Many users of a pool who act one at a time and only when told: tasks, or threads that take turns.
 
 Nothing waits for real: whoever waits for a signal, a gate or a number of seconds goes on when the
-stage's clock or another user lets it. So one seed gives one course of events, in both colours.
+stage's clock or another user lets it. So one seed gives one course of events, in both kinds.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Actor:
 
 
 class Stage:
-    """What both colours have in common."""
+    """What both kinds have in common."""
 
     kind: str
     ways: ClassVar[dict[str, str]]  # what the steps of a lease and a stream are called

@@ -20,7 +20,7 @@ from connpool_runtime import (
     deadline,
     remaining,
 )
-from connpool_runtime.calls.judging import ErrorJudge
+from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.deadlines import DeadlineScope, require_time
 from tests.runtime.faces import FakeClock
 

@@ -1,4 +1,4 @@
-"""Move a code base, from the paths to the edited texts: the steps, one call each; nothing is written."""
+"""The steps of a move, from paths to edited texts, one call each; nothing is written."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import GenerateRequest
     from connpool_gen.pipeline import Progress
 
-# After so many runs of the type checker whole files are left, then everything.
+# After this many runs of the type checker whole files are left as they are, after that all files.
 PATIENCE = 12
 NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptRequest:
-    """What to move: the targets, the paths, and the factories as `[CLIENT[.METHOD]=]MODULE:FUNCTION`."""
+    """What to move: targets, paths, and factories as `[CLIENT[.METHOD]=]MODULE:FUNCTION`."""
 
     targets: Sequence[GenerateRequest]
     paths: Sequence[Path]
@@ -59,7 +59,7 @@ class AdoptRequest:
 
 @dataclass(frozen=True, slots=True)
 class MovedFile:
-    """A file that changes: its texts before and after, and how many places were moved in it."""
+    """A file that changes: its old and new text, and how many places were moved in it."""
 
     path: Path
     replacement: Replacement
@@ -78,7 +78,7 @@ class MovedFile:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """The result of a move: what changes, what a person has to look at, what stays and is right so."""
+    """The result of a move: what changes, what a person has to look at, what rightly stays."""
 
     files: tuple[MovedFile, ...]
     moved: Mapping[str, int]
@@ -92,7 +92,7 @@ class Adoption:
 def adopt(request: AdoptRequest, progress: Progress = lambda step: None) -> Adoption:
     """Find, decide, edit and verify; nothing is written.
 
-    `progress` is told the name of each step before it starts. Raises a GenerationError: for wrappers
+    `progress` gets the name of each step before it starts. Raises a GenerationError: for wrappers
     that are missing or stale, paths without Python files, and what stops the type checker.
     """
     factories = read_factories(request.factories, request.targets)
@@ -112,7 +112,7 @@ def adopt(request: AdoptRequest, progress: Progress = lambda step: None) -> Adop
 
 
 class Mover:
-    """One move under way: what the steps know of the files, each step a method."""
+    """A move under way: what is known about the files; each step is a method."""
 
     def __init__(
         self,
@@ -164,12 +164,12 @@ class Mover:
         return {module: path for path, module in self._checker.modules.items()}
 
     def _spared(self, symbols: Symbols) -> set[str]:
-        """List the modules that stay as they are: where clients are defined, and where factories make them."""
+        """List the modules that stay as they are: those that define clients, and those of the factories."""
         factories = {f.module for t in self._targets for f in t.factories.values()}
         return factories | set(symbols.homes.values())
 
     def _parse(self, symbols: Symbols) -> tuple[dict[Path, ParsedFile], list[Left]]:
-        """Find the references of all files that name a client, under whatever name."""
+        """Find the references in all files that name a client, under whatever name."""
         modules = self._checker.modules
         words = symbols.spellings(list(modules.values()))
         named = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b")
@@ -198,7 +198,7 @@ class Mover:
         return parsed, left
 
     def _uses(self, before: Checked, symbols: Symbols) -> Uses:
-        """Find what is done with clients."""
+        """Find out what is done with clients."""
         modules = self._checker.modules
         spared = self._spared(symbols)
         finder = UseFinder(
@@ -216,7 +216,7 @@ class Mover:
         parsed: Mapping[Path, ParsedFile],
         uses: Uses,
     ) -> Circumstances:
-        """Collect what decisions depend on beside the references themselves."""
+        """Collect the facts that decisions depend on beside the references themselves."""
         known = self._checker.module_files
         as_classes = {
             r.alias
@@ -251,7 +251,7 @@ class Mover:
         decisions: Decisions,
         symbols: Symbols,
     ) -> None:
-        """Type-check what would be written; leave what errors come from, until there is none."""
+        """Type-check the edited texts; leave references that cause errors, until there are no errors."""
         declarations = Declarations(before.result, self._checker.modules, references)
         by_key = {r.key: r for r in references}
         self._respect_checks(references, declarations, decisions)
@@ -276,7 +276,7 @@ class Mover:
     def _respect_checks(
         self, references: Sequence[Reference], declarations: Declarations, decisions: Decisions
     ) -> None:
-        """Leave what an instance check looks at: the check would answer otherwise."""
+        """Leave the references behind an instance check, whose result would change."""
         for check in references:
             if check.role is not Role.INSTANCE_CHECK:
                 continue
@@ -291,7 +291,7 @@ class Mover:
     def _blamed(
         self, new: Sequence[Finding], declarations: Declarations, decisions: Decisions
     ) -> dict[int, Finding]:
-        """Find what to leave so that the errors go; the more runs it takes, the more at once."""
+        """Find references to leave so that the errors disappear; with each run more at once."""
         found: dict[int, Finding] = {}
         for finding in new:
             keys = declarations.blamed(finding, decisions.moves, list(self._wrappers))
@@ -304,11 +304,11 @@ class Mover:
         return found
 
     def _told(self, finding: Finding) -> tuple[str, str]:
-        """Give what is the same of an error whichever class it names, wherever its line is now."""
+        """Return what identifies an error whichever class it names, and wherever its line has moved."""
         return str(finding.path), plain(finding.message, self._wrappers)
 
     def _placed(self, finding: Finding, after: Mapping[Path, str]) -> Finding:
-        """Give an error the line that its place has in the unchanged text."""
+        """Return an error with its line in the unchanged text."""
         text = after.get(finding.path)
         if text is None:
             return finding
@@ -318,7 +318,7 @@ class Mover:
     def _edited(
         self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], symbols: Symbols
     ) -> Iterable[MovedFile]:
-        """Write the files that change, each with its imports."""
+        """Edit the files that change, each with its imports."""
         by_path: dict[Path, list[Move]] = {}
         for move in moves:
             by_path.setdefault(move.reference.path, []).append(move)
@@ -341,7 +341,7 @@ class Mover:
                 replacement = Replacement(path, file.data, after)
                 yield MovedFile(path, replacement, file.text, text, len(chosen))
 
-    # From one run of the type checker to the next most files stay as they are.
+    # Most files do not change between two runs of the type checker.
 
     def _plan(self, parsed: ParsedFile, moves: Sequence[Move], pinned: set[str]) -> Plan:
         given = (tuple(moves), frozenset(pinned))
@@ -362,7 +362,7 @@ class Mover:
     def _pinned(
         self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], symbols: Symbols
     ) -> dict[str, set[str]]:
-        """List the names that a module has to keep: others import them, or tests replace them by path."""
+        """List the names that a module must keep: others import them, or tests replace them by path."""
         moved = {move.reference.key for move in moves}
         pinned = symbols.importers(list(self._checker.modules.values()))
         for one in parsed.values():
@@ -374,13 +374,13 @@ class Mover:
 
 
 def owners(path: str) -> Iterable[tuple[str, str]]:
-    """Split a dotted path at each dot: what may be the module, and the name that it has to have then."""
+    """Split a dotted path at each dot: a possible module, and the name in it."""
     parts = path.split(".")
     return [(".".join(parts[:size]), parts[size]) for size in range(1, len(parts))]
 
 
 def unreadable(path: Path, line: int, reason: str) -> Left:
-    """Say that a file cannot be edited."""
+    """Report that a file cannot be edited."""
     return Left(path.as_posix(), line, "file", reason, "move it by hand")
 
 
@@ -389,7 +389,7 @@ def unknown(
     known: Counter[tuple[str, str]],
     told: Callable[[Finding], tuple[str, str]],
 ) -> list[Finding]:
-    """List the errors that are more than there were before."""
+    """List the errors that are new since the unchanged texts."""
     counts = Counter(told(finding) for finding in found)
     return [finding for finding in found if counts[told(finding)] > known[told(finding)]]
 
@@ -397,7 +397,7 @@ def unknown(
 def plain(message: str, wrappers: Mapping[str, str]) -> str:
     """Name the client where a message names its wrapper, without modules, lines and owners of methods."""
     message = re.sub(r"\bline \d+", "line", message)
-    # A method that the client inherits has another owner than the wrapper's.
+    # A method that the client inherits has another owner in the wrapper.
     message = re.sub(r'" of "[^"]*"', '"', message)
     for wrapper, client in wrappers.items():
         message = re.sub(
@@ -421,6 +421,6 @@ def old_line(before: str, after: str, line: int) -> int:
 
 
 def lines_of(text: str) -> list[str]:
-    """Split at line feeds alone: a form feed ends no line of Python."""
+    """Split at line feeds only: a form feed ends no line of Python."""
     parts = text.split("\n")
     return [f"{part}\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])

@@ -1,6 +1,6 @@
-"""Find which references an error of the type checker comes from, so that these are left.
+"""Finds the references that an error of the type checker comes from, so that they are left as they are.
 
-Errors tell of a line; the declarations of what that line names are found through mypy's tree of the
+An error names a line; the declarations of the names on that line are found through mypy's tree of the
 unchanged text: the parameters of what is called, the variables that are read, the function's result.
 """
 
@@ -50,14 +50,14 @@ DEPTH = 6
 
 @dataclass(slots=True)
 class Ways:
-    """The references that a value comes from, and those that say what is expected."""
+    """The references that a value comes from, and those that declare the expected type."""
 
     sources: set[int]
     destinations: set[int]
 
 
 class Declarations:
-    """Knows which references declare what; built once, from the unchanged texts."""
+    """Which references declare what; built once, from the unchanged texts."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Declarations:
         self._paths = {name: path for path, name in modules.items()}
         self._by_line: dict[tuple[Path, int], set[int]] = {}
         self._by_function: dict[tuple[Path, int], list[Reference]] = {}
-        # What is named by an alias means what the alias says.
+        # A name declared by an alias has the type of the alias.
         self._aliases: dict[str, set[int]] = {}
         for reference in references:
             if reference.binds:
@@ -85,7 +85,7 @@ class Declarations:
         self._statements: dict[Path, list[tuple[Node, FuncDef | None, TypeInfo | None]]] = {}
 
     def blamed(self, finding: Finding, moved: Collection[int], wrappers: Sequence[str]) -> set[int]:
-        """Find the moved references that an error comes from; what is left of them mends it."""
+        """Find the moved references that an error comes from; leaving them removes the error."""
         ways = self._ways(finding)
         sources, destinations = ways.sources & set(moved), ways.destinations & set(moved)
         clash = CLASH.search(finding.message)
@@ -103,7 +103,7 @@ class Declarations:
         ) & set(moved)
 
     def sources_of_check(self, path: Path, line: int) -> set[int]:
-        """Find the references that declare what an instance check on this line looks at."""
+        """Find the references that declare the value that an instance check on this line tests."""
         found: set[int] = set()
         for node, function, owner in self._covering(path, line):
             for part in header(node):
@@ -125,7 +125,7 @@ class Declarations:
     def _covering(
         self, path: Path, line: int
     ) -> list[tuple[Node, FuncDef | None, TypeInfo | None]]:
-        """Find the innermost statements whose own lines, without their blocks, hold a line."""
+        """Find the innermost statements that contain a line outside of their blocks."""
         if path not in self._statements:
             tree = self._trees.get(self._names.get(path, ""))
             self._statements[path] = list(statements(tree.defs, None, None)) if tree else []
@@ -202,7 +202,7 @@ class Declarations:
         return {k for line in lines for k in self._by_line.get((path, line), set())}
 
     def _named(self, expression: Node) -> Iterator[SymbolNode]:
-        """List what an expression may name: members of unions are several."""
+        """List the references that declare an expression; members of unions have several."""
         if isinstance(expression, RefExpr) and expression.node is not None:
             yield expression.node
         elif isinstance(expression, MemberExpr):
@@ -254,7 +254,7 @@ class Declarations:
         }
 
     def _home(self, fullname: str, otherwise: Path) -> Path:
-        """Find the file of a full name; a local name has none, and is of the file at hand."""
+        """Find the file of a full name; a local name has none and belongs to the current file."""
         parts = fullname.split(".")
         for size in range(len(parts) - 1, 0, -1):
             place = self._paths.get(".".join(parts[:size]))
@@ -264,7 +264,7 @@ class Declarations:
 
 
 def function_of(node: object) -> FuncDef | None:
-    """Give the function of a definition, of a decorated one, of the first overload."""
+    """Return the function of a definition, of a decorated one, of the first overload."""
     if isinstance(node, Decorator):
         return node.func
     if isinstance(node, OverloadedFuncDef):
@@ -285,7 +285,7 @@ def classes(found: Type | None) -> Iterator[TypeInfo]:
 def statements(
     nodes: Sequence[Node], function: FuncDef | None, owner: TypeInfo | None
 ) -> Iterator[tuple[Node, FuncDef | None, TypeInfo | None]]:
-    """List all statements below, each with the function and the class around it."""
+    """List all nested statements, each with its function and class."""
     for node in nodes:
         if not isinstance(node, Statement | FuncDef | Decorator | OverloadedFuncDef):
             continue
@@ -307,7 +307,7 @@ def statements(
 
 
 def last_line(node: Node) -> int:
-    """Give the last line of a statement's own, before its first block."""
+    """Return the last line of a statement before its first block."""
     blocks = [part for part in blocks_in(node) if part.body]
     end = node.end_line or node.line
     return min([end, *(max(block.body[0].line - 1, node.line) for block in blocks)])
@@ -338,7 +338,7 @@ def header(node: Node) -> Iterator[Node]:
 
 
 def parameter_named(function: FuncDef, finding: Finding) -> str:
-    """Read which parameter an error is about; an empty text if it says none."""
+    """Return the parameter that an error is about; an empty text if it names none."""
     found = PLACE.match(finding.message)
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""Type-check the files as mypy would for the user, with texts that need not be on the disk yet.
+"""Type-checks files as mypy would for the user, with texts that may not be on disk yet.
 
 The user's own configuration of mypy holds, as in `mypy PATHS` from the same folder; on top of it
 functions without annotations are looked into, since what breaks in them shows nowhere else.
@@ -51,14 +51,14 @@ FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One run of the type checker: what it knows, and what it found."""
+    """One run of the type checker: its build and its errors."""
 
     result: build.BuildResult
     findings: tuple[Finding, ...]
 
 
 class Checker:
-    """Runs mypy over the same files, as often as asked, each time with other texts."""
+    """Runs mypy over the same files as often as needed, each time with other texts."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Checker:
             )
         )
         self._options = configured(files, self._search, cache_dir)
-        python = python_of(requests[0])  # of the project, as all targets of one manifest
+        python = python_of(requests[0])  # of the project, shared by all targets of a manifest
         if not python.is_own:
             self._options.python_executable = python.executable
             self._options.python_version = python.version[:2]
@@ -87,13 +87,13 @@ class Checker:
 
     @property
     def roots(self) -> list[str]:
-        """The folders where packages begin: of the files, and where clients are looked for."""
+        """The folders where packages begin: those of the files, and those where clients are searched."""
         bases = [str(Path(s.base_dir).resolve()) for s in self._sources if s.base_dir]
         return list(dict.fromkeys([*bases, *self._search]))
 
     @property
     def module_files(self) -> dict[str, Path]:
-        """The files of the project's own modules, also of those outside the paths, once checked."""
+        """The files of the project's own modules, including those outside the paths; known after a check."""
         return self._module_files
 
     def check(self, targets: Sequence[MoveTarget], edited: Mapping[Path, str]) -> Checked:
@@ -103,7 +103,7 @@ class Checker:
         except CompileError as error:
             if self._options.explicit_package_bases or not is_about_names(error):
                 raise stopped(error.messages) from None
-        # As in folders without `__init__.py` that are imported all the same.
+        # As in folders without `__init__.py`, whose modules can be imported all the same.
         self._options.explicit_package_bases = True
         self._options.namespace_packages = True
         files = [SourceFile(Path(path), b"", text) for path, text in self._texts.items()]
@@ -116,7 +116,7 @@ class Checker:
 
     def _checked(self, targets: Sequence[MoveTarget], edited: Mapping[Path, str]) -> Checked:
         texts = self._texts | {str(path): text for path, text in edited.items()}
-        # With texts, so that mypy reads none of these modules from its cache, which has no types.
+        # Given as texts, so that mypy reads none of these modules from its cache, which lacks expression types.
         sources = [
             BuildSource(source.path, source.module, texts[source.path or ""], source.base_dir)
             for source in self._sources
@@ -128,13 +128,13 @@ class Checker:
             for name, state in result.graph.items()
             if state.path and any(str(state.abspath).startswith(root) for root in self.roots)
         }
-        # As mypy makes them absolute: a link stays a link.
+        # Absolute as mypy makes them: symbolic links are kept.
         places = {os.path.abspath(path): path for path in self.modules}  # noqa: PTH100
         return Checked(result, tuple(findings(result.errors, places)))
 
 
 def stopped(messages: Sequence[str]) -> ReadError:
-    """Say what stopped mypy, and that it is about the user's configuration."""
+    """Report what stopped mypy, and that the user's configuration may be the reason."""
     return ReadError(
         f"the type checker stopped: {'; '.join(messages[:3])}; `mypy PATHS` has to run from this "
         "folder, so [tool.mypy] may need mypy_path or explicit_package_bases"
@@ -142,7 +142,7 @@ def stopped(messages: Sequence[str]) -> ReadError:
 
 
 def is_about_names(error: CompileError) -> bool:
-    """Whether mypy found a file under two names."""
+    """Return whether mypy found a file under two module names."""
     return any("found twice under different module names" in line for line in error.messages)
 
 
@@ -154,7 +154,7 @@ def read_untyped(module: str, options: Options) -> None:
 
 
 def needed(targets: Sequence[MoveTarget]) -> list[tuple[Imported, str]]:
-    """List what has to be importable, each with what it is: clients, wrappers, factories."""
+    """List what has to be importable, each with its kind: clients, wrappers, factories."""
     found: list[tuple[Imported, str]] = []
     for target in targets:
         root, _, _ = target.request.qualname.partition(".")
@@ -168,7 +168,7 @@ def needed(targets: Sequence[MoveTarget]) -> list[tuple[Imported, str]]:
 
 
 def probe_text(targets: Sequence[MoveTarget]) -> str:
-    """Write a module that imports all that a move relies on, a line each."""
+    """Write a module that imports everything a move relies on, one line each."""
     lines = [
         f"from {named.module} import {named.name} as name_{index}"
         for index, (named, _) in enumerate(needed(targets))
@@ -177,7 +177,7 @@ def probe_text(targets: Sequence[MoveTarget]) -> str:
 
 
 def refuse_missing(errors: Sequence[str], targets: Sequence[MoveTarget]) -> None:
-    """Raise RequestError if the type checker cannot import what a move relies on."""
+    """Raise RequestError if the type checker cannot import something that a move relies on."""
     for line in errors:
         found = ERROR.match(line)
         if found is not None and found["path"].endswith("<string>"):
@@ -188,10 +188,10 @@ def refuse_missing(errors: Sequence[str], targets: Sequence[MoveTarget]) -> None
 def configured(
     files: Sequence[SourceFile], search: Sequence[str], cache_dir: Path | None
 ) -> Options:
-    """Make mypy's options from the user's configuration, and ours on top of them."""
+    """Return mypy's options from the user's configuration, overridden by ours."""
     said = io.StringIO()
     try:
-        # One file says nothing about the others, but without one mypy would look for its own list.
+        # Reports of single files are not wanted, but without any file mypy would read its own list.
         _, options = process_options([*FLAGS, str(files[0].path)], stdout=said, stderr=said)
     except SystemExit:
         raise ReadError(f"mypy refuses its configuration: {said.getvalue().strip()}") from None
@@ -207,7 +207,7 @@ def configured(
 
 
 def sources_of(files: Sequence[SourceFile], options: Options) -> list[BuildSource]:
-    """Find under which names mypy knows the files; scripts of one name get their path's."""
+    """Return the files with their module names; scripts of equal names get the names of their paths."""
     try:
         sources = create_source_list([str(file.path) for file in files], options)
     except InvalidSourceList as error:
@@ -226,7 +226,7 @@ def by_path(source: BuildSource) -> str:
 
 
 def findings(errors: Sequence[str], places: Mapping[str, Path]) -> list[Finding]:
-    """Read mypy's lines; notes belong to errors and are left out."""
+    """Parse mypy's lines; notes belong to errors and are left out."""
     matches = (ERROR.match(line) for line in errors)
     return [
         Finding(

@@ -1,4 +1,4 @@
-"""Decide what becomes of each reference, from facts alone."""
+"""Decides what becomes of each reference. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What decisions depend on beside the reference itself.
+    """The facts that decisions depend on beside the reference itself.
 
     `makes_clients` are (path, line, member) of class methods that give a client. `fixed_aliases` are
     type aliases that are also used as classes. `factories_late` and `wrappers_late` are the modules that the
@@ -52,20 +52,20 @@ class Circumstances:
 
 @dataclass(slots=True)
 class Decisions:
-    """What becomes of all references: moved, left for a person, kept because it is right."""
+    """What becomes of all references: moved, left for a person, rightly kept."""
 
     moves: dict[int, Move] = field(default_factory=dict[int, Move])
     left: dict[int, Left] = field(default_factory=dict[int, Left])
     kept: list[Kept] = field(default_factory=list[Kept])
 
     def leave(self, reference: Reference, reason: str, advice: str) -> None:
-        """Let a reference stand as it is, and say why."""
+        """Leave a reference unchanged, with the reason."""
         self.moves.pop(reference.key, None)
         self.left.setdefault(reference.key, left(reference, reason, advice))
 
 
 def left(reference: Reference, reason: str, advice: str) -> Left:
-    """Write down why a reference is left."""
+    """Record why a reference is left."""
     what = (
         f"{reference.role.value} .{reference.member}" if reference.member else reference.role.value
     )
@@ -75,7 +75,7 @@ def left(reference: Reference, reason: str, advice: str) -> Left:
 def decide(
     references: Sequence[Reference], targets: Sequence[MoveTarget], facts: Circumstances
 ) -> Decisions:
-    """Decide about each reference on its own; whether all of it type-checks is asked later."""
+    """Decide about each reference on its own; whether the result type-checks is tested later."""
     decisions = Decisions()
     for reference in references:
         decide_one(reference, targets[reference.target], facts, decisions)
@@ -106,7 +106,7 @@ def decide_type(
 ) -> None:
     """Decide about a place that names a type."""
     if reference.alias:
-        return  # the name stays: the alias says what it means
+        return  # the alias keeps its name, and gets another meaning
     if reference.role is Role.ALIAS and reference.binds in facts.fixed_aliases:
         reason = f"the alias {reference.binds} is also used as the class itself"
         decisions.leave(reference, reason, "use the alias for annotations only")
@@ -126,7 +126,7 @@ def decide_type(
 def decide_maker(
     reference: Reference, target: MoveTarget, facts: Circumstances, decisions: Decisions
 ) -> None:
-    """Decide about a place that makes a client: it calls the factory, if one was named."""
+    """Decide about a place that creates a client: it calls the factory, if one was given."""
     called = reference.member if reference.role is Role.CLASS_CALL else ""
     if called and (reference.path, reference.line, called) not in facts.makes_clients:
         decisions.kept.append(
@@ -155,7 +155,7 @@ def decide_patches(
     modules: Mapping[str, Path],
     decisions: Decisions,
 ) -> None:
-    """Decide about tests that replace the client's class by its path, when all else is decided.
+    """Decide about tests that replace the client's class by its path, after everything else.
 
     A patch of `module.Client` replaces what the module calls to make one. Where all of these calls go
     to one factory now, its name in that module is what a test has to replace. A patch of a member of

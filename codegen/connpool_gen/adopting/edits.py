@@ -1,4 +1,4 @@
-"""Write a file anew with other names and imports; comments and layout stay as they are."""
+"""Edits a file: new names and imports; comments and layout stay as they are."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Plan:
-    """What one file gets: `names` are the local names of what is imported, `imports` stand after statements.
+    """The edits of one file: `names` are the local names of what is imported, `imports` follow certain statements.
 
-    `removed` are imports that nobody needs any more. An import for which no statement was found
+    `removed` are imports that are no longer needed. An import for which no statement was found
     stands under the key None, and comes after the file's other imports.
     """
 
@@ -32,12 +32,12 @@ class Plan:
     removed: list[Binding] = field(default_factory=list["Binding"])
 
     def local(self, name: str) -> str:
-        """Give the name in this file of what is called `name` where it comes from."""
+        """Return the local name for an imported name."""
         return next(local for to, local in self.names.items() if to.name == name)
 
 
 def plan_file(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str]) -> Plan:
-    """Decide which imports come and go; `pinned` are names of the module that others rely on."""
+    """Decide which imports are added and removed; `pinned` are names of the module that others rely on."""
     plan = Plan()
     ours = [move for move in moves if move.reference.role is not Role.PATCH]
     for move in ours:
@@ -47,7 +47,7 @@ def plan_file(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str]
     for to in plan.names:
         needed = [move for move in ours if move.to == to]
         place_imports(parsed, plan, to, needed)
-    # A comment goes with its line only if something else takes the line's place.
+    # A comment is removed with its line only if another line takes its place.
     plan.removed = [
         b for b in plan.removed if b.statement in plan.imports or not has_comment(b.statement)
     ]
@@ -55,7 +55,7 @@ def plan_file(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str]
 
 
 def known_name(parsed: ParsedFile, move: Move) -> str | None:
-    """Find the name under which the file has imported already what a move needs."""
+    """Find the name under which the file imports something already."""
     for binding in parsed.bindings:
         alias = binding.alias
         if (
@@ -71,7 +71,7 @@ def known_name(parsed: ParsedFile, move: Move) -> str | None:
 
 
 def free_name(parsed: ParsedFile, to: Imported, plan: Plan) -> str:
-    """Choose a name that means nothing else in the file."""
+    """Choose a name that is unused in the file."""
     name = to.name
     taken = parsed.names.keys() | {b.name for b in parsed.bindings} | parsed.quoted_names.keys()
     taken |= set(plan.names.values()) | defined_names(parsed.tree)
@@ -93,7 +93,7 @@ def defined_names(tree: cst.Module) -> set[str]:
 
 
 def place_imports(parsed: ParsedFile, plan: Plan, to: Imported, needed: Sequence[Move]) -> None:
-    """Put the import of a name after the imports that the moved references came by."""
+    """Place the import of a name after the imports that the moved references used."""
     if known_name(parsed, needed[0]) is not None:
         return
     scopes: dict[int, list[Binding]] = {}
@@ -111,7 +111,7 @@ def place_imports(parsed: ParsedFile, plan: Plan, to: Imported, needed: Sequence
 
 
 def best(plain: Sequence[Binding], parsed: ParsedFile, plan: Plan) -> Binding:
-    """Choose the import after which a new one comes: one that goes and has a comment, else the first."""
+    """Choose the import that a new one follows: preferably a removed one with a comment, else the first."""
     commented = [b for b in plain if b in plan.removed and has_comment(b.statement)]
     return min(commented or plain, key=parsed.bindings.index)
 
@@ -123,7 +123,7 @@ def has_comment(statement: cst.SimpleStatementLine) -> bool:
 
 
 def sources(parsed: ParsedFile, move: Move) -> list[Binding]:
-    """Find the imports by which a reference knows its name."""
+    """Find the imports through which a reference knows its name."""
     reference = move.reference
     named = [b for b in parsed.bindings if b.name == reference.root and b.scope == reference.scope]
     stars = [b for b in parsed.bindings if b.star and b.scope == reference.scope]
@@ -131,7 +131,7 @@ def sources(parsed: ParsedFile, move: Move) -> list[Binding]:
 
 
 def unneeded(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str]) -> list[Binding]:
-    """Find the imports that only the moved references needed."""
+    """Find the imports that only moved references needed."""
     moved = Counter(m.reference.root for m in moves if not m.reference.quoted)
     quoted = Counter(m.reference.root for m in moves if m.reference.quoted)
     needed = parsed.exports | set(pinned)
@@ -149,7 +149,7 @@ def unneeded(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str])
 def edited(
     parsed: ParsedFile, moves: Sequence[Move], plan: Plan, patched: Mapping[int, str]
 ) -> str:
-    """Write the file with its moves; `patched` are the new names in strings of patches, by reference."""
+    """Apply the edits of a file; `patched` are the new names in strings of patches, by reference."""
     spots = {spot.reference.key: spot for spot in parsed.spots}
     editor = Editor(parsed, plan)
     for move in moves:
@@ -168,7 +168,7 @@ def edited(
 
 
 class Editor(cst.CSTTransformer):
-    """Replaces nodes by identity, and rewrites import statements."""
+    """Replaces nodes by identity, and edits import statements."""
 
     def __init__(self, parsed: ParsedFile, plan: Plan) -> None:
         super().__init__()
@@ -182,18 +182,18 @@ class Editor(cst.CSTTransformer):
             self._removed.setdefault(binding.statement, []).append(binding)
 
     def rename(self, spot: Spot, name: str, *, call: bool) -> None:
-        """Give a reference another name; `call`: what it is called with does not fit the new one."""
+        """Rename a reference; with `call`, replace also the call of which it is the function."""
         self._nodes[spot.node] = name
         if call:
             self._emptied.add(spot.node)
 
     def requote(self, quoted: Quoted, span: tuple[int, int], name: str) -> None:
-        """Give a name inside a quoted type another name."""
+        """Rename inside a quoted type."""
         start, end = (quoted.start + place for place in span)
         self._texts.setdefault(quoted.node, []).append((start, end, name))
 
     def repatch(self, spot: Spot, name: str) -> None:
-        """Give the last name of a string another name."""
+        """Rename the last part of a dotted path in a string."""
         assert isinstance(spot.node, cst.SimpleString)
         value = spot.node.value
         end = len(value) - len(spot.node.quote)
@@ -201,7 +201,7 @@ class Editor(cst.CSTTransformer):
         self._texts.setdefault(spot.node, []).append((start, end, name))
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        """Note a block that would be empty if all its imports went."""
+        """Note a block that would be empty if all its imports were removed."""
         if isinstance(node, cst.IndentedBlock):
             gone = [s for s in node.body if s in self._removed and s not in self._plan.imports]
             if len(gone) == len(node.body):
@@ -211,8 +211,8 @@ class Editor(cst.CSTTransformer):
     def on_leave(
         self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT
     ) -> cst.CSTNodeT | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNodeT]:
-        """Put in what has been asked for."""
-        # libcst's own methods promise the same kind of node, and take any that fits the place.
+        """Apply the edits to a node."""
+        # libcst's own methods return the same kind of node, but accept any that fits.
         return cast("cst.CSTNodeT", self._put_in(original_node, updated_node))
 
     def _put_in(
@@ -257,7 +257,7 @@ class Editor(cst.CSTTransformer):
             rest = updated.with_changes(body=small)
             return cst.FlattenSentinel([rest, *added]) if added else rest
         if not added:
-            # An empty block would be no Python; elsewhere the line goes with its comment.
+            # An empty block is a syntax error; elsewhere the line goes with its comment.
             return (
                 updated.with_changes(body=[cst.Pass()])
                 if original in self._alone
@@ -272,7 +272,7 @@ class Editor(cst.CSTTransformer):
         old: cst.BaseSmallStatement,
         new: cst.BaseSmallStatement,
     ) -> cst.BaseSmallStatement | None:
-        """Take the imports that nobody needs out of a statement; None if nothing is left of it."""
+        """Remove unneeded imports from a statement; None if nothing is left of it."""
         gone = [b.alias for b in self._removed.get(statement, ()) if b.node is old]
         if not gone or not isinstance(new, cst.Import | cst.ImportFrom):
             return new
@@ -287,7 +287,7 @@ class Editor(cst.CSTTransformer):
 
 
 def import_line(to: Imported, plan: Plan) -> cst.SimpleStatementLine:
-    """Write `from module import name`, with an alias if the name is taken."""
+    """Return `from module import name`, with an alias if the name is taken."""
     local = plan.names[to]
     named = to.name if local == to.name else f"{to.name} as {local}"
     line = cst.parse_statement(f"from {to.module} import {named}")
@@ -296,7 +296,7 @@ def import_line(to: Imported, plan: Plan) -> cst.SimpleStatementLine:
 
 
 def after_imports(tree: cst.Module, lines: Iterable[cst.SimpleStatementLine]) -> cst.Module:
-    """Put lines after the imports at the top of a file."""
+    """Insert lines after the imports at the top of a file."""
     body = list(tree.body)
     last = -1
     for index, statement in enumerate(body):

@@ -1,4 +1,4 @@
-"""Find the Python files of the paths to move, and read them as Python does."""
+"""Finds the Python files to move, and reads them as Python does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
 def read_files(paths: Sequence[Path]) -> tuple[list[SourceFile], list[Left]]:
-    """Read all files of the paths, without wrappers of our own; those that Python cannot read are left.
+    """Read all files of the paths except our own wrappers; files that Python cannot read are left.
 
     Raises RequestError for a path that does not exist or is no Python file, and if there is no file.
     """
@@ -42,7 +42,7 @@ def read_files(paths: Sequence[Path]) -> tuple[list[SourceFile], list[Left]]:
 
 
 def python_files(given: Path) -> Iterator[Path]:
-    """List the file, or the files in a folder and below: no hidden ones, no virtual environments."""
+    """List a file itself, or the files below a folder, without hidden folders and virtual environments."""
     if given.is_file():
         if given.suffix != ".py":
             raise RequestError(f"{given} is no Python file; adopt moves files that end in .py")
@@ -54,14 +54,14 @@ def python_files(given: Path) -> Iterator[Path]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """List the Python files of a folder tree, in an order that does not depend on the machine."""
+    """List the Python files below a folder, in the same order on every machine."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if is_code(Path(place, name)))
         yield from (Path(place, name) for name in sorted(files) if name.endswith(".py"))
 
 
 def is_code(folder: Path) -> bool:
-    """Whether a folder can hold code of the user's own."""
+    """Return whether a folder may hold the user's own code."""
     hidden = folder.name.startswith(".") or folder.name in SKIPPED_FOLDERS
     return not hidden and not (folder / "pyvenv.cfg").exists()
 
@@ -84,8 +84,8 @@ def read_file(path: Path) -> SourceFile | Left:
 
 
 def parse(text: str) -> None:
-    """Parse a text with Python's own parser, which says what is wrong better than others."""
-    # CPython 3.11 loses count of its depth if a collection runs other code in the middle of parsing.
+    """Parse a text with Python's own parser, whose errors are clearer than others'."""
+    # CPython 3.11 loses count of its depth if the garbage collector runs code during parsing.
     enabled = gc.isenabled()
     gc.disable()
     try:

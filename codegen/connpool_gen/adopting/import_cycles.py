@@ -1,4 +1,4 @@
-"""Find which modules another one imports while it is itself imported: importing it back is a circle."""
+"""Finds which modules are imported while another one is imported: importing it back would be a cycle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def imported_by(start: str, modules: Mapping[str, Path]) -> set[Path]:
-    """List the files of `modules` that importing the module `start` runs, itself left out.
+    """List the files of `modules` that importing the module `start` executes, except itself.
 
     Packages around an imported module are left out too: they may be half-way imported without harm.
     """
@@ -40,7 +40,7 @@ def imports_of(module: str, path: Path) -> list[str]:
 
 
 def run_at_import(body: list[ast.stmt], module: str, *, is_package: bool) -> Iterator[str]:
-    """List the imports outside functions and outside what only type checkers see."""
+    """List the imports outside functions and outside type-checking blocks."""
     for statement in body:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
@@ -58,13 +58,13 @@ def run_at_import(body: list[ast.stmt], module: str, *, is_package: bool) -> Ite
 
 
 def is_type_checking(test: ast.expr) -> bool:
-    """Whether a condition is `TYPE_CHECKING`."""
+    """Return whether a condition is `TYPE_CHECKING`."""
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
     return name == "TYPE_CHECKING"
 
 
 def absolute(module: str, statement: ast.ImportFrom, *, is_package: bool) -> str:
-    """Give the absolute module of a from-import."""
+    """Return the absolute module of a from-import."""
     if not statement.level:
         return statement.module or ""
     parts = module.split(".")

@@ -1,4 +1,4 @@
-"""What the steps of a move hand on: files, references, decisions. Records only."""
+"""The records that the steps of a move pass on: files, references, decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveTarget:
-    """One client and what takes its place.
+    """A client and the wrapper that replaces it.
 
     `wrapper` is the generated class, `annotation` the name that annotations get: the wrapper or, in
     protocol mode, the Protocol. `members` are all that the ledger lists. `lacking` says why the wrapper has no such member, `lifecycle` what a
@@ -53,7 +53,7 @@ class MoveTarget:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file of the code to move: its place as the user named it, its bytes and its text."""
+    """A file of the code to move: its path as the user wrote it, its bytes and its text."""
 
     path: Path
     data: bytes
@@ -61,7 +61,7 @@ class SourceFile:
 
 
 class Role(Enum):
-    """What a reference to the client class is for; the values are how messages name it."""
+    """What a reference to the client class is for; the values are the words of messages."""
 
     ANNOTATION = "annotation"
     TYPE_ARGUMENT = "type argument"
@@ -81,17 +81,17 @@ class Role(Enum):
     VALUE = "class as a value"
 
 
-# Places that name a type: they get the wrapper's name.
+# Places that name a type get the wrapper's name.
 TYPES = frozenset(
     {Role.ANNOTATION, Role.TYPE_ARGUMENT, Role.CAST, Role.BOUND, Role.ALIAS, Role.SPEC}
 )
-# Places that make a client: they get a factory's name.
+# Places that create a client get a factory's name.
 MAKERS = frozenset({Role.CONSTRUCTION, Role.CLASS_CALL, Role.FACTORY_VALUE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """One place that names the client class; `key` tells it from all others of the run.
+    """One place that names the client class; `key` identifies it within a run.
 
     `root` is the first part of the dotted name, `scope` the function that binds it (0: the module).
     `function_line` is the line of the `def` whose signature holds it, `parameter` which of its
@@ -131,7 +131,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Kept:
-    """A place that stays as it is, and is right so."""
+    """A place that rightly stays as it is."""
 
     path: str
     line: int
@@ -140,7 +140,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A reference gets another name; `stands_in` is one for the type checker's eyes alone."""
+    """The renaming of a reference; with `stands_in`, only for the type checker."""
 
     reference: Reference
     to: Imported
@@ -157,5 +157,5 @@ class Finding:
     code: str
 
     def told(self) -> str:
-        """Write it in a line."""
+        """Return the error as one line."""
         return f"{self.message} [{self.code}]" if self.code else self.message

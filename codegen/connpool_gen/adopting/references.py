@@ -1,6 +1,6 @@
-"""Find every place of a file that names the client class, and say what it names it for.
+"""Finds every place in a file that names the client class, and what it is used for there.
 
-The text is read with libcst, which keeps comments and layout; what a name stands for is asked of
+The text is read with libcst, which keeps comments and layout; what a name stands for is known to
 `Symbols`. References inside quoted annotations and type comments are found as well.
 """
 
@@ -30,7 +30,7 @@ PATCHES = re.compile(r"(^|\.)(patch|setattr|delattr|patch\.object|patch\.multipl
 
 @dataclass(eq=False, slots=True)
 class Binding:
-    """A statement that gives a name its meaning: an import, or None for what a name also is.
+    """The meaning of a name: an import statement, or None where the name is anything else.
 
     `conditional` says that it stands under `if` or `try`, `checking` that only type checkers see it.
     """
@@ -53,7 +53,7 @@ class Binding:
 
 @dataclass(eq=False, slots=True)
 class Quoted:
-    """A string or a comment that holds code: its node, its text, where the text begins in it."""
+    """A string or a comment that contains code: its node, its text, and the offset of the text."""
 
     node: cst.SimpleString | cst.Comment
     text: str
@@ -62,7 +62,7 @@ class Quoted:
 
 @dataclass(eq=False, slots=True)
 class Spot:
-    """Where a reference stands in the tree: a node, or a part of a quoted text."""
+    """The position of a reference in the tree: a node, or a part of a quoted text."""
 
     reference: Reference
     node: cst.CSTNode
@@ -72,7 +72,7 @@ class Spot:
 
 @dataclass(slots=True)
 class ParsedFile:
-    """A file taken apart: its tree, the references and all that importing needs to know."""
+    """A parsed file: its tree, its references and its imports."""
 
     path: Path
     module: str
@@ -104,7 +104,7 @@ class ParsedFile:
 def parse_file(
     path: Path, module: str, data: bytes, symbols: Symbols, new_key: Callable[[], int]
 ) -> ParsedFile:
-    """Read a file and find its references; raises ParserSyntaxError for what libcst cannot read."""
+    """Parse a file and find its references; raises ParserSyntaxError for what libcst cannot read."""
     wrapper = MetadataWrapper(cst.parse_module(data), unsafe_skip_copy=True)
     parsed = ParsedFile(path, module, wrapper.module, path.name == "__init__.py")
     finder = ReferenceFinder(parsed, symbols, new_key)
@@ -132,7 +132,7 @@ def has_lazy_annotations(tree: cst.Module) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where a statement stands: in which function, under which conditions."""
+    """The position of a statement: its function, and the conditions around it."""
 
     scope: int = 0
     conditional: bool = False
@@ -142,7 +142,7 @@ class Where:
 def collect_bindings(
     parsed: ParsedFile, body: Sequence[cst.BaseStatement], finder: ReferenceFinder, where: Where
 ) -> None:
-    """Note the imports of a block and of the blocks below it that share its scope."""
+    """Collect the imports of a block and of nested blocks in the same scope."""
     for statement in body:
         if isinstance(statement, cst.SimpleStatementLine):
             for small in statement.body:
@@ -158,7 +158,7 @@ def collect_bindings(
 
 
 def blocks_of(statement: cst.BaseStatement) -> Iterator[tuple[Sequence[cst.BaseStatement], bool]]:
-    """List the blocks of a compound statement, with whether it is the first one."""
+    """List the blocks of a compound statement, with whether each is the first one."""
     waiting: list[tuple[cst.CSTNode, bool]] = [(statement, True)]
     while waiting:
         node, first = waiting.pop()
@@ -178,7 +178,7 @@ def blocks_of(statement: cst.BaseStatement) -> Iterator[tuple[Sequence[cst.BaseS
 
 
 def is_type_checking(test: cst.BaseExpression) -> bool:
-    """Whether a condition is `TYPE_CHECKING`, under whatever module's name."""
+    """Return whether a condition is `TYPE_CHECKING`, from whatever module."""
     dotted = dotted_name(test)
     return dotted is not None and dotted[-1] == "TYPE_CHECKING"
 
@@ -189,7 +189,7 @@ def bindings_of(
     node: cst.Import | cst.ImportFrom,
     where: Where,
 ) -> Iterator[Binding]:
-    """List the names that one import binds."""
+    """List the names that an import binds."""
 
     def bound(name: str, alias: cst.ImportAlias | None, module: str, exported: bool) -> Binding:
         return Binding(
@@ -216,7 +216,7 @@ def bindings_of(
 
 
 def imported_module(parsed: ParsedFile, node: cst.ImportFrom) -> str:
-    """Give the absolute module of a from-import."""
+    """Return the absolute module of a from-import."""
     named = ".".join(dotted_name(node.module) or ()) if node.module is not None else ""
     level = len(node.relative)
     if not level:
@@ -228,14 +228,14 @@ def imported_module(parsed: ParsedFile, node: cst.ImportFrom) -> str:
 
 @dataclass(slots=True)
 class Function:
-    """A function that is being visited: the names it binds itself."""
+    """A function being visited, with the names that it binds."""
 
     number: int
     bound: frozenset[str]
 
 
 class ReferenceFinder(cst.CSTVisitor):
-    """Visits a file once; keeps the way from the root to the node at hand."""
+    """Visits a file once, keeping the path from the root to the current node."""
 
     METADATA_DEPENDENCIES = (PositionProvider,)
 
@@ -250,7 +250,7 @@ class ReferenceFinder(cst.CSTVisitor):
         self._numbers = 0
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        """Look at a node on the way down; import statements hold no references."""
+        """Look at a node on the way down; import statements contain no references."""
         self._path.append(node)
         if isinstance(node, cst.Import | cst.ImportFrom):
             return False
@@ -267,7 +267,7 @@ class ReferenceFinder(cst.CSTVisitor):
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
-        """Forget a node on the way up."""
+        """Drop a node on the way up."""
         self._path.pop()
         if isinstance(original_node, cst.FunctionDef):
             self._functions.pop()
@@ -287,7 +287,7 @@ class ReferenceFinder(cst.CSTVisitor):
         self._functions.append(Function(self._numbers, frozenset(bound_names(node))))
 
     def _scope_of(self, root: str, *, in_signature: bool) -> int | None:
-        """Find the function whose import binds a name, 0 for the module; None for what is no import."""
+        """Return the function whose import binds a name, 0 for the module; None if it is no import."""
         visible = self._functions[:-1] if in_signature else self._functions
         for function in reversed(visible):
             if root in function.bound:
@@ -321,7 +321,7 @@ class ReferenceFinder(cst.CSTVisitor):
             return self._symbols.in_module(".".join(full), dotted[1:])
         return self._symbols.in_module(dotted[0], dotted[1:])
 
-    # What is seen.
+    # Names and attributes.
 
     def _see_name(self, node: cst.Name) -> None:
         if is_label(node, self._path):
@@ -332,7 +332,7 @@ class ReferenceFinder(cst.CSTVisitor):
         self._see(node)
 
     def _binds_inside(self, node: cst.Name) -> bool:
-        """Whether a name is a field or a local variable that is set, which needs no import."""
+        """Return whether a name is a field or local variable being set, which needs no import."""
         outer = self._path[-2] if len(self._path) > 1 else None
         is_target = isinstance(outer, cst.AnnAssign | cst.AssignTarget) and outer.target is node
         inside = any(isinstance(n, cst.ClassDef | cst.FunctionDef) for n in self._path)
@@ -390,7 +390,7 @@ class ReferenceFinder(cst.CSTVisitor):
         self._parsed.spots.append(Spot(reference, node, quoted, span))
 
     def _signature(self) -> tuple[int | None, str]:
-        """Find the function and the parameter whose annotation is being visited."""
+        """Return the function and the parameter whose annotation is being visited."""
         parameter = ""
         for node in reversed(self._path):
             if isinstance(node, cst.Param) and not parameter:
@@ -403,7 +403,7 @@ class ReferenceFinder(cst.CSTVisitor):
         return None, ""
 
     def _evaluated(self) -> bool:
-        """Whether Python runs the annotation that is being visited when it imports the module."""
+        """Return whether Python evaluates the visited annotation when the module is imported."""
         if self.lazy:
             return False
         inside = any(isinstance(n, cst.IndentedBlock) for n in self._path[self._function_index() :])
@@ -413,7 +413,7 @@ class ReferenceFinder(cst.CSTVisitor):
         indices = [i for i, n in enumerate(self._path) if isinstance(n, cst.FunctionDef)]
         return indices[-1] if indices else 0
 
-    # Texts that hold code.
+    # Texts that contain code.
 
     def _see_string(self, node: cst.SimpleString) -> None:
         exported = self._exports()
@@ -441,7 +441,7 @@ class ReferenceFinder(cst.CSTVisitor):
             self._see_code(Quoted(node, node.raw_value, start), use)
 
     def _exports(self) -> bool:
-        """Whether what is being visited is an entry of `__all__`."""
+        """Return whether the visited node is an entry of `__all__`."""
         for node in self._path:
             if isinstance(node, cst.FunctionDef | cst.ClassDef):
                 return False
@@ -461,7 +461,7 @@ class ReferenceFinder(cst.CSTVisitor):
             self._see_code(Quoted(node, found["type"], found.start("type")), use)
 
     def _see_code(self, quoted: Quoted, use: Use) -> None:
-        """Find the references in a quoted type; literals in it are not names."""
+        """Find the references in a quoted type; literals in it are no names."""
         position = self._position(quoted.node)
         code = without_literals(quoted.text)
         for found in DOTTED.finditer(code):
@@ -524,7 +524,7 @@ class ReferenceFinder(cst.CSTVisitor):
         self._parsed.spots.append(Spot(reference, node))
 
     def _patched_module(self, call: cst.Call, node: cst.SimpleString) -> tuple[str, ...]:
-        """Give the module of `patch.object(module, "Name")`; nothing where the string is the whole path."""
+        """Return the module of `patch.object(module, "Name")`; "" where the string is the whole path."""
         first = call.args[0].value
         dotted = dotted_name(first)
         if first is node or dotted is None:
@@ -532,25 +532,25 @@ class ReferenceFinder(cst.CSTVisitor):
         found = self._resolve(dotted, in_signature=False)
         return tuple(found[0].fullname.split(".")) if found and found[0].is_module else ()
 
-    # What a reference is for.
+    # What references are used for.
 
     def _use(self, node: cst.CSTNode) -> Use | None:
-        """Find what a node is for, from the innermost node around it outwards."""
+        """Find what a node is used for, from the innermost enclosing node outwards."""
         return use_of(node, self._path[:-1], self)
 
     def stands_for(self, node: cst.CSTNode | None) -> str:
-        """Give the full name of what an expression names, or an empty text."""
+        """Return the full name of an expression, or an empty text."""
         dotted = dotted_name(node)
         found = self._resolve(dotted, in_signature=False) if dotted is not None else None
         return found[0].fullname if found is not None else ""
 
     def is_class(self, node: cst.CSTNode | None) -> bool:
-        """Whether an expression names a class, so that what follows in brackets are types."""
+        """Return whether an expression names a class, so that what follows in brackets are types."""
         dotted = dotted_name(node)
         found = self._resolve(dotted, in_signature=False) if dotted is not None else None
         if found is not None and found[0].is_class:
             return True
-        # Special forms, such as `Optional`, are variables for mypy; builtins stand in no module's table.
+        # Special forms such as `Optional` are variables for mypy; builtins are in no module's table.
         name = dotted[-1] if dotted else ""
         builtin = found is None and name in ("dict", "list", "set", "tuple", "frozenset", "type")
         return builtin or (
@@ -558,12 +558,12 @@ class ReferenceFinder(cst.CSTVisitor):
         )
 
     def is_alias(self, name: str) -> bool:
-        """Whether a name at the top of the module is a type alias."""
+        """Return whether a name at the top of the module is a type alias."""
         return not self._functions and self._symbols.is_alias(self._parsed.module, name)
 
 
 def in_signature(path: Sequence[cst.CSTNode]) -> bool:
-    """Whether a node lies in a function's signature, where the function's own names do not hold."""
+    """Return whether a node is in a function's signature, where the function's own names do not apply."""
     for node in reversed(path):
         if isinstance(node, cst.IndentedBlock | cst.SimpleStatementSuite):
             return False
@@ -573,7 +573,7 @@ def in_signature(path: Sequence[cst.CSTNode]) -> bool:
 
 
 def is_label(node: cst.Name, path: Sequence[cst.CSTNode]) -> bool:
-    """Whether a name is no expression: an attribute's, a parameter's, a keyword's, a definition's."""
+    """Return whether a name is no expression, but that of an attribute, parameter, keyword or definition."""
     outer = path[-2] if len(path) > 1 else None
     match outer:
         case cst.Attribute():
@@ -589,7 +589,7 @@ def is_label(node: cst.Name, path: Sequence[cst.CSTNode]) -> bool:
 
 
 def bound_names(function: cst.FunctionDef) -> Iterator[str]:
-    """List the names that a function binds itself: parameters, imports, targets."""
+    """List the names that a function binds: parameters, imports, targets."""
     params = function.params
     listed = [*params.params, *params.posonly_params, *params.kwonly_params]
     listed += [p for p in (params.star_arg, params.star_kwarg) if isinstance(p, cst.Param)]
@@ -647,5 +647,5 @@ def patching(path: Sequence[cst.CSTNode]) -> cst.Call | None:
 
 
 def without_literals(text: str) -> str:
-    """Blank out strings within a quoted type, such as the words of a `Literal`."""
+    """Blank out strings inside a quoted type, such as those of a `Literal`."""
     return re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: " " * len(found[0]), text)

@@ -1,4 +1,4 @@
-"""Tell what a move does: diffs and JSON on stdout, the summary on stderr."""
+"""Reports a move: diffs and JSON to stdout, the summary to stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def tell(adoption: Adoption, console: Console, *, written: bool, quiet: bool) -> None:
-    """Print the diff, unless the files are written already, then what is left and the counts."""
+    """Print the diff, unless the files were written, then what is left and the counts."""
     if not written:
         sys.stdout.write("".join(file.diff() for file in adoption.files))
         sys.stdout.flush()
@@ -34,7 +34,7 @@ def tell(adoption: Adoption, console: Console, *, written: bool, quiet: bool) ->
 
 
 def counts(moved: Mapping[str, int]) -> Table:
-    """Make a table of what is moved, by what the places are for."""
+    """Return a table of the moved places, by what they are used for."""
     table = Table("moved", "places", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     for role, count in sorted(moved.items(), key=lambda item: (-item[1], item[0])):
@@ -43,7 +43,7 @@ def counts(moved: Mapping[str, int]) -> Table:
 
 
 def summary(adoption: Adoption, *, written: bool) -> str:
-    """Write one line with all counts, and what to do next."""
+    """Return one line with all counts and the next step."""
     places = sum(adoption.moved.values())
     did = "moved" if written else "would move"
     line = (
@@ -56,7 +56,7 @@ def summary(adoption: Adoption, *, written: bool) -> str:
 
 
 def as_json(adoption: Adoption, *, written: bool) -> str:
-    """Write all of it as one JSON document for other programs."""
+    """Return the whole move as a JSON document for other programs."""
     data: dict[str, Any] = {
         "version": 1,
         "written": written,

@@ -1,4 +1,4 @@
-"""Say what a reference to a class is for, from the nodes around it in the tree."""
+"""Finds what a reference to a class is used for, from the enclosing nodes of the tree."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ TYPE_ALIAS = (("TypeAlias",), ("typing", "TypeAlias"), ("typing_extensions", "Ty
 
 
 class Names(Protocol):
-    """Knows what the names of a file stand for."""
+    """What the names of a file stand for."""
 
     def stands_for(self, node: cst.CSTNode | None) -> str:
-        """Give the full name of what an expression names, or an empty text."""
+        """Return the full name of an expression, or an empty text."""
         ...
 
     def is_class(self, node: cst.CSTNode | None) -> bool:
-        """Whether an expression names a class, so that what follows in brackets are types."""
+        """Return whether an expression names a class, so that what follows in brackets are types."""
         ...
 
     def is_alias(self, name: str) -> bool:
-        """Whether a name at the top of the module is a type alias."""
+        """Return whether a name at the top of the module is a type alias."""
         ...
 
 
 def dotted_name(node: cst.CSTNode | None) -> tuple[str, ...] | None:
-    """Read `a.b.c`; None for any other expression."""
+    """Return `a.b.c` as text; None for any other expression."""
     parts: list[str] = []
     while isinstance(node, cst.Attribute):
         parts.append(node.attr.value)
@@ -49,7 +49,7 @@ def dotted_name(node: cst.CSTNode | None) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a reference is for: its role and the node that a new name replaces."""
+    """What a reference is used for: its role and the node that a new name replaces."""
 
     role: Role
     node: cst.CSTNode
@@ -58,7 +58,7 @@ class Use:
 
 
 def use_of(node: cst.CSTNode, path: Sequence[cst.CSTNode], names: Names) -> Use | None:
-    """Classify a reference by the nodes around it, from the inside; None for what is no use, such as a target."""
+    """Classify a reference by its enclosing nodes, from the inside; None for what is no use, such as a target."""
     inner = node
     types_only = False
     for index in range(len(path) - 1, -1, -1):
@@ -82,9 +82,9 @@ def use_of(node: cst.CSTNode, path: Sequence[cst.CSTNode], names: Names) -> Use 
     return None
 
 
-# What a type may be put together with, without changing what it is for.
+# Nodes that combine types without changing what they are used for.
 PASSED = (cst.Subscript, cst.BinaryOperation, cst.List, cst.Element, cst.Tuple)
-# Where a name is set rather than used.
+# Nodes where a name is set rather than used.
 TARGETS = (cst.AssignTarget, cst.AsName, cst.Del, cst.NameItem)
 SETTING = (cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For)
 ROLES: tuple[tuple[tuple[type[cst.CSTNode], ...], Role], ...] = (
@@ -98,7 +98,7 @@ ROLES: tuple[tuple[tuple[type[cst.CSTNode], ...], Role], ...] = (
 def plain_use(
     node: cst.CSTNode, inner: cst.CSTNode, outer: cst.CSTNode, *, types_only: bool
 ) -> Use | None:
-    """Classify a reference by the one node around it that says what it is for."""
+    """Classify a reference by the single enclosing node that determines its use."""
     for kinds, role in ROLES:
         if isinstance(outer, kinds):
             return Use(role, node)
@@ -114,7 +114,7 @@ def plain_use(
 def role_in_brackets(
     subscript: cst.Subscript, inner: cst.CSTNode, outer: cst.CSTNode, annotated: bool, names: Names
 ) -> Role | None:
-    """Classify what stands in brackets; None for a type among types, EXCEPT for what is no reference."""
+    """Classify what is in brackets; None for a type among types, EXCEPT for what is no reference."""
     name = (dotted_name(subscript.value) or ("",))[-1]
     if name in CLASS_OF:
         return Role.CLASS_OBJECT
@@ -139,7 +139,7 @@ def attribute_use(attribute: cst.Attribute, path: Sequence[cst.CSTNode]) -> Use:
 def annotated_extra(
     name: str, subscript: cst.Subscript, inner: cst.CSTNode, outer: cst.CSTNode
 ) -> bool:
-    """Whether a reference is in what `Annotated` says beside the type."""
+    """Return whether a reference is in the extra arguments of `Annotated`."""
     if name != "Annotated":
         return False
     element = outer if isinstance(outer, cst.SubscriptElement) else None
@@ -150,14 +150,14 @@ def annotated_extra(
 
 
 def in_annotation(path: Sequence[cst.CSTNode]) -> bool:
-    """Whether nodes lie in an annotation."""
+    """Return whether nodes are in an annotation."""
     return any(isinstance(node, cst.Annotation) for node in path)
 
 
 def argument_use(
     node: cst.CSTNode, arg: cst.Arg, call: cst.CSTNode, names: Names, *, types_only: bool
 ) -> Use | None:
-    """Classify a reference that is an argument, by what is called and at which place it stands."""
+    """Classify an argument by the called function and the argument's position."""
     if not isinstance(call, cst.Call):  # the bases of a class
         return Use(Role.TYPE_ARGUMENT if types_only else Role.SUBCLASS, node)
     keyword = arg.keyword.value if arg.keyword is not None else ""
@@ -174,7 +174,7 @@ def argument_use(
 
 
 def class_argument(call: cst.Call, keyword: str, index: int) -> Role:
-    """Say what a class is for that is handed to a call."""
+    """Classify a class that is passed to a call."""
     name = (dotted_name(call.func) or ("",))[-1]
     if name in ("isinstance", "issubclass") and index == 1:
         return Role.INSTANCE_CHECK
@@ -184,13 +184,13 @@ def class_argument(call: cst.Call, keyword: str, index: int) -> Role:
         return Role.SPEC
     if keyword == "default_factory":
         return Role.FACTORY_VALUE
-    # `patch.object(Client, "get")` and `setattr(Client, "get", ...)` reach the client's members.
+    # `patch.object(Client, "get")` and `setattr(Client, "get", ...)` use the client's members.
     reaches = name in ("object", "setattr") and index == 0 and isinstance(call.func, cst.Attribute)
     return Role.CLASS_ATTRIBUTE if reaches else Role.VALUE
 
 
 def is_spec(call: cst.Call, name: str, keyword: str, index: int) -> bool:
-    """Whether an argument says of what a mock is one."""
+    """Return whether an argument is the spec of a mock."""
     if name in MOCKS:
         return keyword in SPECS or (index == 0 and not keyword)
     if name == "create_autospec":
@@ -218,7 +218,7 @@ def assigned_use(
 
 
 def alias_defined(assign: cst.Assign | cst.AnnAssign | cst.TypeAlias, names: Names) -> str:
-    """Give the name of the type alias that a statement defines; an empty text if it defines none."""
+    """Return the name of the type alias that a statement defines; an empty text if it defines none."""
     if isinstance(assign, cst.TypeAlias):
         return assign.name.value
     target = assign.targets[0].target if isinstance(assign, cst.Assign) else assign.target

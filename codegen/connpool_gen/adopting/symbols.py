@@ -1,4 +1,4 @@
-"""Say what a dotted name stands for: the client, an alias of it, a module, some other class.
+"""Resolves dotted names: to the client, an alias of it, a module, or another class.
 
 Names are resolved through the type checker's symbol tables, so aliases, `import x as y`, star imports,
 conditional imports and re-exports need no rules of their own.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a name stands for: `target` is the client's number, None for anything else.
+    """What a name stands for: `target` is the index of the client, None for anything else.
 
     `alias` is the full name of the type alias by which the client is named, alone or among others.
     """
@@ -66,12 +66,12 @@ class Symbols:
                 )
 
     def in_module(self, module: str, dotted: Sequence[str]) -> Meaning | None:
-        """Resolve a dotted name as the module's own code would."""
+        """Resolve a dotted name as code of the module would."""
         tree = self._modules.get(module)
         return self._resolved(tree, dotted) if tree is not None else None
 
     def absolute(self, dotted: Sequence[str]) -> tuple[Meaning, Sequence[str]] | None:
-        """Resolve a path such as `package.module.Class.method`: the class, and what follows it."""
+        """Resolve a path such as `package.module.Class.method`: the class, and the rest."""
         for size in range(len(dotted) - 1, 0, -1):
             tree = self._modules.get(".".join(dotted[:size]))
             if tree is None:
@@ -94,7 +94,7 @@ class Symbols:
     def _child(self, node: SymbolNode | None, name: str) -> SymbolNode | None:
         if isinstance(node, MypyFile):
             symbol = node.names.get(name)
-            # A submodule that somebody has imported need not stand in its package's table.
+            # An imported submodule need not be in its package's table.
             return (symbol.node if symbol is not None else None) or self._modules.get(
                 f"{node.fullname}.{name}"
             )
@@ -123,7 +123,7 @@ class Symbols:
         return symbol is not None and isinstance(symbol.node, TypeAlias)
 
     def provides(self, module: str, name: str) -> bool:
-        """Whether a module has a name, as a star import would take it."""
+        """Return whether a name is in a module, for a star import."""
         tree = self._modules.get(module)
         return tree is not None and name in tree.names
 
@@ -139,7 +139,7 @@ class Symbols:
         return found
 
     def importers(self, modules: Sequence[str]) -> dict[str, set[str]]:
-        """List, by module, the names that others of these modules import from it."""
+        """List, by module, the names that the other modules import from it."""
         taken: dict[str, set[str]] = {}
         for module in modules:
             tree = self._modules.get(module)
@@ -149,7 +149,7 @@ class Symbols:
 
 
 def names_imported(tree: MypyFile) -> Iterator[tuple[str, str]]:
-    """List module and name of what a module takes by from-imports."""
+    """List module and name of everything a module takes by from-imports."""
     for statement in tree.imports:
         if isinstance(statement, ImportFrom):
             source = absolute_module(tree, statement.id, statement.relative)
@@ -157,7 +157,7 @@ def names_imported(tree: MypyFile) -> Iterator[tuple[str, str]]:
 
 
 def absolute_module(tree: MypyFile, name: str, level: int) -> str:
-    """Make the name of a relative import absolute."""
+    """Return the absolute name of a relative import."""
     if not level:
         return name
     parts = tree.fullname.split(".")
@@ -166,7 +166,7 @@ def absolute_module(tree: MypyFile, name: str, level: int) -> str:
 
 
 def mentions(found: Type, clients: Mapping[str, int]) -> int | None:
-    """Find which client a type is, or holds: itself, a member of a union, what an awaitable gives."""
+    """Find which client a type is or contains: itself, a member of a union, the result of an awaitable."""
     proper = get_proper_type(found)
     if isinstance(proper, Instance):
         if proper.type.fullname in clients:
@@ -182,13 +182,13 @@ def mentions(found: Type, clients: Mapping[str, int]) -> int | None:
 
 
 def first(items: Sequence[Type], clients: Mapping[str, int]) -> int | None:
-    """Find the first client that one of several types mentions."""
+    """Find the first client that one of several types contains."""
     found = (mentions(item, clients) for item in items)
     return next((index for index in found if index is not None), None)
 
 
 def receivers(found: Type | None, clients: Mapping[str, int]) -> Iterator[int]:
-    """List the clients that an expression of this type may be: itself, or as part of a union."""
+    """List the clients that an expression of this type may be: itself, or a member of a union."""
     proper = get_proper_type(found)
     if isinstance(proper, Instance) and proper.type.fullname in clients:
         yield clients[proper.type.fullname]
@@ -200,5 +200,5 @@ def receivers(found: Type | None, clients: Mapping[str, int]) -> Iterator[int]:
 
 
 def is_unknown(found: Type | None) -> bool:
-    """Whether a type says nothing."""
+    """Return whether a type is unknown."""
     return found is None or isinstance(get_proper_type(found), AnyType)

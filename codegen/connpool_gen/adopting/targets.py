@@ -1,4 +1,4 @@
-"""Find what is to be moved: the manifest's targets, their wrappers and what the wrappers lack."""
+"""Collects the targets of a move: those of the manifest, their wrappers, and what the wrappers lack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PINNED = ("pinned", "pinned_sync")
 def checked_ledgers(
     requests: Sequence[GenerateRequest], watch: Callable[[GenerateRequest], Progress]
 ) -> list[Ledger]:
-    """Make sure that every wrapper is there and up to date, and give what became of the members.
+    """Check that every wrapper exists and is up to date, and return the ledgers.
 
     Raises RequestError, which says to run connpool-gen first.
     """
@@ -37,7 +37,7 @@ def checked_ledgers(
 
 
 def ledger_of(result: Result) -> Ledger:
-    """Give the ledger of a wrapper that can be relied on."""
+    """Return the ledger of an up-to-date wrapper."""
     request = result.request
     if result.status is Status.ERROR:
         raise RequestError(result.error)
@@ -57,7 +57,7 @@ def move_target(
     roots: Sequence[str],
     factories: Mapping[str, Imported],
 ) -> MoveTarget:
-    """Put together what a move has to know of one client; `roots` are where packages begin."""
+    """Collect what a move has to know about one client; `roots` are folders where packages begin."""
     module = module_of(request, roots)
     name = request.protocol_name if request.mode == "protocol" else request.wrapper_name
     lacking = {e.name: e.reason for e in ledger.entries if e.fate is Fate.SKIPPED}
@@ -78,7 +78,7 @@ def move_target(
 
 
 def module_of(request: GenerateRequest, roots: Sequence[str]) -> str:
-    """Find the name under which code imports the wrapper: from the nearest folder where packages begin."""
+    """Find the module name of the wrapper: from the nearest folder where packages begin."""
     output = request.output_path.resolve()
     inside = [root for root in map(Path, roots) if output.is_relative_to(root)]
     for root in sorted(inside, key=lambda folder: len(folder.parts), reverse=True):
@@ -92,21 +92,21 @@ def module_of(request: GenerateRequest, roots: Sequence[str]) -> str:
 
 
 def pinned_members(output: Path) -> frozenset[str]:
-    """Read off the wrapper which members give something that keeps its lease."""
+    """Read from the wrapper which members return a result that keeps its lease."""
     tree = ast.parse(output.read_text("utf-8"))
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     return frozenset(function.name for function in functions if is_pinned(function))
 
 
 def is_pinned(function: ast.AST) -> bool:
-    """Whether a method of a wrapper keeps the lease for its result."""
+    """Return whether a method of a wrapper keeps the lease for its result."""
     return any(isinstance(n, ast.Attribute) and n.attr in PINNED for n in ast.walk(function))
 
 
 def read_factories(
     texts: Sequence[str], requests: Sequence[GenerateRequest]
 ) -> dict[str, dict[str, Imported]]:
-    """Read `--factory [CLIENT[.METHOD]=]MODULE:FUNCTION`: by client, then by class method; "" is the class.
+    """Parse `--factory [CLIENT[.METHOD]=]MODULE:FUNCTION`: by client, then by class method; "" is the class.
 
     Raises RequestError for what is no such text, and for a client that is no target.
     """
@@ -133,7 +133,7 @@ def read_factories(
 
 
 def only(clients: Sequence[str], text: str) -> tuple[str, str]:
-    """Take the one target there is."""
+    """Return the only target."""
     if len(clients) > 1:
         raise RequestError(
             f"--factory {text!r}: there are {len(clients)} targets; say for which it is, "
@@ -143,7 +143,7 @@ def only(clients: Sequence[str], text: str) -> tuple[str, str]:
 
 
 def owner_of(name: str, clients: Sequence[str]) -> tuple[str, str]:
-    """Split `module:Class.method` by the targets there are."""
+    """Split `module:Class.method` by the known targets."""
     for client in sorted(clients, key=len, reverse=True):
         rest = name.removeprefix(client)
         if name == client or (name.startswith(f"{client}.") and rest[1:].isidentifier()):

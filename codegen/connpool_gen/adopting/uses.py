@@ -1,4 +1,4 @@
-"""Find every expression that is a client, by mypy's types, and what is done with it.
+"""Finds every expression that is a client, by mypy's types, and what is done with it.
 
 A member that the wrapper lacks, a call that closes, a result that lives on one connection, a client
 that is handed to code outside the paths: none of it shows in names.
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from connpool_gen.adopting.records import MoveTarget
 
-# What a node refers to rather than consists of; a walk that followed it would never end.
+# Attributes that refer to other nodes rather than contain them; following them would never end.
 ELSEWHERE = frozenset(
     {
         "analyzed",
@@ -70,7 +70,7 @@ _attributes: dict[type, tuple[str, ...]] = {}
 
 
 def attributes(kind: type) -> tuple[str, ...]:
-    """List the attributes of a class of nodes that hold parts of a node.
+    """List the attributes of a node class that hold child nodes.
 
     mypy's visitors are compiled and cannot be subclassed, so trees are walked by the names that its
     compiled classes list of their attributes.
@@ -85,13 +85,13 @@ def attributes(kind: type) -> tuple[str, ...]:
 
 
 def parts_of(node: Node) -> Iterator[Node]:
-    """List what a node consists of."""
+    """List the children of a node."""
     for name in attributes(type(node)):
         yield from nodes_in(getattr(node, name, None))
 
 
 def nodes_in(value: object) -> Iterator[Node]:
-    """List the nodes of an attribute's value: a node, or nodes in lists."""
+    """List the nodes in an attribute's value: a node, or nodes in lists."""
     if isinstance(value, PARTS):
         yield value
     elif isinstance(value, list | tuple):
@@ -100,7 +100,7 @@ def nodes_in(value: object) -> Iterator[Node]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """List a node and all below it."""
+    """List a node and all its descendants."""
     waiting = [node]
     while waiting:
         found = waiting.pop()
@@ -110,7 +110,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 @dataclass(slots=True)
 class Uses:
-    """What is done with clients: how often, and where somebody has to look.
+    """What is done with clients: how often, and where a person has to look.
 
     `makes_clients` are (path, line, member) of class methods that give a client.
     """
@@ -138,7 +138,7 @@ class UseFinder:
         self.uses = Uses()
 
     def look(self, path: Path, tree: MypyFile) -> None:
-        """Look at one file."""
+        """Examine one file."""
         for statement in tree.defs:
             for node in walk(statement):
                 if isinstance(node, MemberExpr):
@@ -166,7 +166,7 @@ class UseFinder:
             self._named(path, node, node.name, target)
 
     def _named(self, path: Path, node: Node, name: str, target: MoveTarget) -> None:
-        """Note a member that the wrapper lacks, or that means something else on a pool."""
+        """Record a member that the wrapper lacks, or that means something else on a pool."""
         pool = target.request.pool_field or "pool"
         if name in target.lacking:
             advice = f"lease a member for it: `with wrapper.{pool}.lease() as client:`"
@@ -223,7 +223,7 @@ class UseFinder:
                 self._add(path, argument, "client handed out", reason, advice)
 
     def _callee(self, node: CallExpr) -> str | None:
-        """Give the full name of what is called; None where nobody knows it."""
+        """Return the full name of what is called; None if it is unknown."""
         callee = node.callee
         if isinstance(callee, RefExpr) and callee.fullname:
             return callee.fullname
@@ -234,7 +234,7 @@ class UseFinder:
         return None
 
     def _is_ours(self, fullname: str) -> bool:
-        """Whether a function is the client's own, or one of the code that is moved."""
+        """Return whether a function belongs to the client, or to the code that is moved."""
         if any(fullname.startswith(f"{client}.") or fullname == client for client in self._clients):
             return True
         parts = fullname.split(".")
@@ -242,7 +242,7 @@ class UseFinder:
         return len(parts) == 1 or not heads.isdisjoint(self._inside)
 
     def _makes(self, path: Path, node: CallExpr) -> None:
-        """Note a class method that gives a client."""
+        """Record a class method that returns a client."""
         callee = node.callee
         if isinstance(callee, MemberExpr) and isinstance(callee.expr, RefExpr):
             gives = self._types.get(node)
@@ -272,7 +272,7 @@ STANDARD = (
 
 
 def takes_anything(callee: object, index: int, name: str | None) -> bool:
-    """Whether a parameter accepts whatever comes: its type is unknown, or `object`."""
+    """Return whether a parameter accepts any value: its type is unknown, or `object`."""
     if not isinstance(callee, CallableType):
         return True
     if name is not None:
@@ -288,5 +288,5 @@ def takes_anything(callee: object, index: int, name: str | None) -> bool:
 
 
 def type_info(found: object) -> TypeInfo | None:
-    """Give the class of an instance's type."""
+    """Return the class of an instance's type."""
     return found.type if isinstance(found, Instance) else None

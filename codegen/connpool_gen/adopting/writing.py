@@ -1,4 +1,4 @@
-"""Write all files of a move or none of them."""
+"""Writes all files of a move or none of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A file with what it held when it was read and what it shall hold."""
+    """A file with its old and its new content."""
 
     path: Path
     before: bytes
@@ -24,11 +24,11 @@ class Replacement:
 
 
 def write_all(replacements: Sequence[Replacement]) -> None:
-    """Replace all files; if that fails with one of them, all are as they were.
+    """Replace all files; if one fails, restore all.
 
     The new texts are written beside the files first, so that a full disk or a folder without
     permission stops the move before anything is replaced. Links stay links, modes stay modes.
-    Raises OutputError, also for a file that somebody has changed in the meantime.
+    Raises OutputError, also for a file that has changed in the meantime.
     """
     scratch: list[tuple[Replacement, Path]] = []
     done: list[Replacement] = []
@@ -54,7 +54,7 @@ def write_all(replacements: Sequence[Replacement]) -> None:
 
 
 def refuse_changed(replacement: Replacement) -> None:
-    """Raise OutputError for a file that no longer holds what was read."""
+    """Raise OutputError for a file that has changed since it was read."""
     if replacement.path.read_bytes() != replacement.before:
         raise OutputError(
             f"{replacement.path} was changed while it was being moved; no file was changed, run it again"
@@ -62,7 +62,7 @@ def refuse_changed(replacement: Replacement) -> None:
 
 
 def beside(path: Path, data: bytes) -> Path:
-    """Write a file beside another, with its mode, and flush it to the disk."""
+    """Write a new file beside another one, with its mode, and flush it to disk."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     scratch = Path(name)
     try:
@@ -78,7 +78,7 @@ def beside(path: Path, data: bytes) -> Path:
 
 
 def restore(replacements: Sequence[Replacement]) -> None:
-    """Put back what files held; a file that cannot be written has not been replaced either."""
+    """Restore the old contents; a file that cannot be written has not been replaced either."""
     for replacement in replacements:
         path = replacement.path.resolve()
         if path.read_bytes() != replacement.before:

@@ -1,1 +1,1 @@
-"""Plans become a model of ready strings: names, imports, literals."""
+"""Turns plans into a model of ready strings: names, imports, literals."""

@@ -1,4 +1,4 @@
-"""Facts + request -> the model of the output and the ledger: which members are wrapped, and how."""
+"""Facts and request become the model of the output and the ledger: which members are wrapped, and how."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build(
     remedies: Remedies = NO_REMEDIES,
     lacking: LackingNames = lambda uses: frozenset(),
 ) -> Built:
-    """Decide the fate of every public member and prepare all strings of the output.
+    """Decide what becomes of every public member and prepare all strings of the output.
 
     `remedies` are for members whose plan did not type-check, `lacking` says which names of annotations
     are not to be had at run time. Raises TargetError for a class without anything to wrap.
@@ -91,7 +91,7 @@ def build(
 def with_deadline(
     plan: Plan | Skip, library: str | None, request: GenerateRequest, facts: ClassFacts
 ) -> Plan | Skip:
-    """Add to a plan for the ledger why a parameter that looks like a limit of the call is not taken for it."""
+    """Add to a plan, for the ledger, why a parameter that looks like a limit of the call is not used as one."""
     if isinstance(plan, Skip):
         return plan
     said = request.policy(plan.label).deadline_parameter
@@ -101,13 +101,13 @@ def with_deadline(
 
 
 def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:
-    """Whether the user wants a member; what closes the pool stays unless `--exclude` names it."""
+    """Return whether the user wants a member; members that close the pool stay unless `--exclude` names them."""
     closes = plan.fate is Fate.POOL and not request.excludes(plan.name)
     return closes or request.wants(plan.name)
 
 
 def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
-    """Make a member's line of the ledger; without a view of the type checker its types are Any."""
+    """Return a member's ledger entry; without a static view its types are Any."""
     static = facts.static.get(plan.name)
     distrusted = isinstance(plan, Plan) and plan.distrusted
     known = static is not None and not static.is_any and not distrusted
@@ -120,7 +120,7 @@ def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
 def plan_namespaces(
     facts: ClassFacts, request: GenerateRequest, *, asynchronous: bool
 ) -> dict[str, Namespace]:
-    """Plan the namespaces that have anything to call, without the methods that the user excluded."""
+    """Plan the namespaces that have something to call, without the methods that the user excluded."""
     found: dict[str, Namespace] = {}
     for name, inner in facts.namespaces.items():
         namespace = plan_namespace(inner, (name,), asynchronous=asynchronous)
@@ -131,12 +131,12 @@ def plan_namespaces(
 
 
 def is_pool_dunder(name: str) -> bool:
-    """Whether a name is one that the wrapper itself defines: entering and leaving belong to the pool."""
+    """Return whether the wrapper itself defines a special name: entering and leaving belong to the pool."""
     return name in ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
 def is_asynchronous(facts: ClassFacts) -> bool:
-    """Whether a client is asynchronous: enough of its calls have to be awaited or iterated with `async for`."""
+    """Return whether a client is asynchronous: enough of its calls are awaited or iterated with `async for`."""
     values = [member.value_class or "" for member in facts.static.values()]
     if any(value.startswith("grpc.aio.") for value in values):
         return True
@@ -158,7 +158,7 @@ def is_asynchronous(facts: ClassFacts) -> bool:
 
 
 def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether a call of a member has to be awaited."""
+    """Return whether a call of a member has to be awaited."""
     if member.form in (MemberForm.COROUTINE, MemberForm.ASYNCGEN):
         return True
     results = {s.result for s in static.signatures} if static else set[ResultKind]()
@@ -166,7 +166,7 @@ def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
 
 
 def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan | Skip]) -> None:
-    """Refuse a wrapper without a single member to call, and say why there is none."""
+    """Refuse a wrapper without any member to call, and say why there is none."""
     if any(plan.fate in (Fate.WRAPPED, Fate.BROADCAST) for plan in plans):
         return
     if plans and (request.include or request.exclude):

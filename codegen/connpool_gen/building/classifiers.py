@@ -1,4 +1,4 @@
-"""Which classifier of the runtime knows the errors of a client's library, by the client's package.
+"""Finds the runtime's classifier for the errors of a client's library, by the client's package.
 
 The generator does not import the runtime; a test holds this table to the runtime's own.
 """
@@ -57,7 +57,7 @@ CLASSIFIERS = {
 
 
 def classifier_of(module: str) -> str | None:
-    """Find the classifier for a client of a module; the nearest package above it decides."""
+    """Find the classifier for a client of a module; the nearest enclosing package decides."""
     while module:
         if module in CLASSIFIERS:
             return CLASSIFIERS[module]
@@ -68,6 +68,6 @@ def classifier_of(module: str) -> str | None:
 
 
 def library_of(module: str, home: Ref | None) -> str | None:
-    """Find the classifier for a client class: by the module it is imported from, else by that it is defined in."""
+    """Find the classifier for a client class: by the module it is imported from, else by the one that defines it."""
     modules = [module, *([home.module] if home is not None else [])]
     return next((name for one in modules if (name := classifier_of(one)) is not None), None)

@@ -33,16 +33,16 @@ class Connectors:
 
     @property
     def contract(self) -> Ref:
-        """What all connectors that fit the pool are."""
+        """The protocol of all connectors that fit the pool."""
         return Ref(PACKAGE, "AsyncConnector" if self.asynchronous else "Connector")
 
     @property
     def source(self) -> Ref:
-        """What all sources of endpoints that fit the pool are."""
+        """The protocol of all sources of endpoints that fit the pool."""
         return Ref(DISCOVERY, "AsyncSource" if self.asynchronous else "Source")
 
     def model(self, names: Names, client: Ref, held: Expression, members: set[str]) -> ConnectModel:
-        """Write the strings of the class methods, which step aside for members of the same name.
+        """Write the class methods, whose names give way to members of the same name.
 
         A gRPC client is a stub around the channel that is connected, so its connector is given the
         stub's class. `held` is the client's type as the pool holds it.

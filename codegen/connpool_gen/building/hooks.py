@@ -1,4 +1,4 @@
-"""Method hooks: other packages may change or drop a method's strings before they are arranged.
+"""Method hooks: other packages may change or drop a method's strings before rendering.
 
 A hook is a function `(MethodModel, ModuleModel) -> MethodModel | None`, registered under the entry
 point group `connpool_gen.method_hooks`; None leaves the method out. Hooks run in the order of
@@ -28,7 +28,7 @@ def apply_hooks(module: ModuleModel) -> ModuleModel:
 
 
 def run(point: EntryPoint, method: MethodModel, module: ModuleModel) -> MethodModel | None:
-    """Call one hook; its failure names the hook and the method."""
+    """Call one hook; an error names the hook and the method."""
     try:
         hook: Any = point.load()
         result: MethodModel | None = hook(method, module)

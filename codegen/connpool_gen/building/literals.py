@@ -1,4 +1,4 @@
-"""Write untrusted text as source text that can only ever be a string."""
+"""Writes untrusted text as source text that can only be a string."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def docstring(text: str) -> str:
-    """Write a cleaned docstring as a triple-quoted literal, safe whatever it holds.
+    """Write a cleaned docstring as a triple-quoted literal, whatever it contains.
 
     Lines keep their breaks so that a reader sees the text; everything that could end the
     literal, start an escape or hide a character is escaped. Half a surrogate pair becomes the sign for
@@ -34,7 +34,7 @@ def docstring(text: str) -> str:
 
 
 def quotes_apart(line: str) -> str:
-    """Escape quotes so that no two stand side by side, and none at the end of a line."""
+    """Escape quotes so that no two are adjacent, and none ends a line."""
     if line.isprintable() and '"' not in line and "\\" not in line:  # as nearly all lines are
         return line
     return "".join(

@@ -1,4 +1,4 @@
-"""What the templates arrange: ready strings, no decisions left. Part of the template contract."""
+"""What templates arrange: ready strings, no decisions left. Part of the template contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 
 class BodyForm(StrEnum):
-    """The statement around a method's expression; the values are what templates compare with."""
+    """The statement around a method's expression; templates compare with the values."""
 
     RETURN = "return"
     STATEMENT = "statement"
@@ -114,7 +114,7 @@ class ConnectModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleModel:
-    """The whole output file; `words` are the spellings of the names that the templates use.
+    """The whole output file; `words` are the spellings of the names that templates use.
 
     `variables` are the lines that declare type variables which cannot be imported, `stand_ins` those
     that give names a meaning at run time which only type checkers know, `contract` is the number of the
@@ -162,7 +162,7 @@ Model = TypeVar("Model")
 
 
 def texts(value: object) -> Iterator[str]:
-    """Yield all strings of a model, those of the models inside it too."""
+    """Yield all strings of a model, including those of nested models."""
     if isinstance(value, str) and not isinstance(value, Enum):
         yield value
     for part in parts(value):
@@ -170,7 +170,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def parts(value: object) -> Iterator[object]:
-    """Yield what a model, a tuple or a dictionary holds."""
+    """Yield the contents of a model, a tuple or a dictionary."""
     if is_dataclass(value):
         yield from (getattr(value, field.name) for field in fields(value))
     elif isinstance(value, tuple):

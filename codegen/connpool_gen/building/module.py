@@ -1,4 +1,4 @@
-"""Plans -> the model: every string of the output.
+"""Plans become the model: every string of the output.
 
 One pass over the plans writes all strings, with a placeholder for each reference. The references of
 those strings are then collected, named and put in their places.
@@ -53,7 +53,7 @@ from connpool_gen.planning.signature import (
 from connpool_gen.reading.facts import Deprecation, Expression, Kind, MemberForm, Ref
 
 CLIENT = re.compile(r"\bclient\b")
-# Asked for the names that annotations use, it gives those that are not to be had at run time.
+# Asked about the names that annotations use, it returns those that are missing at run time.
 LackingNames = Callable[[Sequence[NameUse]], frozenset[NameUse]]
 LOCALS = {
     Form.AGENERATE: "items",
@@ -71,7 +71,7 @@ UNKNOWN = Ref("connpool_runtime.typing", "Unknown")
 PROPERTY = (Ref("builtins", "property"),)
 CLASS_METHOD = (Ref("builtins", "classmethod"),)
 METHODCALLER = Ref("operator", "methodcaller")
-# The pool's method that a member of each form calls.
+# The method of the pool that a member of each form calls.
 POOL_CALLS = {
     Form.CALL: "call",
     Form.AWAIT: "call",
@@ -99,7 +99,7 @@ POOL_CALLS = {
     Form.ABROADCAST: "broadcast",
 }
 AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.ABROADCAST)
-# The statement that holds each form's expression, where that is no plain return.
+# The statement that contains each form's expression, where it is not a plain return.
 BODIES = {
     Form.GENERATE: BodyForm.GENERATE,
     Form.AGENERATE: BodyForm.AGENERATE,
@@ -110,7 +110,7 @@ BODIES = {
 
 
 def module_model(outline: Outline, lacking: LackingNames) -> ModuleModel:
-    """Write all strings of the output, then choose the names of what they refer to.
+    """Write all strings of the output, then choose the names they refer to.
 
     `lacking` says which of the names that annotations use are not to be had at run time.
     """
@@ -136,7 +136,7 @@ def module_model(outline: Outline, lacking: LackingNames) -> ModuleModel:
 
 
 def stand_in_lines(names: Names, uses: Mapping[Ref, Sequence[NameUse]]) -> tuple[str, ...]:
-    """Write what stands at run time for names that only type checkers know."""
+    """Write the run-time stand-ins for names that exist only for type checkers."""
     plain = {
         ref: all(use.qualname == ref.qualname and not use.subscripted for use in found)
         for ref, found in uses.items()
@@ -148,13 +148,14 @@ def stand_in_lines(names: Names, uses: Mapping[Ref, Sequence[NameUse]]) -> tuple
 
 
 def pragmas(outline: Outline, spelling: Spelling) -> tuple[str, ...]:
-    """Turn off the rules of pyright that the client's own signatures break, since the wrapper repeats them."""
+    """Turn off the rules of pyright that the client's own signatures violate, since the wrapper repeats them."""
     imports = [*spelling.imports(at_runtime=True), *spelling.imports(at_runtime=False)]
     rules = {
         "reportPrivateUsage": any(found.name.startswith("_") for found in imports),
         "reportOverlappingOverload": any(plan.overloads for plan in outline.members),
         "reportInvalidTypeVarUse": any(plan.generic for plan in outline.members),
-        "reportUnusedFunction": outline.request.mode == "protocol",  # the proofs
+        # the functions that prove that classes satisfy the Protocol
+        "reportUnusedFunction": outline.request.mode == "protocol",
     }
     return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
 
@@ -168,7 +169,7 @@ class ModuleBuilder:
         self._names = names
 
     def draft(self) -> ModuleModel:
-        """Write the whole module, without the lines that follow from its names."""
+        """Write the whole module, except for lines that depend on the chosen names."""
         outline, request, spell = self._outline, self._request, self._names.spell
         target = f"{request.module}.{request.qualname}"
         client_type = spell(outline.client_type)
@@ -264,7 +265,7 @@ class ModuleBuilder:
         return outline.connectors.model(self._names, outline.facts.ref, outline.client_type, taken)
 
     def _static_client(self) -> str | None:
-        """Write the client's type, where some static view is inherited from it."""
+        """Write the client's type, if some static view is inherited from it."""
         needed = any(plan.inherited for plan in self._outline.members)
         return self._names.spell(self._outline.table_client) if needed else None
 
@@ -287,7 +288,7 @@ class ModuleBuilder:
         return tuple(lines)
 
     def _is_declared(self, name: str) -> bool:
-        """Whether a member is one that the client's class only declares, as a Protocol does with values."""
+        """Return whether the client's class only declares a member, as a Protocol does with values."""
         members = self._outline.facts.runtime.members
         return any(m.name == name and m.form is MemberForm.INSTANCE for m in members)
 
@@ -303,17 +304,17 @@ class ModuleBuilder:
 
     @cached_property
     def _library(self) -> str | None:
-        """The library of the client, if the runtime knows its errors: the name of the classifier."""
+        """The name of the classifier for the client's library, if the runtime has one."""
         return library_of(self._request.module, self._outline.facts.home)
 
     def _balancer(self) -> str | None:
-        """Write the balancer that a pool begins with, if it is not the runtime's."""
+        """Write the default balancer of the pool, if it is not the runtime's."""
         library = self._request.keys or self._library
         balancer = self._request.balancer or known_balancer(library, self._request.qualname)
         return string_literal(balancer) if balancer else None
 
     def _closer(self) -> str | None:
-        """Write how a member is closed: by the client's own `aclose` or `close`."""
+        """Write how a member is closed: by the client's `aclose` or `close`."""
         closing = self._outline.closing
         if closing is None:
             return None
@@ -327,7 +328,7 @@ class ModuleBuilder:
         params = table_params(plan)
         names = {param.name for param in params}
         client = distinct("client", set(names))
-        # What promises to raise gives nothing that could be returned.
+        # A function declared to raise has no result to return.
         result = ANY if plan.result is None or plan.never_returns else plan.result
         untyped = self._outline.calls_any(plan)
         return EntryModel(
@@ -345,7 +346,7 @@ class ModuleBuilder:
         )
 
     def _packed_type(self, plan: Plan) -> Expression:
-        """Choose the type of the packed arguments: Any where the client's own types are not relied on."""
+        """Choose the type of the packed arguments: Any where the client's own types cannot be trusted."""
         if not table_params(plan):
             return Expression.of(Ref("builtins", "object"))
         restated = not plan.overloads and not plan.inherited and plan.static_params is None
@@ -364,7 +365,7 @@ class ModuleBuilder:
         return f"{access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
-        """Write the policy as keyword arguments of the decorator; nothing where nothing is set."""
+        """Write the policy as keyword arguments of the decorator; nothing if none is set."""
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
@@ -385,7 +386,7 @@ class ModuleBuilder:
         return "".join(f", {word}" for word in words)
 
     def _retry(self, policy: RetrySettings | Literal[False] | None) -> list[str]:
-        """Write how a method is tried again; nothing where it is as the pool has it."""
+        """Write the retry policy of a method; nothing if it is the pool's."""
         if policy is None or policy is False:
             return ["retry=False"] if policy is False else []
         words = [f"attempts={policy.attempts}"] if policy.attempts is not None else []
@@ -398,7 +399,7 @@ class ModuleBuilder:
         return [f"retry={made}({', '.join(words)})"] if words else []
 
     def _keys(self, plan: Plan, said: str | None) -> list[str]:
-        """Write which arguments are keys: those that the user names, else those that are known."""
+        """Write which arguments are keys: those that the user names, else the known ones."""
         names = [param.name for param in plan.params]
         text = said or known_key(self._request.keys or self._library, plan.label)
         parts = (key_parts(text) if text else None) or ()
@@ -447,7 +448,7 @@ class ModuleBuilder:
         )
 
     def _doc(self, plan: Plan) -> str | None:
-        """Write as much of the client's docstring as was asked for."""
+        """Write as much of the client's docstring as was requested."""
         if not plan.doc or self._request.docstrings == "none":
             return None
         if self._request.docstrings == "full":
@@ -459,7 +460,7 @@ class ModuleBuilder:
         if self._request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
         if plan.receiver or any(one.receiver for one in plan.overloads):
-            return ()  # the Protocol has no type arguments that could tell for whom it is
+            return ()  # the Protocol has no type arguments that could select the overloads
         params = plan.static_params if plan.static_params is not None else plan.params
         text = self._names.spell(
             without_params(declared(params, plan.returns), self._outline.type_params)
@@ -469,7 +470,7 @@ class ModuleBuilder:
         return (*self._decorators(plan), text)
 
     def _decorators(self, plan: Plan) -> tuple[str, ...]:
-        """Write the decorators of a member: that it is deprecated stands where a client would say so."""
+        """Write the decorators of a member; a deprecation goes where a client would have it."""
         lines = [f"@{self._names.spell_running(d)}" for d in plan.decorators]
         if plan.deprecated is None:
             return tuple(lines)
@@ -478,7 +479,7 @@ class ModuleBuilder:
         return (*lines, marked) if innermost else (marked, *lines)
 
     def _deprecated(self, said: Deprecation) -> str:
-        """Write the decorator by which checkers, and calls where the client's do, warn of a member."""
+        """Write the decorator by which checkers, and calls if the client's do, warn of a member."""
         words = [string_literal(said.message)]
         if said.category is None:
             words.append("category=None")
@@ -487,7 +488,7 @@ class ModuleBuilder:
         return f"@{self._names.spell_running(DEPRECATED)}({', '.join(words)})"
 
     def _overload(self, one: Overload, declared: Callable[..., Expression]) -> str:
-        """Write one of several signatures, below the line that marks it as deprecated."""
+        """Write one overload, below its deprecation."""
         line = self._names.spell(declared(one.params, one.returns, one.receiver))
         if one.deprecated is None:
             return line
@@ -541,7 +542,7 @@ class ModuleBuilder:
         return f"{client}.{plan.name}"
 
     def _receiver(self, plan: Plan) -> str:
-        """Choose the receiver: `self`, or the nearest name that no parameter of this method has."""
+        """Choose the receiver: `self`, or the nearest name that is no parameter of this method."""
         first = "cls" if plan.form in FORWARDS else "self"
         names = {param.name for param in plan.params}
         return first if first not in names else distinct(f"_{first}", names)
@@ -568,7 +569,7 @@ class ModuleBuilder:
 
 
 def table_params(plan: Plan) -> list[Param]:
-    """List what a function of the table unpacks: a pooled callable hands it what to run."""
+    """List what a function of the table unpacks: a pooled callable passes what to run."""
     if plan.form is Form.CALLABLE:
         return [Param(name="run", kind=Kind.POSITIONAL_ONLY, annotation=None, default=None)]
     return plan.params
@@ -581,7 +582,7 @@ def given_ref(name: str) -> Ref:
 
 
 def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expression:
-    """Put Any for the client's own type parameters: a Protocol would need to know their variance."""
+    """Put Any for the client's own type parameters: a Protocol would have to know their variance."""
     parts = (ANY.parts[0] if part in params else part for part in declaration.parts)
     return Expression(tuple(parts))
 
@@ -591,7 +592,7 @@ def body_form(plan: Plan) -> BodyForm:
     if plan.never_returns:
         return BodyForm.NEVER_RETURNS
     if plan.form in (Form.CLOSE, Form.ACLOSE) and plan.returns in (NONE, ANY):
-        return BodyForm.STATEMENT  # checkers mind `return` before what gives nothing
+        return BodyForm.STATEMENT  # checkers reject `return` before an expression without a value
     if plan.form is Form.GENERATE and plan.typed_local is not None:
         return BodyForm.GENERATE_ANY if plan.typed_local == ANY else BodyForm.GENERATE_VALUE
     plain = BodyForm.TYPED_LOCAL if plan.typed_local is not None else BodyForm.RETURN

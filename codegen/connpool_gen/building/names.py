@@ -1,4 +1,4 @@
-"""Names of what the output imports: chosen when all of its text is known.
+"""The names that the output imports: chosen when all of its text is known.
 
 A parameter is never renamed and a method never moved; when an import would collide with one of
 them, the import gets a private alias. While the text is made, each reference stands in it as a
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from connpool_gen.identifiers import aliases, usable
 from connpool_gen.reading.facts import Expression, OwnVariable, Ref, RunningRef
 
-# A placeholder with what is taken from it: `.Inner`, and whether arguments follow, as in `Row[int]`.
+# A placeholder with what follows the reference: `.Inner`, and whether there are arguments, as in `Row[int]`.
 USE = re.compile(r"\0t(?P<number>\d+)\0(?P<path>(?:\.\w+)*)(?P<subscript>\[?)")
-# No source text holds a NUL, and every literal of ours escapes it.
+# Source text never contains a NUL, and our literals escape it.
 PLACEHOLDER = re.compile(r"\0(?P<use>[rt])(?P<number>\d+)\0")
 RUNNING, TYPING_ONLY = "r", "t"
 NO_TYPES = "its package ships no types"
-NEVER_BROKEN = 80  # columns of a line that no formatter breaks, within a block neither
+NEVER_BROKEN = 80  # columns of a line that no formatter breaks, even inside a block
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class NameUse:
-    """How an annotation uses what a module holds: by this dotted name, and with arguments or without."""
+    """How an annotation uses a name of a module: by this dotted name, with or without arguments."""
 
     module: str
     qualname: str
@@ -55,7 +55,7 @@ class Names:
         self._numbers: dict[Ref, int] = {}
 
     def spell(self, expression: Expression | Ref) -> str:
-        """Write an annotation: its names are for type checkers, but for those that are marked."""
+        """Write an annotation: its names are for type checkers only, except for marked ones."""
         parts = (expression,) if isinstance(expression, Ref) else expression.parts
         return "".join(part if isinstance(part, str) else self._placeholder(part) for part in parts)
 
@@ -69,7 +69,7 @@ class Names:
         return f"\0{use}{number}\0" + ref.qualname.removeprefix(ref.root.qualname)
 
     def declarations(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Write the lines that declare the type variables that these texts refer to, and their defaults."""
+        """Write the declarations of the type variables that these texts use, and of those in their defaults."""
         lines: dict[OwnVariable, str] = {}
         while more := [v for v in self._variables(texts) if v not in lines]:
             lines.update((variable, self._declaration(variable)) for variable in more)
@@ -77,7 +77,7 @@ class Names:
         return tuple(lines[variable] for variable in sorted(lines, key=in_order))
 
     def _variables(self, texts: Iterable[str]) -> list[OwnVariable]:
-        """List the type variables of the output's own that these texts refer to."""
+        """List the output's own type variables that these texts use."""
         found = {ref for ref, _ in self._uses(texts) if isinstance(ref, OwnVariable)}
         return sorted(found, key=in_order)
 
@@ -87,7 +87,7 @@ class Names:
         return f'{name} = {kind}("{name}"{self.spell(variable.arguments)})'
 
     def _uses(self, texts: Iterable[str]) -> set[tuple[Ref, str]]:
-        """List what these texts refer to, with how it is used."""
+        """List the references in these texts, with how they are used."""
         known = list(self._numbers)
         return {
             (known[int(found["number"])], found["use"])
@@ -96,7 +96,7 @@ class Names:
         }
 
     def annotation_uses(self, texts: Iterable[str]) -> dict[Ref, list[NameUse]]:
-        """List how annotations use what is for type checkers only, unless asked for at run time."""
+        """List how annotations use names that are for type checkers only, unless requested at run time."""
         known = list(self._numbers)
         found: dict[Ref, set[NameUse]] = {}
         for use in (use for text in texts for use in USE.finditer(text)):
@@ -108,7 +108,7 @@ class Names:
         return {ref: sorted(found[ref]) for ref in sorted(found, key=in_order)}
 
     def settle(self, texts: Iterable[str], at_runtime: Iterable[Ref] = ()) -> Spelling:
-        """Choose the names of all that these texts refer to.
+        """Choose the names of all references in these texts.
 
         The natural name where it is free, else `_name`, `_name_2`, ... What is in `at_runtime` is imported
         when the module runs, even where only annotations use it.
@@ -122,7 +122,7 @@ class Names:
         return Spelling(tuple(known), chosen, running, frozenset(typing_only))
 
     def _choose(self, refs: frozenset[Ref]) -> dict[Ref, str]:
-        """Give each reference a name that means nothing else in the module."""
+        """Give each reference a name that is unique in the module."""
         taken = set(self._reserved)
         chosen: dict[Ref, str] = {}
         for ref in sorted(refs, key=in_order):
@@ -136,7 +136,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """The chosen names, and what has to be imported for them."""
+    """The chosen names, and the imports they need."""
 
     _known: tuple[Ref, ...]
     _chosen: dict[Ref, str]
@@ -175,7 +175,7 @@ class Spelling:
         return (*hidden, *lines)
 
     def hides_a_builtin(self) -> bool:
-        """Whether some builtin is written through the module `builtins`."""
+        """Return whether some builtin is written through the module `builtins`."""
         return any(name.startswith("_builtins.") for name in self._chosen.values())
 
 
@@ -192,11 +192,11 @@ def import_untyped(module: str, names: Sequence[str]) -> str:
 
 
 def in_order(ref: Ref) -> tuple[str, str, str]:
-    """Give the key by which references are sorted: variables of one name by what they stand for."""
+    """Return the sort key of references; variables of equal names sort by what they stand for."""
     declared = f"{ref.kind.module}{ref.arguments.plain}" if isinstance(ref, OwnVariable) else ""
     return ref.qualname, ref.module, declared
 
 
 def builtin_name(ref: Ref, taken: set[str]) -> str:
-    """Write a builtin; it needs no import unless something in the module hides it."""
+    """Write a builtin; it needs an import only if the module hides it."""
     return f"_builtins.{ref.qualname}" if ref.qualname in taken else ref.qualname

@@ -1,4 +1,4 @@
-"""What the wrapper consists of, and the names of its own that are chosen before any text is made."""
+"""What the wrapper consists of, and the names of its own that are chosen before any text is written."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Outline:
 
     @cached_property
     def pool_field(self) -> str:
-        """The accessor of the pool; steps aside for a member of the same name."""
+        """The accessor of the pool; renamed if the client has a member of the same name."""
         members = {plan.name for plan in self.members}
         asked = self.request.pool_field
         if asked is not None and asked in members:
@@ -87,7 +87,7 @@ class Outline:
 
     @cached_property
     def class_names(self) -> dict[tuple[str, ...], str]:
-        """The class of each namespace by its path; `user.admin` and `user_admin` get one each."""
+        """The class of each namespace by its path; `user.admin` and `user_admin` get different ones."""
         taken = {self.request.wrapper_name, self.request.protocol_name, *OWN_NAMES}
         return {part.path: distinct(part.natural_name, taken) for part in self.namespaces}
 
@@ -105,8 +105,8 @@ class Outline:
         """Collect the names that no import may take."""
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         own |= set(self.class_names.values())
-        # Some bodies name what is imported, so their parameters must not: that of a class method the
-        # client class, and of a function in the table the defaults that it compares with.
+        # Some bodies use imported names, so their parameters must not shadow these: the client class in class
+        # methods, and the defaults that functions of the table compare with.
         naming = [plan for plan in self.members if plan.form in FORWARDS]
         naming += [plan for plan in self.pooled if plan.forwards_only_given]
         own |= {param.name for plan in naming for param in plan.params}
@@ -116,11 +116,11 @@ class Outline:
 
     @property
     def client_is_any(self) -> bool:
-        """Whether mypy takes the client class for Any: it is imported from a module without types."""
+        """Return whether mypy takes the client class for Any, because it comes from a module without types."""
         return self.facts.ref.module in self.facts.untyped_modules
 
     def calls_any(self, plan: Plan) -> bool:
-        """Whether a function of the table must take the client for Any, as mypy takes it or the member."""
+        """Return whether a function of the table must take the client for Any, as mypy takes it or the member."""
         static = self.facts.static.get(plan.label)
         unchecked = static is not None and static.unchecked
         return plan.untyped or self.client_is_any or unchecked
@@ -148,7 +148,7 @@ class Outline:
 
     @property
     def any_arguments(self) -> list[Expression]:
-        """What stands for them where they are unknown: `Any`, `Unpack[tuple[Any, ...]]`."""
+        """The arguments where the client's type parameters are unknown: `Any`, `Unpack[tuple[Any, ...]]`."""
         variadic = self.facts.variadic
         anything = Expression.of(UNPACK, "[", Ref("builtins", "tuple"), "[", ANY, ", ...]]")
         return [anything if param in variadic else ANY for param in self.type_params]
@@ -174,7 +174,7 @@ class Outline:
 
     @property
     def closing_untyped(self) -> bool:
-        """Whether strict code may not call the closing method directly."""
+        """Return whether strict code may not call the closing method directly."""
         static = self.facts.static.get(self.closing or "")
         return static is None or any(signature.untyped for signature in static.signatures)
 

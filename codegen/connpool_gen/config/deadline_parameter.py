@@ -1,4 +1,4 @@
-"""Reads by what a client bounds a call, and its unit: `timeout`, `timeout in ms`, `kwargs[timeout]`."""
+"""Parses the parameter by which a client limits a call, and its unit: `timeout`, `timeout in ms`, `kwargs[timeout]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT = re.compile(
 
 
 class Bound(NamedTuple):
-    """What is named: a parameter, a key of one, or an option of a method that makes another client.
+    """What is named: a parameter, a key of one, or an option of a method that creates another client.
 
     Attributes:
         parameter: of the method.
@@ -29,7 +29,7 @@ class Bound(NamedTuple):
 
 
 def bound_named(text: str) -> Bound | None:
-    """Take apart the value of `deadline-parameter`; None for what cannot be read."""
+    """Parse the value of `deadline-parameter`; None for what cannot be read."""
     found = TEXT.fullmatch(text)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads which parameters hold the keys of a call: `name`, `*names`, `dest, *keys`, `*args[:count]`."""
+"""Parses which parameters hold the keys of a call: `name`, `*names`, `dest, *keys`, `*args[:count]`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class KeyPart:
 
 
 def key_parts(text: str) -> tuple[KeyPart, ...] | None:
-    """Read the value of `hash-key`; None for what cannot be read."""
+    """Parse the value of `hash-key`; None for what cannot be read."""
     found = [PART.fullmatch(part.strip()) for part in text.split(",")]
     parts = [
         KeyPart(one["parameter"], bool(one["star"]), one["count"])

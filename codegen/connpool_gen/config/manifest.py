@@ -1,4 +1,4 @@
-"""`[tool.connpool-gen]` of pyproject.toml -> requests; unknown keys are errors."""
+"""Reads `[tool.connpool-gen]` of pyproject.toml into requests; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from connpool_gen.nearest import suggestion
 FILE = "pyproject.toml"
 NAME = "connpool-gen"
 TABLE = f"tool.{NAME}"
-# As like as `connpool_gen` and `conpool-gen`, and no other tool's name.
+# As similar as `connpool_gen` and `conpool-gen`, without matching other tools' names.
 SLIP = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One `[[tool.connpool-gen.target]]`: the classes or globs of classes that it is for, and their settings.
+    """One `[[tool.connpool-gen.target]]`: the classes or globs that it is for, and their settings.
 
     `fields` are those of the requests, `inherited` the names of those that come from the defaults.
     """
@@ -48,11 +48,11 @@ class Entry:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the entry can stand for several classes."""
+        """Return whether the entry can stand for several classes."""
         return len(self.clients) != 1 or is_glob(self.clients[0])
 
     def request(self, client: str) -> GenerateRequest:
-        """Make the request for one class; errors name the entry."""
+        """Create the request for one class; errors name the entry."""
         lists = frozenset(self.fields) if self.is_shared else self.inherited
         with placed(self.where):
             return GenerateRequest(
@@ -60,30 +60,30 @@ class Entry:
             )
 
     def names(self, client: str) -> bool:
-        """Whether the entry names this very class."""
+        """Return whether the entry names exactly this class."""
         return client in self.clients
 
     def covers(self, client: str) -> bool:
-        """Whether a glob of the entry matches this class."""
+        """Return whether a glob of the entry matches this class."""
         found = (pattern for pattern in self.clients if is_glob(pattern))
         return any(fits(client, pattern) for pattern in found) and not self.leaves_out(client)
 
     def leaves_out(self, client: str) -> bool:
-        """Whether `exclude-clients` matches a class, by its name or as MODULE:CLASS."""
+        """Return whether `exclude-clients` matches a class, by its name or as MODULE:CLASS."""
         name = client.partition(":")[2]
         return any(fnmatchcase(text, p) for p in self.excluded for text in (name, client))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a pyproject.toml says: its folder, its entries, and the settings that they inherit."""
+    """The content of a pyproject.toml: its folder, its entries, and the settings that they inherit."""
 
     folder: Path
     entries: tuple[Entry, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def requests(self) -> list[GenerateRequest]:
-        """Make the requests of all entries, in the order of the file; globs in that of the names.
+        """Create the requests of all entries, in the order of the file; those of globs sorted by name.
 
         A class that an entry names is that entry's, even if a glob matches it too.
         """
@@ -97,7 +97,7 @@ class Manifest:
         return list(dict.fromkeys(found))
 
     def expanded(self, entry: Entry, pattern: str) -> list[str]:
-        """List the classes that a pattern of an entry stands for, without those that are named elsewhere."""
+        """List the classes that a pattern of an entry stands for, without those named elsewhere."""
         if not is_glob(pattern):
             return [pattern]
         from connpool_gen.reading.public_classes import classes_matching
@@ -109,14 +109,14 @@ class Manifest:
         return [c for c in left if not any(other.names(c) for other in self.entries)]
 
     def requests_for(self, client: str) -> list[GenerateRequest]:
-        """Make the requests for one class: with the settings of the entries that name it, or whose glob matches it."""
+        """Create the requests for one class, with the settings of the entries that name or match it."""
         named = [entry for entry in self.entries if entry.names(client)]
         covering = [entry for entry in self.entries if entry.covers(client)]
         return [entry.request(client) for entry in named or covering]
 
 
 def find_manifest(folder: Path) -> Path:
-    """Find the folder whose pyproject.toml is meant: this one, or one above it, up to the root of the repository.
+    """Find the folder whose pyproject.toml applies: this one, or one above it, up to the repository's root.
 
     That is the nearest whose file has our table. Outside of a repository only the folder itself is looked at.
     """
@@ -128,7 +128,7 @@ def find_manifest(folder: Path) -> Path:
 
 
 def is_ours_or_a_slip(name: str) -> bool:
-    """Whether a table has our name, or one so like it that it has to be refused."""
+    """Return whether a table has our name, or one so similar that it has to be refused."""
     return name == NAME or is_nearly_ours(name)
 
 
@@ -175,21 +175,23 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def refuse_lost_table(data: Mapping[str, Any]) -> None:
-    """Refuse a table of ours that does not stand under `tool`."""
+    """Refuse a table of ours that is not under `tool`."""
     for name in data:
         if is_ours_or_a_slip(name):
-            raise RequestError(f"{FILE}: [{name}] is read by nobody; did you mean [{TABLE}]?")
+            raise RequestError(f"{FILE}: [{name}] is an unknown table; did you mean [{TABLE}]?")
 
 
 def refuse_slips(tool: Mapping[str, Any]) -> None:
-    """Refuse a table that is nearly called like ours, such as `[tool.connpool_gen]`."""
+    """Refuse a table whose name is almost ours, such as `[tool.connpool_gen]`."""
     for name in tool:
         if is_nearly_ours(name):
-            raise RequestError(f"{FILE}: [tool.{name}] is read by nobody; did you mean [{TABLE}]?")
+            raise RequestError(
+                f"{FILE}: [tool.{name}] is an unknown table; did you mean [{TABLE}]?"
+            )
 
 
 def is_nearly_ours(name: str) -> bool:
-    """Whether the name of a table is a slip for ours, and no other tool's."""
+    """Return whether the name of a table is a misspelling of ours, and not another tool's."""
     if name == NAME:
         return False
     alike = SequenceMatcher(None, name, NAME).ratio() >= SLIP
@@ -197,7 +199,7 @@ def is_nearly_ours(name: str) -> bool:
 
 
 def our_table(value: object) -> dict[str, Any]:
-    """Take the value of `[tool.connpool-gen]`, or say where what stands there belongs."""
+    """Return the value of `[tool.connpool-gen]`, or say where a misplaced value belongs."""
     if isinstance(value, list):
         raise RequestError(f"[[{TABLE}]] is a list; a target is written as [[{TABLE}.target]]")
     table = as_table(value, f"{FILE}: [{TABLE}]")
@@ -227,7 +229,7 @@ def default_fields(value: object) -> dict[str, Any]:
 
 @contextmanager
 def placed(where: str) -> Generator[None]:
-    """Let errors begin with the place in the file that they are about."""
+    """Begin errors with the place in the file that they are about."""
     try:
         yield
     except RequestError as error:
@@ -236,14 +238,14 @@ def placed(where: str) -> Generator[None]:
 
 
 def as_table(value: object, where: str) -> dict[str, Any]:
-    """Take a value as a TOML table, or refuse it with its place."""
+    """Return a value as a TOML table, or refuse it with its place."""
     if not isinstance(value, dict):
         raise RequestError(f"{where} is {value!r}; it must be a table")
     return cast("dict[str, Any]", value)
 
 
 def read_entry(raw: dict[str, Any], index: int, defaults: Mapping[str, Any], folder: Path) -> Entry:
-    """Read one target; errors name it by its client, or by its place in the list."""
+    """Read one target; errors name it by its client, or by its position in the list."""
     named = raw.get("client", f"number {index}")
     where = f"[[{TABLE}.target]] {named}"
     check_keys(raw, {**TARGET_KEYS, **ENTRY_KEYS}, where)
@@ -267,7 +269,7 @@ def read_entry(raw: dict[str, Any], index: int, defaults: Mapping[str, Any], fol
 
 
 def check_entry(entry: Entry) -> None:
-    """Refuse an entry whose classes cannot be meant so; its other settings by making a request."""
+    """Refuse an entry with impossible classes; its other settings are checked by making a request."""
     if entry.is_shared and "wrapper" in entry.fields:
         raise RequestError(f"{entry.where}: wrapper names one class, but the target is for several")
     if entry.excluded and not any(is_glob(pattern) for pattern in entry.clients):
@@ -283,7 +285,7 @@ def check_entry(entry: Entry) -> None:
 
 
 def refuse_glob(pattern: str, where: str) -> None:
-    """Refuse a glob that is not of classes: its module is a name."""
+    """Refuse a glob whose module is no plain name."""
     module, colon, _ = pattern.partition(":")
     if is_glob(module) or not colon:
         raise RequestError(
@@ -292,19 +294,19 @@ def refuse_glob(pattern: str, where: str) -> None:
 
 
 def is_glob(text: str) -> bool:
-    """Whether a text stands for several names."""
+    """Return whether a text stands for several names."""
     return any(char in text for char in "*?[")
 
 
 def fits(client: str, pattern: str) -> bool:
-    """Whether a class matches `module:*Client`: it is public, and of this very module."""
+    """Return whether a public class defined in this very module matches `module:*Client`."""
     module, _, name = client.partition(":")
     wanted, _, glob = pattern.partition(":")
     return module == wanted and not name.startswith("_") and fnmatchcase(name, glob)
 
 
 def request_fields(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    """Make the fields of a request, from keys and types that are known to be right."""
+    """Create the fields of a request from checked keys and types."""
     fields: dict[str, Any] = {}
     for key, value in raw.items():
         option = TARGET_KEYS[key]
@@ -329,7 +331,7 @@ def method_policy(pattern: str, raw: object, where: str) -> MethodPolicy:
 
 
 def check_keys(raw: dict[str, Any], known: Mapping[str, Option], where: str) -> None:
-    """Refuse keys that nobody reads, naming the nearest, and values of the wrong type."""
+    """Refuse unknown keys, naming the nearest, and values of the wrong type."""
     refuse_unknown(raw, list(known), where)
     for key, value in raw.items():
         if not known[key].fits(value):
@@ -338,7 +340,7 @@ def check_keys(raw: dict[str, Any], known: Mapping[str, Option], where: str) -> 
 
 
 def refuse_unknown(raw: Mapping[str, Any], known: list[str], where: str) -> None:
-    """Refuse a key that nobody reads."""
+    """Refuse an unknown key."""
     for key in raw:
         if key not in known:
             raise RequestError(f"{where}: unknown key {key!r}{suggestion(key, known)}")
@@ -350,7 +352,7 @@ def configuration(requests: list[GenerateRequest]) -> str:
 
 
 def resolved(request: GenerateRequest) -> dict[str, Any]:
-    """Show one target by the manifest's keys, with what the defaults come to."""
+    """Show one target by the manifest's keys, with the resolved defaults."""
     shown = {
         key: option.shown(getattr(request, option.field))
         for key, option in TARGET_KEYS.items()

@@ -41,7 +41,7 @@ class Scope(Enum):
 
 
 class Kind(Enum):
-    """What the value of an option is; the values are how messages name it."""
+    """What the value of an option is; the values are the words of messages."""
 
     TEXT = "a string"
     NAME = "a string that is a Python name"
@@ -101,7 +101,7 @@ class Option:
 
     @property
     def default_said(self) -> str:
-        """What holds where the option is not set, as help and documentation say it."""
+        """The default in words, as help and documentation show it."""
         if self.default_text or self.default is None or self.is_list:
             return self.default_text
         if isinstance(self.default, bool):
@@ -110,7 +110,7 @@ class Option:
 
     @property
     def help_text(self) -> str:
-        """What the command's help says: what the option is for, and the values there are."""
+        """The help text of the option: what it is for, and its possible values."""
         return f"{self.help} One of: {', '.join(self.allowed)}." if self.allowed else self.help
 
     @property
@@ -120,7 +120,7 @@ class Option:
         return "--no-" + self.flags[0].removeprefix("--") if is_on else None
 
     def fits(self, value: object) -> bool:
-        """Whether a value of a TOML file has the right type."""
+        """Return whether a value of a TOML file has the right type."""
         if self.kind is Kind.SWITCH:
             return isinstance(value, bool)
         if self.kind is Kind.SECONDS:
@@ -139,7 +139,7 @@ class Option:
         return isinstance(value, str)
 
     def read(self, value: Any) -> object:
-        """Turn a value of a flag or a TOML file, whose type is right, into that of the request."""
+        """Convert a value of a flag or a TOML file, whose type is right, into the request's value."""
         if self.kind is Kind.SECONDS:
             return float(value) if is_number(value) else seconds(value)
         if self.kind is Kind.RETRY:
@@ -153,7 +153,7 @@ class Option:
         return value
 
     def refuse(self, value: object, where: str) -> None:
-        """Raise RequestError for a value that cannot be used; `where` names the option."""
+        """Raise RequestError for an invalid value; `where` names the option."""
         if value is None or value == self.default:
             return
         if self.kind is Kind.SECONDS and not 0 < cast("float", value) < math.inf:
@@ -176,7 +176,7 @@ class Option:
                     raise RequestError(f"{where}: {item!r} is not MODULE:CLASS")
 
     def _refuse_spelling(self, value: object, where: str) -> None:
-        """Do the same for a text or a table with a form of its own."""
+        """Do the same for a text or a table with a syntax of its own."""
         if isinstance(value, RetrySettings):
             value.refuse(where)
         if (
@@ -188,7 +188,7 @@ class Option:
             raise RequestError(f"{where} is {value!r}; it must be {must}")
 
     def shown(self, value: object) -> object:
-        """Turn a value into what JSON has."""
+        """Convert a value to JSON."""
         if self.is_list:
             return [str(item) for item in cast("tuple[object, ...]", value)]
         if isinstance(value, RetrySettings):
@@ -196,7 +196,7 @@ class Option:
         return str(value) if isinstance(value, Path) else value
 
     def words(self, value: object, root: Path) -> list[str]:
-        """Write the words of a command that set the option to this value; none for the default.
+        """Return the words of a command line that set the option to this value; none for the default.
 
         `root` is the folder in which the command is run.
         """
@@ -212,7 +212,7 @@ class Option:
 
 
 def target(field: str, kind: Kind, text: str, **more: Any) -> Option:
-    """State an option of one wrapper: a key, and a flag unless `flags` is empty."""
+    """Define an option of one wrapper: a key, and a flag unless `flags` is empty."""
     key = field.replace("_", "-")
     fields: dict[str, Any] = {
         "scope": Scope.TARGET,
@@ -227,19 +227,19 @@ def target(field: str, kind: Kind, text: str, **more: Any) -> Option:
 
 
 def entry(field: str, kind: Kind, text: str, **more: Any) -> Option:
-    """State an option of an entry of pyproject.toml that stands for several wrappers."""
+    """Define an option of a pyproject.toml entry that stands for several wrappers."""
     key = field.replace("_", "-")
     return Option(scope=Scope.ENTRY, field=field, kind=kind, help=text, key=key, **more)
 
 
 def policy(field: str, kind: Kind, text: str) -> Option:
-    """State a setting of the methods that a glob matches."""
+    """Define a setting for the methods that a glob matches."""
     key = field.replace("_", "-")
     return Option(scope=Scope.POLICY, field=field, kind=kind, help=text, key=key)
 
 
 def run(field: str, kind: Kind, text: str, **more: Any) -> Option:
-    """State a flag of one run of the command."""
+    """Define a flag of one run of the command."""
     flag = "--" + field.replace("_", "-")
     fields: dict[str, Any] = {
         "scope": Scope.RUN,
@@ -482,7 +482,7 @@ OPTIONS = (
     run(
         "format",
         Kind.CHOICE,
-        "How results are told.",
+        "The output format.",
         allowed=("text", "json", "github"),
         default="text",
     ),
@@ -499,7 +499,7 @@ def of_scope(scope: Scope) -> tuple[Option, ...]:
 
 
 def by_key(options: Iterable[Option]) -> dict[str, Option]:
-    """Index the options that pyproject.toml may set by their keys."""
+    """Index the options of pyproject.toml by their keys."""
     return {option.key: option for option in options if option.key is not None}
 
 
@@ -509,13 +509,13 @@ POLICY_OPTIONS = of_scope(Scope.POLICY)
 TARGET_KEYS = by_key(TARGET_OPTIONS)
 ENTRY_KEYS = by_key(ENTRY_OPTIONS)
 METHOD_KEYS = by_key(POLICY_OPTIONS)
-# What targets can inherit: all but what names one class.
+# What targets can inherit: everything that does not name a single class.
 INHERITED_KEYS = {k: o for k, o in TARGET_KEYS.items() if o.field not in ("client", "wrapper")}
 # By the fields of a request.
 DEFAULTS: Mapping[str, Any] = {option.field: option.default for option in TARGET_OPTIONS}
 
 
-# Texts of a form of their own, with what tells whether a text has it.
+# Texts with a syntax of their own, and the function that recognises it.
 SPELLED: Mapping[Kind, Callable[[str], bool]] = {
     Kind.FUNCTION: is_dotted_pair,
     Kind.KEYS: lambda text: key_parts(text) is not None,
@@ -525,5 +525,5 @@ SPELLED: Mapping[Kind, Callable[[str], bool]] = {
 
 
 def portable(path: Path, root: Path) -> str:
-    """Write a path as the command line of another checkout would give it: relative, with slashes."""
+    """Return a path as the command line of another checkout would give it: relative, with slashes."""
     return seen_from(path, root).as_posix() if path.is_absolute() else path.as_posix()

@@ -1,4 +1,4 @@
-"""Fill in where an output goes: `pools/{module}_{name}_pool.py`."""
+"""Fills in the placeholders of an output path: `pools/{module}_{name}_pool.py`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class HasTarget(Protocol):
 
 
 def filled(output: Path, target: HasTarget) -> Path:
-    """Put the names of a target in the place of `{module}` and the like.
+    """Replace `{module}` and the like by the names of a target.
 
-    Raises RequestError for a placeholder that nobody knows, with the nearest.
+    Raises RequestError for an unknown placeholder, with the nearest one.
     """
     text = output.as_posix()
     if "{" not in text and "}" not in text:
@@ -51,7 +51,7 @@ def filled(output: Path, target: HasTarget) -> Path:
 
 
 def placeholders(target: HasTarget) -> dict[str, str]:
-    """List the placeholders with what they stand for; for `shop.api:OrderClient` as in the comments."""
+    """List the placeholders with their meanings; the comments show those of `shop.api:OrderClient`."""
     return {
         "module": target.module.replace(".", "_"),  # shop_api
         "package": target.module.partition(".")[0],  # shop

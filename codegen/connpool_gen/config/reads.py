@@ -1,4 +1,4 @@
-"""The word among names of methods that stands for a table of them."""
+"""`@reads`: the word that stands for a table of read-only methods among method names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ READS = "@reads"
 
 
 def refuse_other_tables(patterns: Iterable[str], where: str) -> None:
-    """Raise RequestError for a word that begins like the table's and is none; `where` names the option."""
+    """Raise RequestError for a word that begins with `@` but is no table; `where` names the option."""
     for pattern in patterns:
         if pattern.startswith("@") and pattern != READS:
             raise RequestError(f"{where} {pattern!r} is no table of methods; there is {READS!r}")

@@ -25,7 +25,7 @@ from connpool_gen.identifiers import snake_case
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """Folders in front of `sys.path` for importing and type-checking the target.
+    """The folders searched before `sys.path` when the target is imported and type-checked.
 
     `output` is the file to be written: what stands there now must not be read. `inherited` are the
     folders of PYTHONPATH, which the child process has anyway but the type checker has not. `python` is
@@ -41,14 +41,14 @@ class SearchPath:
     def of(
         app_dirs: tuple[Path, ...], output: Path, root: Path, python: Path | None = None
     ) -> SearchPath:
-        """Make a search path of the given folders, which are relative to the root, then the root, each once."""
+        """Return a search path of the given folders, relative to the root, then the root itself, each once."""
         folders = [str((root / path).resolve()) for path in (*app_dirs, root)]
         given = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         more = tuple(str(path) for path in given if path.is_dir() and str(path) not in folders)
         return SearchPath(tuple(dict.fromkeys(folders)), output.resolve(), more, python)
 
     def output_modules(self) -> list[str]:
-        """Find the name under which the output can be imported, if it lies in one of the folders."""
+        """Find the module names of the output, if it is in one of the folders."""
         inside = [p for p in map(Path, self.paths) if self.output.is_relative_to(p)]
         parts = [self.output.relative_to(p).with_suffix("").parts for p in inside]
         names = [".".join(names) for names in parts if all(n.isidentifier() for n in names)]
@@ -57,11 +57,11 @@ class SearchPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodPolicy:
-    """What holds for the methods that a glob matches; None leaves it to a later glob or the default.
+    """The policy for methods that a glob matches; None leaves a setting to a later glob or the default.
 
     `timeout` is in seconds. `expected`, `ignored` and `failures` name exceptions as `module:Class`: an
     expected one counts as a success, an ignored one as neither, a failure against the member. `judge` is a function as `module:function`
-    that tells of a result or an error what it is. `hash_key` names the parameters that hold keys,
+    that says what a result or an error means. `hash_key` names the parameters that hold keys,
     `deadline_parameter` the one that bounds a call, with its unit. `route` names the roles of the members
     that its calls are for.
     """
@@ -79,7 +79,7 @@ class MethodPolicy:
     route: str | None = None
 
     def settings(self) -> dict[str, Any]:
-        """List what is set, by the manifest's keys."""
+        """List the settings that are set, by the manifest's keys."""
         found = {key: getattr(self, option.field) for key, option in METHOD_KEYS.items()}
         return {k: METHOD_KEYS[k].shown(value) for k, value in found.items() if value is not None}
 
@@ -96,7 +96,7 @@ class GenerateRequest:
     The fields are the options of a target (see `options.py`), and what the command adds: `cache_dir`
     is where the type checker keeps what it knows, `from_manifest` says that pyproject.toml alone
     decides, so that the client's name is enough to make the output again, `found_by` how the interpreter
-    was found that nobody has asked for. Paths are relative to `root`, the folder of that file, or else
+    was found without being requested. Paths are relative to `root`, the folder of that file, or else
     the working directory. `shared` are the fields whose names and globs hold for other classes too, so
     that not each of them has to match here.
     """
@@ -177,7 +177,7 @@ class GenerateRequest:
         return seen_from(self.root / path)
 
     def wants(self, name: str) -> bool:
-        """Whether the user wants a member: `--exclude` wins over `--include`."""
+        """Return whether the user wants a member: `--exclude` wins over `--include`."""
         if self.excludes(name):
             return False
         return not self.include or any(
@@ -185,15 +185,15 @@ class GenerateRequest:
         )
 
     def excludes(self, name: str) -> bool:
-        """Whether `--exclude` names a member."""
+        """Return whether `--exclude` names a member."""
         return any(fnmatchcase(name, pattern) for pattern in self.exclude)
 
     def names_namespace(self, dotted: str) -> bool:
-        """Whether the user says that an attribute, or one of a namespace by its dotted name, is a namespace."""
+        """Return whether the user declares an attribute, or a dotted name, to be a namespace."""
         return any(fnmatchcase(dotted, pattern) for pattern in self.namespaces)
 
     def wants_leaf(self, dotted: str) -> bool:
-        """Whether the user wants a method of a namespace: a pattern may name it or the namespace."""
+        """Return whether the user wants a method of a namespace: a pattern may name it or the namespace."""
         head = dotted.partition(".")[0]
         if any(fnmatchcase(name, p) for p in self.exclude for name in (head, dotted)):
             return False
@@ -202,7 +202,7 @@ class GenerateRequest:
         )
 
     def policy(self, name: str) -> MethodPolicy:
-        """Find the policy of one method: the first glob that says something about each setting wins."""
+        """Find the policy of a method: for each setting, the first matching glob that has it wins."""
         given = [p for p in self.policies if fnmatchcase(name, p.pattern)]
         if any(fnmatchcase(name, pattern) for pattern in self.idempotent):
             given.append(MethodPolicy(pattern=name, idempotent=True))
@@ -213,7 +213,7 @@ class GenerateRequest:
         return MethodPolicy(pattern=name, **chosen)
 
     def command(self) -> str:
-        """Write the command that makes the same output again, without what belongs to one machine."""
+        """Return the command that creates the same output again, without options specific to one machine."""
         options = TARGET_OPTIONS[:1] if self.from_manifest else TARGET_OPTIONS
         words = [word for o in options for word in o.words(getattr(self, o.field), self.root)]
         return shlex.join(["connpool-gen", *words])

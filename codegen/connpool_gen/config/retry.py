@@ -1,4 +1,4 @@
-"""Reads how one method is tried again: `retry = { attempts = 5, base = "200ms" }`."""
+"""Parses the retry policy of a method: `retry = { attempts = 5, base = "200ms" }`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySettings:
-    """What a policy says of retries; None leaves it to the pool's `Retry`. `base` is in seconds."""
+    """The retry policy; None leaves a setting to the pool's `Retry`. `base` is in seconds."""
 
     attempts: int | None = None
     base: float | None = None
@@ -28,13 +28,13 @@ class RetrySettings:
     unsent: bool | None = None
 
     def shown(self) -> dict[str, Any]:
-        """List what is set, by the manifest's keys."""
+        """List the settings that are set, by the manifest's keys."""
         found = {key: getattr(self, key) for key in KEYS}
         listed = {**found, "errors": None if self.errors is None else list(self.errors)}
         return {key: value for key, value in listed.items() if value is not None}
 
     def refuse(self, where: str) -> None:
-        """Raise RequestError for values that cannot be used; `where` names the option."""
+        """Raise RequestError for invalid values; `where` names the option."""
         if self.attempts is not None and self.attempts < 1:
             raise RequestError(
                 f"{where}.attempts is {self.attempts}; it must be {KEYS['attempts']}"
@@ -47,7 +47,7 @@ class RetrySettings:
 def read_retry(raw: Mapping[str, Any]) -> RetrySettings:
     """Read the table.
 
-    Raises RequestError for keys that nobody reads, naming the nearest, and for values of the wrong type.
+    Raises RequestError for unknown keys, naming the nearest, and for values of the wrong type.
     """
     for key, value in raw.items():
         if key not in KEYS:
@@ -65,7 +65,7 @@ def read_retry(raw: Mapping[str, Any]) -> RetrySettings:
 
 
 def fits(key: str, value: object) -> bool:
-    """Whether a value of a TOML file has the right type."""
+    """Return whether a value of a TOML file has the right type."""
     if key == "attempts":
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
     if key == "base":

@@ -19,7 +19,7 @@ from connpool_gen.config.options import (
 from connpool_gen.config.reads import READS
 from connpool_gen.config.value_forms import DURATION
 
-# Groups have no names, which JavaScript and Python write in different ways.
+# The groups have no names, as JavaScript and Python write those in different ways.
 DURATION_SCHEMA = {"type": "string", "pattern": f"^{re.sub('[?]P<[^>]+>', '', DURATION.pattern)}$"}
 RETRY_SCHEMA = {
     "type": "object",
@@ -52,7 +52,7 @@ def tool_schema(tool: str = "connpool-gen") -> dict[str, Any]:
 
 
 def schema_of_manifest() -> dict[str, Any]:
-    """Make the schema of `[tool.connpool-gen]`."""
+    """Create the schema of `[tool.connpool-gen]`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tool.connpool-gen",

@@ -1,4 +1,4 @@
-"""The words of a manifest that have a form: durations, names, `module:Class`."""
+"""Parses texts of a manifest: durations, names, `module:Class`."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s|m|h)?", re.ASCI
 
 
 def seconds(text: str) -> float | None:
-    """Read `500ms`, `1.5s`, `2m` or `30` as seconds; None for what is no duration."""
+    """Parse `500ms`, `1.5s`, `2m` or `30` as seconds; None for what is no duration."""
     found = DURATION.fullmatch(text)
     return float(found["number"]) * UNITS[found["unit"] or "s"] if found is not None else None
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number; TOML's booleans are none."""
+    """Return whether a value is a number; TOML's booleans are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can stand in code as a name."""
+    """Return whether a text is a name that can be written in code."""
     return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def is_dotted_pair(text: str) -> bool:
-    """Whether a text is `package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
+    """Return whether a text is `package.module:Outer.Inner`, made of identifiers: it is written into code."""
     module, _, path = text.partition(":")
     return all(is_name(name) for name in [*module.split("."), *path.split(".")])
 

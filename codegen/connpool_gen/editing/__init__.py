@@ -1,1 +1,1 @@
-"""What `init` and `add` change in the files of a project: pyproject.toml and .gitattributes."""
+"""Edits files of a project for `init` and `add`: pyproject.toml and .gitattributes."""

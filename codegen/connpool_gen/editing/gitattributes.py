@@ -1,4 +1,4 @@
-"""The line of `.gitattributes` by which GitHub folds wrappers in diffs and leaves them out of statistics."""
+"""The line of `.gitattributes` by which GitHub collapses wrappers in diffs and leaves them out of statistics."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ATTRIBUTE = "linguist-generated=true"
 
 
 def attribute_line(output: Path) -> str:
-    """Write the line for the folder of an output; beside other code only files that end as wrappers do."""
+    """Return the line for an output's folder; beside other code it covers only files named like wrappers."""
     folder = output.parent.as_posix()
     files = "*.py" if output.parent.name == "generated" else "*_pool.py"
     return f"{files if folder == '.' else f'{folder}/{files}'} {ATTRIBUTE}"
 
 
 def add_attributes(folder: Path, lines: list[str]) -> list[str]:
-    """Add the lines that the folder's `.gitattributes` lacks; give those that were added."""
+    """Add the missing lines to the folder's `.gitattributes`; return those added."""
     path = folder / FILE
     old = current_text(path) or ""
     new = [line for line in dict.fromkeys(lines) if line not in old.splitlines()]

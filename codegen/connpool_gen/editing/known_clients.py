@@ -1,4 +1,4 @@
-"""Which clients are installed that the runtime has a connector for."""
+"""Finds installed clients for which the runtime has a connector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLIENTS: dict[str, tuple[str, ...]] = {
 
 
 def installed_clients() -> list[tuple[str, str]]:
-    """List (client, kind of connector) of those whose package is installed beside this tool."""
+    """List (client, kind of connector) of clients whose package is installed beside this tool."""
     return [
         (client, kind)
         for kind, clients in CLIENTS.items()
@@ -24,5 +24,5 @@ def installed_clients() -> list[tuple[str, str]]:
 
 
 def connector_of(client: str) -> str | None:
-    """Give the kind of connector that opens clients of a class; None for one that is not in the table."""
+    """Return the kind of connector that opens clients of a class; None for a class that is not in the table."""
     return next((kind for kind, clients in CLIENTS.items() if client in clients), None)

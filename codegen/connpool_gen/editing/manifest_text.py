@@ -1,4 +1,4 @@
-"""Add a table of ours to the text of a pyproject.toml; everything else stays as it is, byte for byte."""
+"""Adds a table to the text of a pyproject.toml; everything else stays as it is, byte for byte."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tomlkit.items import AoT, Table
 from connpool_gen.errors import RequestError
 
 NAME = "connpool-gen"
-# An array that would be longer than this on one line has a line for each item.
+# A longer array is written with a line for each item.
 WIDTH = 100
 INTRODUCTION = (
-    "# The pool wrappers of this project: `connpool-gen` makes them, `connpool-gen --check` tells whether they "
+    "# The pool wrappers of this project: `connpool-gen` makes them, `connpool-gen --check` reports whether they "
     "are up to date.\n"
 )
 
@@ -30,7 +30,7 @@ def with_target(text: str, values: Mapping[str, Any]) -> str:
     section = wanted.setdefault("tool", {}).setdefault(NAME, {})
     section.setdefault("target", []).append(dict(values))
     placed = beside_the_others(text, values)
-    # tomlkit knows every layout but a few; where it does not, the end of the file is right too.
+    # tomlkit supports almost every layout; where it does not, the end of the file is used.
     if placed is not None and keeps(text, placed) and means(placed, wanted):
         return placed
     block = f"[[tool.{NAME}.target]]\n{tomlkit.dumps(table_of(values))}"
@@ -44,7 +44,7 @@ def with_target(text: str, values: Mapping[str, Any]) -> str:
 
 
 def means(text: str, wanted: Mapping[str, Any]) -> bool:
-    """Whether a text is TOML and has this content."""
+    """Return whether a text is TOML with this content."""
     try:
         return tomllib.loads(text) == wanted
     except tomllib.TOMLDecodeError:
@@ -57,12 +57,12 @@ def with_defaults(text: str, values: Mapping[str, Any]) -> str:
 
 
 def introduced(text: str) -> str:
-    """Add the comment that stands above the first table of ours, at the end of a file."""
+    """Add the introductory comment above the first table of ours, at the end of a file."""
     return at_the_end(text, INTRODUCTION)
 
 
 def beside_the_others(text: str, values: Mapping[str, Any]) -> str | None:
-    """Add the target below the last one; None where there is none, or it cannot be reached."""
+    """Add the target below the last one; None if there is none, or it cannot be reached."""
     try:
         document = tomlkit.parse(text)
         tool = cast("Mapping[str, Any]", document["tool"])
@@ -81,7 +81,7 @@ def beside_the_others(text: str, values: Mapping[str, Any]) -> str | None:
 
 
 def at_the_end(text: str, block: str) -> str:
-    """Append a block after an empty line; a comment that introduces it stays with it."""
+    """Append a block after an empty line, keeping its introductory comment with it."""
     if not text.strip():
         return block
     gap = "" if text.endswith(INTRODUCTION) else "\n"
@@ -89,7 +89,7 @@ def at_the_end(text: str, block: str) -> str:
 
 
 def keeps(before: str, after: str) -> bool:
-    """Whether all lines of a text are in the other too, in their order."""
+    """Return whether all lines of a text are also in the other one, in the same order."""
     left = iter(after.splitlines())
     return all(line in left for line in before.splitlines() if line.strip())
 

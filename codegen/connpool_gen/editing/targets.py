@@ -1,4 +1,4 @@
-"""Begin a manifest, and add targets to it."""
+"""Starts a manifest, and adds targets to it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DEFAULT_OUTPUT = "generated/{name}_pool.py"
 
 
 def place_of_manifest(here: Path) -> Path:
-    """Choose the folder whose pyproject.toml is edited: the manifest's, else the nearest that has one, else this."""
+    """Choose the folder whose pyproject.toml is edited: the manifest's, else the nearest with a file, else this one."""
     found = find_manifest(here)
     if has_table(found):
         return found
@@ -46,7 +46,7 @@ def place_of_manifest(here: Path) -> Path:
 
 
 def begin(folder: Path) -> bool:
-    """Write the first lines of a manifest; False if there is one."""
+    """Write the first lines of a manifest; return False if there is one."""
     if has_table(folder):
         return False
     text = introduced(current_text(folder / FILE) or "")
@@ -55,7 +55,7 @@ def begin(folder: Path) -> bool:
 
 
 def add_target(client: str, given: Mapping[str, Any]) -> Path:
-    """Add a target to the manifest; give its folder. Raises RequestError for one that cannot be meant so."""
+    """Add a target to the manifest; return its folder. Raises RequestError for an impossible target."""
     folder = place_of_manifest(Path.cwd())
     manifest = load_manifest(folder)
     here = {name: from_here(value, folder) for name, value in given.items()}
@@ -87,14 +87,14 @@ def add_target(client: str, given: Mapping[str, Any]) -> Path:
 
 
 def relative(value: Any, folder: Path) -> Any:
-    """Write the paths of a value as a manifest in this folder has them."""
+    """Return the paths in a value relative to the manifest's folder."""
     if isinstance(value, tuple):
         return tuple(relative(item, folder) for item in cast("tuple[object, ...]", value))
     return portable(value, folder) if isinstance(value, Path) else value
 
 
 def refuse_second_target(request: GenerateRequest, manifest: Manifest) -> None:
-    """Refuse a target that is there already, or that would write another one's file."""
+    """Refuse a target that exists already, or that would write another one's file."""
     for entry in manifest.entries:
         for client in entry.clients:
             if is_glob(client):
@@ -110,19 +110,19 @@ def refuse_second_target(request: GenerateRequest, manifest: Manifest) -> None:
 
 
 def has_table(folder: Path) -> bool:
-    """Whether the folder's pyproject.toml has our table."""
+    """Return whether the folder's pyproject.toml has our table."""
     tool = read_file(folder / FILE).get("tool", {})
     return isinstance(tool, dict) and NAME in tool
 
 
 def usual_options(client: str) -> dict[str, Any]:
-    """Choose what a target of a well-known client begins with."""
+    """Choose the initial options for a target of a well-known client."""
     connector = connector_of(client)
     return {"connector": connector} if connector is not None else {}
 
 
 def save(path: Path, text: str) -> None:
-    """Replace a file of the user's in one step."""
+    """Replace a user's file atomically."""
     try:
         replace_file(path, text)
     except OSError as error:
@@ -130,7 +130,7 @@ def save(path: Path, text: str) -> None:
 
 
 def mark_generated(folder: Path) -> list[str]:
-    """Let GitHub fold the wrappers in diffs, where the project is in a repository; give the lines for that."""
+    """Make GitHub collapse the wrappers in diffs, if the project is a repository; return the added lines."""
     if not any((one / ".git").exists() for one in (folder, *folder.parents)):
         return []
     manifest = load_manifest(folder)

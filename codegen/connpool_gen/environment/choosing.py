@@ -1,4 +1,4 @@
-"""Give a request the interpreter of its project."""
+"""Chooses the interpreter for a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def with_python(request: GenerateRequest) -> GenerateRequest:
-    """Choose the interpreter that reads a client: the one asked for, or that of the project.
+    """Return the request with the interpreter that reads its client: the requested one, or the project's.
 
     Raises RequestError for one that cannot be used.
     """

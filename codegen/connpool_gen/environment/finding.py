@@ -1,4 +1,4 @@
-"""Find the interpreter of a project: the one asked for, the active environment's, or the one beside it."""
+"""Finds the interpreter of a project: the requested one, the active environment's, or one beside the manifest."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 
 from connpool_gen.errors import RequestError
 
-# Where an environment has its interpreter: venv's place first, then conda's.
+# Where an environment has its interpreter: venv's location first, then conda's.
 POSIX = ("bin/python", "bin/python3")
 WINDOWS = ("Scripts/python.exe", "python.exe", "bin/python.exe")
-# The names of environments beside a manifest, in the order in which they are looked for.
+# Names of environments beside a manifest, in the order of the search.
 BESIDE = (".venv", "venv")
-# What conda calls the environment that it activates where nobody has asked for one.
+# The name of the environment that conda activates by default.
 CONDA_BASE = ("base", "root")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a project may be found: its folder, the variables of the process, the tool's environment.
+    """Where to look for a project's interpreter: its folder, environment variables, the tool's environment.
 
     `folder` is the manifest's. `own` is the folder of the environment that the tool runs in; `own_named`
     says that the user named its Python, as in `python -m connpool_gen`.
@@ -37,7 +37,7 @@ class Place:
 
     @staticmethod
     def here(folder: Path) -> Place:
-        """Describe where this process runs, for the project in a folder."""
+        """Describe the current process, for the project in a folder."""
         started = tuple(sys.orig_argv[1:])
         named = ("-m", "connpool_gen") in itertools.pairwise(started)
         own = Path(sys.prefix)
@@ -46,7 +46,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: the interpreter, None for the tool's own; how; what could not be used, and why."""
+    """The result: the interpreter, None for the tool's own; how it was found; what could not be used, and why."""
 
     python: Path | None
     found_by: str
@@ -57,14 +57,14 @@ OWN = "the environment of connpool-gen itself"
 
 
 def choose_python(asked: Path | None, place: Place) -> Found:
-    """Choose the interpreter that was asked for, or else find one; raises RequestError for one that is none."""
+    """Return the requested interpreter, or else find one; raises RequestError for an unusable one."""
     if asked is None:
         return find_python(place)
     return Found(asked_for(asked, place), "asked for")
 
 
 def find_python(place: Place) -> Found:
-    """Find the interpreter of the project: the active environment's, that beside the manifest, the tool's own.
+    """Find the interpreter of the project: the active environment's, the one beside the manifest, the tool's own.
 
     A tool that is installed in the environment beside the manifest stays there, whatever environment
     the shell has activated.
@@ -85,7 +85,7 @@ def find_python(place: Place) -> Found:
 
 
 def environments(place: Place) -> Iterator[tuple[Path, str]]:
-    """Yield the environments that may be the project's, the likeliest first, and how each was found."""
+    """Yield environments that may be the project's, the most likely first, with how each was found."""
     yield from active(place)
     for name in BESIDE:
         if (place.folder / name / "pyvenv.cfg").is_file():
@@ -118,7 +118,7 @@ def on_path(place: Place) -> Iterator[tuple[Path, str]]:
 
 
 def interpreter_in(folder: Path, *, windows: bool) -> Path | None:
-    """Find the interpreter of an environment; None where there is none that this system runs."""
+    """Find the interpreter of an environment; None if it has none that this system runs."""
     for name in WINDOWS if windows else POSIX:
         if is_executable(folder / name):
             return folder / name
@@ -126,17 +126,17 @@ def interpreter_in(folder: Path, *, windows: bool) -> Path | None:
 
 
 def is_executable(path: Path) -> bool:
-    """Whether a path is a program; a link to one that is gone is none."""
+    """Return whether a path is a program; a dangling link is none."""
     return path.is_file() and os.access(path, os.X_OK)
 
 
 def is_same(folder: Path, other: Path) -> bool:
-    """Whether two paths are one folder."""
+    """Return whether two paths are the same folder."""
     return folder.is_dir() and folder.resolve() == other.resolve()
 
 
 def asked_for(python: Path, place: Place) -> Path:
-    """Find the interpreter that `--python` names: a program, its name on the PATH, or an environment's folder.
+    """Find the interpreter that `--python` names: a program, a name on the PATH, or an environment's folder.
 
     Raises RequestError where there is none. Links are not followed: an interpreter knows its
     environment by the path that it is run by.
@@ -166,5 +166,5 @@ def asked_for(python: Path, place: Place) -> Path:
 
 
 def absolute(path: Path) -> Path:
-    """Write a path from the root, links as they are."""
+    """Return an absolute path without resolving links."""
     return Path(os.path.abspath(path))  # noqa: PTH100 # `resolve` follows links

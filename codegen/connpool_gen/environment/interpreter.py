@@ -1,4 +1,4 @@
-"""Ask an interpreter what it is: its version, its environment, what is installed there."""
+"""Asks an interpreter for its version, its environment, and what is installed there."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 OLDEST = (3, 11)
 SCRIPT = Path(description.__file__)
-# Seconds an interpreter may take to start, unless the request says otherwise.
+# Seconds that an interpreter may take to start, unless the request sets another limit.
 PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """An interpreter that clients are read with.
+    """An interpreter that reads clients.
 
     `executable` is the path that it is run by, `prefix` the folder of its environment, `installed`
     what the metadata of each installed distribution is called, `runtime` the connpool-runtime there.
@@ -42,13 +42,14 @@ class Interpreter:
 
     @property
     def is_own(self) -> bool:
-        """Whether the tool itself runs in this environment."""
+        """Return whether the tool itself runs in this environment."""
         here = Path(self.prefix).resolve() == Path(sys.prefix).resolve()
-        return here and self.build == sys.version  # a system has several in one folder
+        # a system may have several interpreters in one folder
+        return here and self.build == sys.version
 
     @property
     def environment(self) -> tuple[str, str]:
-        """What it has in common with an interpreter of the same environment by another path."""
+        """A key shared by interpreters of the same environment under other paths."""
         return self.prefix, self.build
 
     @property
@@ -58,32 +59,32 @@ class Interpreter:
 
     @property
     def label(self) -> str:
-        """How messages name it: `Python 3.12.1 of /srv/app/.venv`."""
+        """The name in messages: `Python 3.12.1 of /srv/app/.venv`."""
         return f"Python {self.number} of {shown(Path(self.prefix))}"
 
     def identity(self) -> str:
-        """Write all that tells this environment from another, and from itself at another time."""
+        """An identity that differs for other environments, and for this one after a change."""
         return repr((self.executable, self.build, self.prefix, self.installed, self.runtime))
 
 
 def shown(path: Path) -> str:
-    """Write a path as a user would: relative below the working directory."""
+    """Return a path as a user would write it: relative below the working directory."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path != here and path.is_relative_to(here) else str(path)
 
 
 def python_of(request: GenerateRequest) -> Interpreter:
-    """Describe the interpreter that reads the client of a request."""
+    """Return the interpreter that reads the client of a request."""
     return interpreter_at(request.python, request.import_timeout)
 
 
 def runtime_of(request: GenerateRequest) -> InstalledRuntime | None:
-    """Describe the connpool-runtime that the client's program sees."""
+    """Return the connpool-runtime that the client's program uses."""
     return nearest_runtime(request.search.paths) or python_of(request).runtime
 
 
 def interpreter_at(python: Path | None, patience: float = PATIENCE) -> Interpreter:
-    """Describe the interpreter at a path, or the tool's own for None; each is asked once.
+    """Return the interpreter at a path, or the tool's own for None; each is asked once.
 
     Raises RequestError for one that wrappers cannot run on, ReadError where there is no answer within
     `patience` seconds.
@@ -101,7 +102,7 @@ def interpreter_at(python: Path | None, patience: float = PATIENCE) -> Interpret
 
 @functools.cache
 def own() -> Interpreter:
-    """Describe the interpreter that runs the tool."""
+    """Return the interpreter that runs the tool."""
     return read_answer(sys.executable, description.description([]))
 
 
@@ -109,7 +110,7 @@ ANSWERS: dict[tuple[str, tuple[str, ...]], Interpreter] = {}
 
 
 def asked(python: str, patience: float, modules: tuple[str, ...] = ()) -> Interpreter:
-    """Let an interpreter describe itself, once a run; `found` are those of the modules that it has."""
+    """Let an interpreter describe itself, once per run; `found` are the modules that it has."""
     key = (python, modules)
     if key not in ANSWERS:
         ANSWERS[key] = ask(python, patience, modules)
@@ -135,7 +136,7 @@ def ask(python: str, patience: float, modules: tuple[str, ...]) -> Interpreter:
 
 
 def run_script(command: list[str], patience: float) -> str:
-    """Run the script and tell how it ended, for the case that there is no answer."""
+    """Run the script, and describe how it ended if there is no answer."""
     python = command[0]
     try:
         done = subprocess.run(
@@ -158,7 +159,7 @@ def run_script(command: list[str], patience: float) -> str:
 
 
 def read_answer(executable: str, data: dict[str, Any]) -> Interpreter:
-    """Restate what an interpreter says of itself."""
+    """Convert an interpreter's answer."""
     major, minor, micro = data["version"]
     place = data["runtime"]
     return Interpreter(

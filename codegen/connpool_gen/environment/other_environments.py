@@ -1,4 +1,4 @@
-"""Look for a module that a project's environment lacks in the other ones of this machine."""
+"""Looks in other environments of this machine for a module that the project's environment lacks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from connpool_gen.environment.finding import (
 from connpool_gen.environment.interpreter import Interpreter, asked
 from connpool_gen.errors import GenerationError
 
-# Seconds: nobody waits long for a hint.
+# Seconds: a hint is not worth a long wait.
 PATIENCE = 10.0
 
 
 def hint(module: str, used: Interpreter, place: Place) -> str:
-    """Say which other environments have a module, or how to name one."""
-    having: dict[tuple[str, str], str] = {}  # many names lead to one environment
+    """Name other environments that have a module, or explain how to name one."""
+    having: dict[tuple[str, str], str] = {}  # many names lead to the same environment
     for python, what in others(place, {Path(used.executable).parent}):
         try:
             answer = asked(str(python), PATIENCE, (module,))
@@ -39,7 +39,7 @@ def hint(module: str, used: Interpreter, place: Place) -> str:
 
 
 def others(place: Place, known: set[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the interpreters that users may have meant, one of each folder that is not known yet."""
+    """Yield interpreters that users may have meant, one for each new environment."""
     for python, what in candidates(place):
         if python is not None and python.parent not in known:
             known.add(python.parent)
@@ -47,7 +47,7 @@ def others(place: Place, known: set[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def candidates(place: Place) -> Iterator[tuple[Path | None, str]]:
-    """Yield the interpreters of all environments, the tool's own too, and those that a shell would run."""
+    """Yield the interpreters of all environments, including the tool's own and those on the PATH."""
     for folder, what in (*environments(place), (place.own, OWN)):
         yield interpreter_in(folder, windows=place.windows), what
     for name in ("python3", "python"):

@@ -1,4 +1,4 @@
-"""Compare the connpool-runtime of a project's environment with what wrappers are written for."""
+"""Compares the connpool-runtime of a project's environment with what wrappers need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION_LINE = re.compile(r"^__version__ = \"(?P<version>[^\"]+)\"$", re.MULTILI
 
 @dataclass(frozen=True, slots=True)
 class InstalledRuntime:
-    """A connpool-runtime: its folder, its version, and the contracts with wrappers that it keeps.
+    """A connpool-runtime: its folder, its version, and the contracts with wrappers that it fulfils.
 
     `oldest` and `newest` are 0 where it states none.
     """
@@ -29,7 +29,7 @@ class InstalledRuntime:
 
     @staticmethod
     def at(folder: Path) -> InstalledRuntime:
-        """Read the numbers off the package's source, which is not imported."""
+        """Read version and contracts from the package's source, without importing it."""
         stated = {
             m["name"]: int(m["number"]) for m in CONTRACT_LINE.finditer(text(folder, "contract"))
         }
@@ -43,12 +43,12 @@ class InstalledRuntime:
 
     @property
     def fits(self) -> bool:
-        """Whether wrappers of this generator run on it."""
+        """Return whether wrappers of this generator run on it."""
         return self.oldest <= RUNTIME_CONTRACT <= self.newest
 
 
 def nearest_runtime(folders: Iterable[str]) -> InstalledRuntime | None:
-    """Find the runtime in the first of the folders that holds it; None if none does."""
+    """Find the runtime in the first of the folders that contains it; None if none does."""
     places = [Path(folder, PACKAGE) for folder in folders]
     there = [place for place in places if (place / "__init__.py").is_file()]
     return InstalledRuntime.at(there[0]) if there else None
@@ -63,7 +63,7 @@ def text(folder: Path, module: str) -> str:
 
 
 def advice(runtime: InstalledRuntime | None, environment: str) -> str | None:
-    """Say what wrappers lack in an environment and what helps; None where they run."""
+    """Say what wrappers lack in an environment and how to fix that; None if they run."""
     if runtime is None:
         return f'{environment} has no {NAME}, which wrappers need: install "{NAME}{RUNTIME_RANGE}" there'
     if runtime.fits:

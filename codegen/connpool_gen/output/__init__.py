@@ -1,1 +1,1 @@
-"""What becomes of the text: a file, a difference, a cache entry, a report."""
+"""What happens with the text: a file, a comparison, a cache entry, a report."""

@@ -1,4 +1,4 @@
-"""Tell whether code that uses a wrapper still fits: each change of its surface is breaking or compatible.
+"""Decides whether code that uses a wrapper still fits: each change of its surface is breaking or compatible.
 
 A change is breaking if some call or some annotation that was right before may be wrong now. Types are compared
 as they are written: a union with more members takes more and promises less, and `Any` fits everything.
@@ -23,7 +23,7 @@ from connpool_gen.output.public_surface import (
 )
 
 ANYTHING = frozenset({"typing.Any", "object", ""})
-# The kinds of parameters that take all calls that another kind takes.
+# The kinds of parameters that accept all calls that another kind accepts.
 WIDER_KINDS = {(ONLY_BY_PLACE, BY_BOTH), (ONLY_BY_NAME, BY_BOTH)}
 
 
@@ -51,7 +51,7 @@ def surface_changes(old: str | None, new: str) -> tuple[Change, ...]:
 
 
 def changes(before: Surface, after: Surface) -> Iterator[Change]:
-    """Yield what differs between two surfaces."""
+    """Yield the differences between two surfaces."""
     if before.wrapper != after.wrapper:
         yield broken(f"wrapper renamed: {before.wrapper} -> {after.wrapper}")
     if before.bases.full != after.bases.full:
@@ -70,12 +70,12 @@ def changes(before: Surface, after: Surface) -> Iterator[Change]:
 
 
 def broken(text: str) -> Change:
-    """State a breaking change."""
+    """Return a breaking change."""
     return Change(text, breaking=True)
 
 
 def member_changes(name: str, old: Member, new: Member) -> Iterator[Change]:
-    """Yield what differs in a member that both versions have."""
+    """Yield the differences of a member that both versions have."""
     if old.kind != new.kind:
         yield broken(f"{name} is now a {new.kind}, it was a {old.kind}")
         return
@@ -92,7 +92,7 @@ def member_changes(name: str, old: Member, new: Member) -> Iterator[Change]:
 
 
 def overload_changes(name: str, old: Member, new: Member) -> Iterator[Change]:
-    """Yield which of several signatures no longer fits any; that others are there is compatible."""
+    """Yield overloads that no longer fit any signature; new ones are compatible."""
     lost = [
         one
         for one in old.signatures
@@ -105,7 +105,7 @@ def overload_changes(name: str, old: Member, new: Member) -> Iterator[Change]:
 
 
 def signature_changes(name: str, old: Signature, new: Signature) -> Iterator[Change]:
-    """Yield what differs between two signatures."""
+    """Yield the differences between two signatures."""
     if old.asynchronous != new.asynchronous:
         yield broken(f"{name} is now {'async' if new.asynchronous else 'sync'}")
     yield from parameter_changes(name, old, new)
@@ -113,7 +113,7 @@ def signature_changes(name: str, old: Signature, new: Signature) -> Iterator[Cha
 
 
 def parameter_changes(name: str, old: Signature, new: Signature) -> Iterator[Change]:
-    """Yield parameters that came, went and changed. One that only has a place may be renamed."""
+    """Yield added, removed and changed parameters. A positional-only one may be renamed."""
     renamed = dict(renamed_in_place(old, new))
     before = {renamed.get(p.name, p.name): p for p in old.parameters}
     after = {p.name: p for p in new.parameters}
@@ -130,7 +130,7 @@ def parameter_changes(name: str, old: Signature, new: Signature) -> Iterator[Cha
 
 
 def renamed_in_place(old: Signature, new: Signature) -> Iterator[tuple[str, str]]:
-    """Yield the old and new names of parameters that are passed by position alone."""
+    """Yield the old and new names of parameters that are passed by position only."""
     names = {p.name for p in new.parameters}
     for was, now in zip(old.parameters, new.parameters, strict=False):
         if was.kind == ONLY_BY_PLACE and now.has_place and was.name not in names:
@@ -138,14 +138,14 @@ def renamed_in_place(old: Signature, new: Signature) -> Iterator[tuple[str, str]
 
 
 def moved(before: dict[str, Parameter], new: Signature) -> bool:
-    """Whether a parameter that can be passed by position has another place now."""
+    """Return whether a parameter that can be passed by position has another position now."""
     old = [name for name, p in before.items() if p.has_place]
     places = [p.name for p in new.parameters if p.has_place]
     return any(old.index(name) != places.index(name) for name in old if name in places)
 
 
 def changed_parameter(where: str, was: Parameter, now: Parameter) -> Iterator[Change]:
-    """Yield what differs in one parameter."""
+    """Yield the differences of one parameter."""
     if was.kind != now.kind:
         wider = (was.kind, now.kind) in WIDER_KINDS
         yield Change(f"kind of {where} changed: {was.kind} -> {now.kind}", breaking=not wider)
@@ -158,20 +158,20 @@ def changed_parameter(where: str, was: Parameter, now: Parameter) -> Iterator[Ch
 
 
 def result_changes(where: str, was: Type, now: Type) -> Iterator[Change]:
-    """Yield that what a caller gets has another type."""
+    """Yield a change of the type that a caller gets."""
     if was.full != now.full:
         promised = fits(now, was)
         yield Change(f"{where} changed: {shown(was, now)}", breaking=not promised)
 
 
 def fits(inner: Type, outer: Type) -> bool:
-    """Whether everything of one type is of the other too, as far as the texts tell."""
+    """Return whether every value of one type also has the other type, as far as the texts show."""
     anything = inner.full in ANYTHING or outer.full in ANYTHING
     return anything or inner.choices <= outer.choices
 
 
 def shown(was: Type, now: Type) -> str:
-    """Write both types, by full names where they would look the same."""
+    """Return both types as text, with full names if they would look the same."""
     if was.text == now.text:
         return f"{was.full} -> {now.full}"
     return f"{was.text or 'Any'} -> {now.text or 'Any'}"

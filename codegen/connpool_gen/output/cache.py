@@ -1,4 +1,4 @@
-"""Remember that an output was up to date, so that a check need not read the client again.
+"""Remembers that an output was up to date, so that a check need not read the client again.
 
 The key is everything that shapes an output: the request, the tool, the project's interpreter and what is
 installed there, the versions of the packages that format and type-check. The proof is a stamp of every file that was read then: the
@@ -31,7 +31,7 @@ Stamp = list[int]
 
 
 class OutputCache:
-    """What is known about one request; kept in the cache folder, a file for each request."""
+    """What is known about one request; a file per request in the cache folder."""
 
     def __init__(self, request: GenerateRequest) -> None:
         self._request = request
@@ -42,7 +42,7 @@ class OutputCache:
         )
 
     def confirmed(self, old: str | None) -> Ledger | None:
-        """Give the ledger of an output that is certainly up to date; None if it must be made anew."""
+        """Return the ledger of an output that is certainly up to date; None if it has to be made again."""
         known = self._load()
         if old is None or known is None or known["text"] != digest(old):
             return None
@@ -51,10 +51,10 @@ class OutputCache:
         return Ledger.from_data(known["ledger"]) if unchanged else None
 
     def remember(self, made: GeneratedModule) -> None:
-        """Note the files that this output was made from."""
+        """Record the files that this output was made from."""
         if self._file is None:
             return
-        own = str(made.path.resolve())  # written after it was read, if it was read at all
+        own = str(made.path.resolve())  # changed after it was read, if it was read at all
         data = {
             "text": digest(made.text),
             "ledger": made.ledger.as_data(),
@@ -67,7 +67,7 @@ class OutputCache:
             scratch.write_text(json.dumps(data), "utf-8")
             scratch.replace(self._file)
         except OSError:
-            return  # a cache that cannot be written costs time, nothing else
+            return  # an unwritable cache only costs time
 
     def _load(self) -> dict[str, Any] | None:
         if self._file is None:
@@ -80,7 +80,7 @@ class OutputCache:
 
 
 def is_an_entry(data: object) -> bool:
-    """Whether the cache file holds what `remember` writes."""
+    """Return whether the cache file has the form that `remember` writes."""
     shape = {"text": str, "ledger": list, "sources": dict, "folders": dict}
     if not isinstance(data, dict):
         return False
@@ -89,13 +89,13 @@ def is_an_entry(data: object) -> bool:
 
 
 def folders(sources: Iterable[str], request: GenerateRequest) -> set[str]:
-    """List the folders where a new file could take the place of one that was read."""
+    """List the folders where a new file could shadow one that was read."""
     searched = {*request.search.paths, *request.search.inherited}
     return searched | {str(Path(source).parent) for source in sources}
 
 
 def key(request: GenerateRequest) -> str:
-    """Compute a digest of all that shapes an output apart from the sources."""
+    """Return a digest of everything except the sources that determines an output."""
     packages = [f"{name} {version(name)}" for name in ("jinja2", "mypy", "ruff")]
     hooks = [f"{point.name}={point.value}" for point in entry_points(group=GROUP)]
     own = [__version__, sys.version, sys.executable, *packages, *sorted(hooks)]
@@ -104,18 +104,18 @@ def key(request: GenerateRequest) -> str:
 
 
 def digest(text: str) -> str:
-    """Compute the SHA-256 of a text."""
+    """Return the SHA-256 of a text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
-    """Note size and time of change of each file that exists."""
+    """Return size and modification time of each file that exists."""
     found = {path: stamp(path) for path in sorted(set(paths))}
     return {path: seen for path, seen in found.items() if seen is not None}
 
 
 def stamp(path: str) -> Stamp | None:
-    """Note size and time of change (nanoseconds) of a file; None for a file that is gone."""
+    """Return size and modification time (nanoseconds) of a file; None for a file that is gone."""
     try:
         status = Path(path).stat()
     except OSError:

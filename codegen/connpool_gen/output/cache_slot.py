@@ -1,4 +1,4 @@
-"""Give a run a cache that no other run uses at the same time.
+"""Gives a run a cache that no other run uses at the same time.
 
 The type checker's cache is made for one writer: two runs at once, of two checkouts or of a hook and an
 editor, would read what the other has half written, and find errors that are none.
@@ -12,13 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-# More runs at once than that do without a cache, which costs time alone.
+# Further runs at the same time do without a cache, which only costs time.
 SLOTS = 8
 
 
 @contextmanager
 def cache_slot(folder: Path | None) -> Generator[Path | None]:
-    """Give the folder itself, or one inside it where other runs are under way; None where all are taken.
+    """Return the folder itself, or one inside it if other runs use it; None if all are in use.
 
     The system frees the slot of a run that dies. Where the system has no such locks, all runs share the folder.
     """
@@ -41,7 +41,7 @@ def cache_slot(folder: Path | None) -> Generator[Path | None]:
 
 
 def locking() -> Any:
-    """Find the module with the locks of this system; None where it has none."""
+    """Return the module with the locks of this system; None if it has none."""
     try:
         return import_module("fcntl")
     except ImportError:

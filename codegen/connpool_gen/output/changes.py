@@ -1,4 +1,4 @@
-"""Explain in words what differs between a committed module and a fresh one."""
+"""Explains in words how a committed module differs from a fresh one (`--check`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNREADABLE = "the committed file is not valid Python"
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One line per difference; `only_tool` when just the tool's version is another."""
+    """One line per difference; `only_tool` if only the tool's version differs."""
 
     lines: tuple[str, ...]
     only_tool: bool = False
@@ -36,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A module taken apart: methods and functions of the table by name."""
+    """A parsed module: methods and functions of the table by name."""
 
     methods: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]
     entries: dict[str, Entry]
@@ -44,7 +44,7 @@ class Parts:
 
 
 def explain(old: str | None, new: str) -> Drift:
-    """Say what differs, from the most to the least important."""
+    """Describe the differences, the most important first."""
     if old is None:
         return Drift((MISSING,))
     if without_version(old) == without_version(new):
@@ -71,7 +71,7 @@ def explain(old: str | None, new: str) -> Drift:
 
 
 def tool_line(old: str, new: str) -> str:
-    """Say of which program the version differs, where nothing else does."""
+    """Say which program's version differs, if nothing else does."""
     if not layout_lines(old, new):
         return "only the version of connpool-gen differs"
     formatter = (formatter_of(new) or "").partition(" ")[0]
@@ -81,19 +81,19 @@ def tool_line(old: str, new: str) -> str:
 
 
 def layout_lines(old: str, new: str) -> list[str]:
-    """Say that another version of the formatter laid the file out, if one did."""
+    """Say whether another version of the formatter laid the file out."""
     was, now = formatter_of(old), formatter_of(new)
     return [f"{was} has laid it out, {now} does now"] if was and was != now else []
 
 
 def is_made_by_another_version(old: str, new: str) -> bool:
-    """Whether just the tool is another one, which writes the same code with other comments or another layout."""
+    """Return whether only the tool differs, which writes the same code with other comments or layout."""
     other = version_of(old) != version_of(new)
     return other and not is_edited(old) and same_code(old, new)
 
 
 def parts(tree: ast.Module) -> Parts:
-    """Find the wrapper class and the table."""
+    """Find the wrapper class and the method table."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     methods: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
     for node in (child for cls in classes for child in ast.walk(cls)):
@@ -126,7 +126,7 @@ def method_lines(before: Parts, after: Parts) -> Iterator[str]:
 
 
 def is_changed(name: str, before: Parts, after: Parts) -> bool:
-    """Whether a method of both modules differs."""
+    """Return whether a method of both modules differs."""
     old, new = before.methods.get(name, []), after.methods.get(name, [])
     return [ast.dump(node) for node in old] != [ast.dump(node) for node in new]
 
@@ -177,7 +177,7 @@ def signature_lines(
 
 
 def option_lines(old: ast.AST, new: ast.AST) -> Iterator[str]:
-    """Say which options a pool begins with otherwise."""
+    """Say which default options of the pool changed."""
     before, after = begun_with(old), begun_with(new)
     for option in sorted(before.keys() | after.keys()):
         was, now = before.get(option, "none"), after.get(option, "none")
@@ -186,7 +186,7 @@ def option_lines(old: ast.AST, new: ast.AST) -> Iterator[str]:
 
 
 def begun_with(node: ast.AST) -> dict[str, str]:
-    """List the options that a wrapper's `__init__` sets where the caller does not."""
+    """List the options that a wrapper's `__init__` sets by default."""
     calls = (found for found in ast.walk(node) if isinstance(found, ast.Call))
     return {
         text(call.args[0]).strip("'"): text(call.args[1])
@@ -230,7 +230,7 @@ def entry_lines(before: Parts, after: Parts) -> Iterator[str]:
             continue
         for what, read in (("policy", policy), ("type in the table", type_of), ("call", run_by)):
             was, now = read(old), read(new)
-            # A call follows from the method's parameters, of which enough is said.
+            # The call follows from the method's parameters, whose changes are listed already.
             if was != now and not (read is run_by and is_changed(name, before, after)):
                 yield f"{what} of {name} changed: {was or 'none'} -> {now or 'none'}"
 

@@ -1,4 +1,4 @@
-"""Write results as annotations of a GitHub workflow: `::error file=...,line=...::text`."""
+"""Writes results as annotations of a GitHub workflow: `::error file=...,line=...::text`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from connpool_gen.config.paths import seen_from
 from connpool_gen.output.run import Gone, Result, Status
 
-# The first line of the old file that a hunk of a diff is about, and how many unchanged lines it begins with.
+# The first line of a diff's hunk in the old file, and the number of unchanged lines it begins with.
 HUNK = re.compile(r"^@@ -(?P<line>\d+)", re.MULTILINE)
 
 
 def workflow_annotations(results: Sequence[Result], gone: Sequence[Gone] = ()) -> str:
-    """Write one line for each thing to know; nothing where all is well.
+    """Return one line for each thing to know; nothing if all is well.
 
     What stops a merge is an error: a failure, an output out of date, a breaking change. All else is a notice.
     """
@@ -43,13 +43,13 @@ def lines_of(result: Result) -> Iterator[str]:
 
 
 def first_line(diff: str) -> int:
-    """Find the line of the old file at which a diff begins; 1 where there was none."""
+    """Return the line of the old file at which a diff begins; 1 if there was no file."""
     found = HUNK.search(diff)
     return max(1, int(found["line"])) if found is not None else 1
 
 
 def workflow_command(level: str, path: Path, text: str, line: int = 1) -> str:
-    """Write one command of a workflow; GitHub wants paths from the root of its checkout."""
+    """Return one command of a workflow; GitHub wants paths relative to its checkout."""
     place = escaped(from_workspace(path)).replace(":", "%3A").replace(",", "%2C")
     return f"::{level} file={place},line={line},title=connpool-gen::{escaped(text)}"
 
@@ -60,7 +60,7 @@ def escaped(text: str) -> str:
 
 
 def from_workspace(path: Path) -> str:
-    """Write a path as seen from the checkout, if a workflow runs; else from the working directory."""
+    """Return a path relative to the checkout in a workflow, else to the working directory."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
         return path.as_posix()

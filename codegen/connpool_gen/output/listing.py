@@ -1,4 +1,4 @@
-"""Tell the targets of a project: what they are for, where they are written, whether that is up to date."""
+"""Lists the targets of a project: client, output file, and whether it is up to date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STYLES = {"up to date": "green", "out of date": "yellow", "missing": "yellow", "
 def listed(
     requests: Sequence[GenerateRequest], watch: Callable[[GenerateRequest], Progress]
 ) -> list[Result]:
-    """Check the targets; one whose file is not there need not be made to know that."""
+    """Check the targets; a target without a file is not generated for that."""
     return [
         found
         for request in requests
@@ -35,7 +35,7 @@ def listed(
 
 
 def state_of(result: Result) -> str:
-    """Say in words how a target stands."""
+    """Return the state of a target in words."""
     if result.status is Status.ERROR:
         return "error"
     if result.status is Status.UP_TO_DATE:
@@ -45,7 +45,7 @@ def state_of(result: Result) -> str:
 
 
 def why(result: Result) -> str:
-    """Say in one line why a target does not stand well, or what else there is to know."""
+    """Return one line on why a target is not up to date, or what else there is to know."""
     lines = list(result.drift.lines) if result.drift is not None else []
     if result.error:
         lines = result.error.splitlines()
@@ -55,7 +55,7 @@ def why(result: Result) -> str:
 
 
 def listing_table(results: Sequence[Result]) -> Table:
-    """Make the table that people read."""
+    """Return the table for people."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("client", "wrapper", "output", "state", ""):
         table.add_column(title, overflow="fold")
@@ -68,7 +68,7 @@ def listing_table(results: Sequence[Result]) -> Table:
 
 
 def listing_json(results: Sequence[Result]) -> str:
-    """Write the same for programs."""
+    """Return the same for programs."""
     return json.dumps({"version": 1, "targets": [target_data(r) for r in results]}, indent=2)
 
 

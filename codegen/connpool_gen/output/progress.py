@@ -1,4 +1,4 @@
-"""Show which step a run is at, once it has taken longer than a second."""
+"""Shows the current step of a run that has taken longer than a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 1.0
 
 
 class ProgressLine:
-    """Shows the step that is under way; a timer starts showing after `PATIENCE` seconds.
+    """Shows the current step; a timer starts showing it after `PATIENCE` seconds.
 
     The timer's thread and the caller's both print; the lock decides who starts the spinner.
     """
@@ -48,7 +48,7 @@ class ProgressLine:
             self._enabled = False
 
     def __call__(self, step: str) -> None:
-        """Take note that a step begins."""
+        """Note that a step begins."""
         with self._lock:
             self._step = step
             if self._shown:

@@ -1,4 +1,4 @@
-"""Read the public surface of a generated module: what code that uses the wrapper can rely on."""
+"""Reads the public surface of a generated module: what code that uses the wrapper can rely on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """An annotation: as it is written, and with the full names of what it imports, to compare.
+    """An annotation: as written, and with the full names of imports, for comparison.
 
     `choices` are the members of a union. An empty text stands for no annotation.
     """
@@ -33,12 +33,12 @@ class Parameter:
 
     @property
     def is_optional(self) -> bool:
-        """Whether a call may leave it out."""
+        """Return whether a call may leave the parameter out."""
         return bool(self.default) or self.kind in REST
 
     @property
     def has_place(self) -> bool:
-        """Whether a call may pass it by position."""
+        """Return whether a call may pass the parameter by position."""
         return self.kind in (ONLY_BY_PLACE, BY_BOTH)
 
 
@@ -70,7 +70,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The wrapper with its members, those of namespaces by dotted names; the members of its Protocol."""
+    """The wrapper with its members, those of namespaces by dotted names; and the members of its Protocol."""
 
     wrapper: str
     bases: Type
@@ -100,7 +100,7 @@ class SurfaceReader:
         self._classes = {node.name: node for node in nodes}
 
     def read(self) -> Surface:
-        """Read the wrapper, which is the last class, and its Protocol if it has one."""
+        """Read the wrapper, which is the last class, and its Protocol if there is one."""
         public = [node for name, node in self._classes.items() if not name.startswith("_")]
         if not public:
             return Surface("", Type(), {}, frozenset())
@@ -125,7 +125,7 @@ class SurfaceReader:
             yield from self._attributes(init, prefix)
 
     def _attributes(self, init: Function, prefix: str) -> Iterator[tuple[str, Member]]:
-        """Read what `__init__` sets: attributes, and namespaces with all that is in them."""
+        """Read the attributes that `__init__` sets, and namespaces with all they contain."""
         for node in visible(init.body):
             if not isinstance(node, ast.Assign | ast.AnnAssign):
                 continue
@@ -188,24 +188,24 @@ class SurfaceReader:
         return Type(text, ", ".join(ast.unparse(self._spelled(node)) for node in nodes))
 
     def _spelled(self, node: ast.expr) -> ast.expr:
-        """Copy an expression with the full names of what it imports: an alias may change without a reason."""
+        """Return an expression with the full names of imports: an alias may change for no reason."""
         copied = ast.parse(ast.unparse(node), mode="eval").body
         spelled: ast.expr = FullNames(self._full_names).visit(copied)
         return spelled
 
 
 class FullNames(ast.NodeTransformer):
-    """Writes imported names by their full names, and `_builtins.list` as `list`."""
+    """Replaces imported names by their full names, and `_builtins.list` by `list`."""
 
     def __init__(self, full_names: Mapping[str, str]) -> None:
         self._full_names = full_names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Put the full name in the place of an imported one."""
+        """Replace an imported name by its full name."""
         return ast.Name(self._full_names.get(node.id, node.id), node.ctx)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """Take the module of the builtins off."""
+        """Remove the module of the builtins."""
         if isinstance(node.value, ast.Name) and node.value.id == "_builtins":
             return ast.Name(node.attr, node.ctx)
         self.generic_visit(node)
@@ -221,7 +221,7 @@ def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def visible(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements as a type checker sees them; what it cannot see where it sees nothing else by that name."""
+    """Yield statements as a type checker sees them, and hidden ones whose names it would not see otherwise."""
     for node in body:
         if not isinstance(node, ast.If):
             yield node
@@ -240,7 +240,7 @@ def name_of(node: ast.stmt) -> str | None:
 
 
 def is_public(name: str) -> bool:
-    """Whether a name is one that code outside may use: no private one."""
+    """Return whether code outside may use a name."""
     return not name.startswith("_") or (name.startswith("__") and name.endswith("__"))
 
 
@@ -251,7 +251,7 @@ def decorators(node: Function) -> list[str]:
 
 
 def deprecation(node: Function) -> str | None:
-    """Read what a function's `@deprecated` says; None where it has none."""
+    """Return the message of a function's `@deprecated`; None if it has none."""
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and "deprecated" in ast.unparse(decorator.func):
             said = decorator.args[0] if decorator.args else None

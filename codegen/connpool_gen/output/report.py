@@ -1,4 +1,4 @@
-"""Tell the user the results: messages on stderr; diffs, modules and JSON on stdout."""
+"""Reports results to the user: messages to stderr; diffs, modules and JSON to stdout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class TextReport:
-    """Prints each result as it comes."""
+    """Prints each result as soon as it is known."""
 
     def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
         self._console = console
@@ -39,7 +39,7 @@ class TextReport:
                 self._say(f"reading with {python.label} ({found_by})")
 
     def tell_runtimes(self, requests: Sequence[GenerateRequest]) -> None:
-        """Print what an environment lacks that wrappers need."""
+        """Print what wrappers need and an environment lacks."""
         for text in dict.fromkeys(
             advice(runtime_of(request), python_of(request).label) for request in requests
         ):
@@ -65,7 +65,7 @@ class TextReport:
             self._tell_surface(result.surface)
 
     def _tell_surface(self, surface: Sequence[Change]) -> None:
-        """Print what changed for callers; what breaks them also with --quiet."""
+        """Print changes for callers; breaking ones even with --quiet."""
         for change in surface:
             if change.breaking:
                 self._console.print(f"  breaking: {change.text}", style="red", markup=False)
@@ -96,7 +96,7 @@ class TextReport:
             self._tell_hints(result)
 
     def _tell_ledger(self, result: Result) -> None:
-        """Print the skipped members and why, in one line those that the user left out.
+        """Print the skipped members and why; those that the user left out in one line.
 
         With --verbose what became of every member.
         """
@@ -110,7 +110,7 @@ class TextReport:
             self._say(f"  {len(entries) - len(unasked)} {LEFT_OUT}")
 
     def _tell_hints(self, result: Result) -> None:
-        """Print the client's own errors about which nobody has said what they mean for a member."""
+        """Print the client's own errors for which no policy says what they mean for a member."""
         hints = result.made.hints if result.made is not None else {}
         if hints:
             self._say(
@@ -126,7 +126,7 @@ class TextReport:
 
 
 def as_json(results: Sequence[Result], gone: Sequence[Gone] | None = None) -> str:
-    """Write all results as one JSON document for other programs; `gone` if they were compared with a revision."""
+    """Return all results as a JSON document for other programs; with `gone` if compared with a revision."""
     data: dict[str, Any] = {"version": 1, "targets": [result_data(r) for r in results]}
     if gone is not None:
         data["gone"] = [one.path.as_posix() for one in gone]
@@ -135,7 +135,7 @@ def as_json(results: Sequence[Result], gone: Sequence[Gone] | None = None) -> st
 
 
 def result_data(result: Result) -> dict[str, Any]:
-    """Turn one result into plain data."""
+    """Convert one result to plain data."""
     data: dict[str, Any] = {
         "client": result.request.client,
         "output": result.request.output_path.as_posix(),
@@ -158,7 +158,7 @@ def result_data(result: Result) -> dict[str, Any]:
 
 
 def python_data(request: GenerateRequest) -> dict[str, Any]:
-    """Turn the interpreter of a request, and the runtime that it has, into plain data."""
+    """Convert the interpreter of a request, and its runtime, to plain data."""
     python, runtime = python_of(request), runtime_of(request)
     return {
         "executable": python.executable,
@@ -169,7 +169,7 @@ def python_data(request: GenerateRequest) -> dict[str, Any]:
 
 
 def write_ledger(path: Path, results: Sequence[Result]) -> None:
-    """Write the ledgers of a run to a file: JSON if its name ends in `.json`, else a table in plain text."""
+    """Write the ledgers of a run to a file: JSON if its name ends in `.json`, else a plain text table."""
     made = [(result.request, result.made.ledger) for result in results if result.made is not None]
     if path.suffix == ".json":
         data = {request.client: ledger.as_data() for request, ledger in made}

@@ -1,4 +1,4 @@
-"""Read what was committed at a revision of the repository."""
+"""Reads what was committed at a revision of the repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connpool_gen.rendering.header import MARKER
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit: what the user called it, its hash, and the top folder of its repository."""
+    """A commit: the user's name for it, its hash, and the top folder of its repository."""
 
     name: str
     commit: str
@@ -28,7 +28,7 @@ class Revision:
         return git(self.top, "show", f"{self.commit}:{place}")
 
     def wrappers(self) -> list[Path]:
-        """List the files that connpool-gen had made, as paths from the top folder."""
+        """List the files that connpool-gen had generated, relative to the top folder."""
         found = git(self.top, "grep", "-l", "-z", "-F", MARKER, self.commit, "--", "*.py") or ""
         names = [name.partition(":")[2] for name in found.split("\0") if name]
         heads = [(Path(name), self.text(self.top / name) or "") for name in names]
@@ -62,7 +62,7 @@ def find_revision(name: str, folder: Path) -> Revision:
 
 
 def git(folder: Path, *arguments: str) -> str | None:
-    """Run git and give what it prints; None if it fails. Raises RequestError where there is no git."""
+    """Run git and return its output; None if it fails. Raises RequestError if git is missing."""
     try:
         done = subprocess.run(
             ["git", *arguments],

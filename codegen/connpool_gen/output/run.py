@@ -1,4 +1,4 @@
-"""Run requests and write or compare their outputs; telling the user is `report.py`'s work."""
+"""Runs requests and writes or compares their outputs; `report.py` informs the user."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one request; `surface` tells what changed for callers since a revision, if that was asked."""
+    """The result of one request; `surface` has the changes for callers since a revision, if requested."""
 
     request: GenerateRequest
     status: Status
@@ -73,7 +73,7 @@ class Result:
 
     @property
     def breaks(self) -> bool:
-        """Whether code that used the wrapper at the revision may no longer fit."""
+        """Return whether code that used the wrapper at the revision may no longer fit."""
         return any(change.breaking for change in self.surface or ())
 
 
@@ -109,14 +109,14 @@ def run_all(
     for request in requests:
         try:
             if action is not Action.STDOUT:
-                # Before reading, which takes what stands there for an old output and looks away:
-                # of a client whose own module it is, nothing would be left.
+                # Before reading, which takes the file there for an old output and ignores it: if it is the
+                # client's own module, nothing would be left.
                 path = request.output_path
                 there = current_text(path)
                 refuse_foreign(path, there, force=force)
                 if (
                     action is Action.WRITE and not request.from_manifest
-                ):  # which keeps outputs apart
+                ):  # the cache is a folder per output
                     refuse_another_clients(path, there, request.client, force=force)
             known = confirmed(request, action)
             yield known or act(request, generate(request, watch(request)), action, force=force)
@@ -125,7 +125,7 @@ def run_all(
 
 
 def compared(result: Result, revision: Revision) -> Result:
-    """Add to a result what changed for callers since a revision."""
+    """Add to a result the changes for callers since a revision."""
     if result.made is None:
         return result
     old = revision.text(result.request.output_path)
@@ -133,7 +133,7 @@ def compared(result: Result, revision: Revision) -> Result:
 
 
 def gone_since(revision: Revision, results: Sequence[Result]) -> list[Gone]:
-    """List the wrappers of a revision that are neither made now nor there."""
+    """List the wrappers of a revision that no target makes and that do not exist any more."""
     made = {result.request.output_path.resolve() for result in results}
     places = [revision.top / path for path in revision.wrappers()]
     lost = [place for place in places if place not in made and not place.exists()]
@@ -141,7 +141,7 @@ def gone_since(revision: Revision, results: Sequence[Result]) -> list[Gone]:
 
 
 def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, force: bool) -> Result:
-    """Write, compare or hand over a finished module."""
+    """Write, compare or return a finished module."""
     if action is Action.STDOUT:
         return Result(request=request, status=Status.PRINTED, made=made)
     if action is Action.WRITE:
@@ -153,7 +153,7 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
 
 
 def confirmed(request: GenerateRequest, action: Action) -> Result | None:
-    """Answer "up to date" from the cache, if nothing that shaped the output has changed since."""
+    """Answer "up to date" from the cache, if nothing that determines the output has changed since."""
     if action is not Action.CHECK or request.strict:
         return None
     old = module_text(request.output_path)
@@ -165,7 +165,7 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
 
 
 def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> Result:
-    """Compare the file with the module that it should hold.
+    """Compare the file with the module that it should contain.
 
     To a check it is up to date if just the tool's version is another: nothing that callers could notice.
     """

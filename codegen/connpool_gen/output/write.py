@@ -1,4 +1,4 @@
-"""Write the output: atomically, only when it changed, never over a file that is not ours."""
+"""Writes the output: atomically, only if it changed, never over a file that is not ours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def current_text(path: Path) -> str | None:
 
 
 def module_text(path: Path) -> str | None:
-    """Read the module at the output path with the line ends that the generator gives it; None if there is none.
+    """Read the module at the output path with the generator's line ends; None if there is none.
 
     Git writes others into a checkout on Windows, and puts them back when it is committed.
     """
@@ -34,9 +34,9 @@ def module_text(path: Path) -> str | None:
 
 
 def write_output(path: Path, text: str, *, force: bool) -> bool:
-    """Replace the file in one step; False if it already holds this text, whatever its line ends.
+    """Replace the file atomically; return False if it already has this text, whatever its line ends.
 
-    Raises OutputError for a file without our marker or with changes of somebody else's (unless `force`), a
+    Raises OutputError for a file without our marker or with edits (unless `force`), a
     folder that cannot be written, or a full disk; the old file is then as it was.
     """
     old = module_text(path)
@@ -71,7 +71,7 @@ def refuse_another_clients(path: Path, text: str | None, client: str, *, force: 
 
 
 def refuse_edited(path: Path, old: str | None, new: str, *, force: bool) -> None:
-    """Raise OutputError for a file that somebody has changed since it was made, unless `force`.
+    """Raise OutputError for a file that was edited since it was generated, unless `force`.
 
     One that a formatter has only laid out anew loses nothing, and is replaced.
     """
@@ -84,7 +84,7 @@ def refuse_edited(path: Path, old: str | None, new: str, *, force: bool) -> None
 
 
 def same_code(one: str, other: str) -> bool:
-    """Whether two modules differ in layout and comments at most."""
+    """Return whether two modules differ only in layout and comments."""
     try:
         return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
     except (SyntaxError, ValueError):  # conflict markers, a NUL
@@ -92,7 +92,7 @@ def same_code(one: str, other: str) -> bool:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write beside the file, flush to the disk, then rename over it; a link stays a link."""
+    """Write a new file, flush it to disk, and rename it over the old one; a link stays a link."""
     path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     scratch = Path(name)
@@ -109,7 +109,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def file_mode(path: Path) -> int:
-    """Read the old file's mode, or find what a new file would get."""
+    """Return the old file's mode, or that of a new file."""
     try:
         return path.stat().st_mode & 0o7777
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""Facts become a plan: what each member of the client turns into, and why."""
+"""Turns facts into a plan: what each member of the client becomes, and why."""

@@ -1,4 +1,4 @@
-"""Say where most of a client would bypass the pool, and what to do about it."""
+"""Warns where most of a client bypasses the pool, and says what to do about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
-    """Warn if less of a client is pooled than not; None where most of it is.
+    """Return a warning if less than half of a client is pooled; None otherwise.
 
     `whole` are attributes with objects of the client's own, which are handed out as they are.
     """
@@ -24,7 +24,7 @@ def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
         return None
     text = f"only {pooled} of {pooled + past} members are pooled"
     if not whole:
-        return f"{text}: --verbose says of each other one why, --exclude silences those that nobody needs"
+        return f"{text}: --verbose gives the reason for each of the others, --exclude silences those that are not needed"
     names = ", ".join(f'"{name}"' for name in whole)
     return (
         f"{text}: {len(whole)} attributes hold objects of the client's own, whose calls go past the pool; "

@@ -1,10 +1,10 @@
-"""By what a client bounds how long a call takes, so that the caller's deadline can reach the client.
+"""Finds the parameter by which a client limits how long a call takes, to pass on the caller's deadline.
 
 It is one of these, and the first that there is counts:
 
 - an option of the client, for all of its methods: `client.options(request_timeout=...)` of Elasticsearch;
 - a parameter of the method;
-- a key of its `**kwargs`, which `Unpack[TypedDict]` declares, the docstring tells of, or a table here knows.
+- a key of its `**kwargs`, which `Unpack[TypedDict]` declares, the docstring describes, or a table here lists.
 
 A wrong guess would change what a call does: a lock that expires, a queue that is not waited for. So a parameter
 is only taken if its name, its type and its default all say so, and no word in the method's name says otherwise.
@@ -24,7 +24,7 @@ from connpool_gen.planning.plan import Form, Plan
 from connpool_gen.planning.signature import Param
 from connpool_gen.reading.facts import VARIADIC, ClassFacts, Expression, Kind
 
-# The names by which clients call it, with the unit that they say.
+# Names of such parameters in clients, with the unit that the name implies.
 NAMES = {
     "timeout": "",
     "timeout_s": "",
@@ -38,13 +38,13 @@ NAMES = {
     "timeout_milliseconds": " in ms",
     "request_timeout_ms": " in ms",
 }
-# Those that speak of the request, so that nothing else can be meant.
+# Names that can only mean a limit of the request.
 OF_THE_REQUEST = frozenset(name for name in NAMES if "request" in name or "rpc" in name)
-# By the name of the classifier that knows the library: its client's method that gives a client with options, and
-# the option.
+# By the name of the library's classifier: the client's method that returns a client with options, and the
+# option.
 CLIENT_OPTIONS = {"elasticsearch": ("options", "request_timeout")}
-# By the name of the classifier: a key that `**kwargs` of these methods hands on to the request, which neither a type
-# nor a docstring tells.
+# By the name of the classifier: the key of `**kwargs` that these methods pass on to the request, which neither
+# a type nor a docstring shows.
 KNOWN_KEYS = {
     "pymilvus": (
         "timeout",
@@ -61,14 +61,14 @@ KNOWN_KEYS = {
         ),
     )
 }
-# Types that hold how long the parts of a call may take, for which a number stands too, or the client's own.
+# Types for the parts of a timeout, in whose place a number may be given, or the client's own type.
 TIMEOUT_TYPES = ("ClientTimeout", "Timeout", "TimeoutTypes")
-# By the name of the classifier that knows the library: why none of its parameters is meant.
+# By the name of the library's classifier: why none of its parameters is a limit.
 OTHER_MEANING = {
     "redis": "in redis it is how long the server blocks, or when a lock expires",
     "pymongo": "in pymongo it is how long a server is looked for",
 }
-# Methods whose parameter says when something expires, or how long to wait for something to happen.
+# Methods in which the parameter is an expiry time, or the time to wait for an event.
 OTHER_WORDS = frozenset(
     [
         "acquire",
@@ -90,7 +90,7 @@ OTHER_WORDS = frozenset(
         "watch",
     ]
 )
-# Words in the description of a key by which it is something else: a limit that the server keeps, a lease.
+# Words in the description of a key that show it is something else: a limit kept by the server, a lease.
 OTHER_DESCRIPTION = re.compile(
     r"server[- ]?side|\bserver\b|\bexpir|\bttl\b|\block\b|\blease\b|\bpoll", re.IGNORECASE
 )
@@ -98,14 +98,14 @@ NO_CALL = (Form.BROADCAST, Form.ABROADCAST, Form.CLOSE, Form.ACLOSE)
 
 
 class Found(NamedTuple):
-    """The text for the method table, None if there is no such parameter; and why one was left alone."""
+    """The text for the method table, None if there is no such parameter; and why a similar one was not used."""
 
     text: str | None
     left_alone: str = ""
 
 
 class Candidate(NamedTuple):
-    """What may be meant, by its name.
+    """A possible parameter, by its name.
 
     Attributes:
         name: of the parameter or key.
@@ -125,7 +125,7 @@ class Candidate(NamedTuple):
 def deadline_parameter(
     plan: Plan, library: str | None, said: str | bool | None, facts: ClassFacts
 ) -> Found:
-    """Find by what the client bounds how long a call of a method takes.
+    """Find the parameter by which the client limits how long a call of a method takes.
 
     `said` is what the user's policy says: a parameter with its unit, False for none, None to find out. Raises
     RequestError for a parameter that the method does not have.
@@ -153,7 +153,7 @@ def deadline_parameter(
 
 
 def as_said(plan: Plan, said: str, facts: ClassFacts) -> str:
-    """Write what the user names: a parameter, a key of `**kwargs` by its bare name, and so on.
+    """Return the parameter that the user names: itself, a key of `**kwargs` by its bare name, and so on.
 
     Raises:
         RequestError: the method has no such thing.
@@ -179,7 +179,7 @@ def as_said(plan: Plan, said: str, facts: ClassFacts) -> str:
 
 
 def has_option(facts: ClassFacts, maker: str, option: str) -> bool:
-    """Whether the client has a method that takes an option; the outermost client, for its namespaces."""
+    """Return whether the client has a method that takes an option; namespaces use that of the outermost client."""
     return any(
         member.name == maker and any(param.name == option for param in member.params or ())
         for member in facts.runtime.members
@@ -187,7 +187,7 @@ def has_option(facts: ClassFacts, maker: str, option: str) -> bool:
 
 
 def named(plan: Plan) -> Iterator[Candidate]:
-    """Yield the parameters whose names say that they may be meant."""
+    """Yield the parameters whose names suggest a limit."""
     for param in plan.params:
         if param.name in NAMES and param.kind not in VARIADIC:
             default = None if param.default is None else param.default.plain
@@ -195,7 +195,7 @@ def named(plan: Plan) -> Iterator[Candidate]:
 
 
 def keys(plan: Plan, library: str | None) -> Iterator[Candidate]:
-    """Yield the keys of `**kwargs` that may be meant: what is declared, else what is known or documented."""
+    """Yield the keys of `**kwargs` whose names suggest a limit: declared ones, else known or documented ones."""
     catching = [param for param in plan.params if param.kind is Kind.VAR_KEYWORD]
     if not catching:
         return
@@ -219,16 +219,16 @@ def keys(plan: Plan, library: str | None) -> Iterator[Candidate]:
 
 
 def guessed_types(name: str, about: Documented) -> set[str]:
-    """Find what a key holds whose type is not told: a number, where its name or its description says so.
+    """Guess the type of an undeclared key: a number, if its name or its description says so.
 
-    A whole one: some clients silently take no other, and then wait for ever.
+    A whole number: some clients silently ignore a fraction, and then wait without limit.
     """
     sure = name in OF_THE_REQUEST or re.search(r"second|number|float", about.text, re.IGNORECASE)
     return {"int"} if sure else set()
 
 
 def reason_against(plan: Plan, candidates: Sequence[Candidate], library: str | None) -> str:
-    """Say why a parameter is not meant, in spite of its name; nothing if it is."""
+    """Say why a parameter is no limit in spite of its name; nothing if it may be one."""
     if len(candidates) > 1:
         return "several could be meant"
     if library in OTHER_MEANING:
@@ -250,7 +250,7 @@ def reason_against(plan: Plan, candidates: Sequence[Candidate], library: str | N
 
 
 def unit_of(found: Candidate) -> str:
-    """Find what its type and its description say beside its name: a client may take no fractions."""
+    """Find the unit from name, type and description: a client may accept no fractions."""
     if re.search(r"millisecond|\bms\b", found.says or "", re.IGNORECASE):
         return " in ms"
     whole = "int" in found.types and not found.types & {"float", *TIMEOUT_TYPES}
@@ -258,7 +258,7 @@ def unit_of(found: Candidate) -> str:
 
 
 def types_of(plan: Plan, param: Param) -> frozenset[str]:
-    """List the types that a parameter may have, each by its bare name."""
+    """List the possible types of a parameter, by bare names."""
     signatures = [plan.params, plan.static_params or (), *(one.params for one in plan.overloads)]
     annotations = [
         other.annotation
@@ -270,13 +270,13 @@ def types_of(plan: Plan, param: Param) -> frozenset[str]:
 
 
 def types_in(annotation: Expression) -> frozenset[str]:
-    """List the types of a union, each by its bare name."""
+    """List the types of a union, by bare names."""
     parts = [part.strip() for part in annotation.plain.split("|")]
     return frozenset(part.partition("[")[0].rpartition(".")[2] for part in parts)
 
 
 def is_zero_or_less(default: str) -> bool:
-    """Whether a default has a meaning of its own, such as for ever, or at once."""
+    """Return whether a default has a special meaning, such as no limit, or at once."""
     try:
         return float(default) <= 0
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a docstring says of the parameters of a method: their types and their descriptions.
+"""Reads types and descriptions of a method's parameters from its docstring.
 
 The keys of `**kwargs` are often known from there alone. The usual styles are read: fields of Sphinx
 (`:param float timeout: ...`, `:keyword`, `:type`), sections of Google (`timeout (float): ...`), and of NumPy
@@ -28,14 +28,14 @@ WORD = re.compile(r"[^\W\d]\w*")
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """What is said of one parameter: the words of its type, and its description in one line."""
+    """The documentation of one parameter: the words of its type, and its description on one line."""
 
     types: frozenset[str] = frozenset()
     text: str = ""
 
 
 def documented_parameters(doc: str) -> dict[str, Documented]:
-    """Read a docstring; what it says first of a parameter holds."""
+    """Parse a docstring; the first description of each parameter counts."""
     lines = inspect.cleandoc(doc).splitlines()
     found: dict[str, Documented] = {}
     for name, types, text in (*fields(lines), *entries(lines)):
@@ -49,7 +49,7 @@ def documented_parameters(doc: str) -> dict[str, Documented]:
 
 
 def fields(lines: list[str]) -> Iterable[tuple[str, frozenset[str], str]]:
-    """Yield name, type and description of each field of Sphinx."""
+    """Yield name, type and description of each Sphinx field."""
     for at, line in enumerate(lines):
         found = FIELD.match(line.strip())
         if found is not None:
@@ -58,7 +58,7 @@ def fields(lines: list[str]) -> Iterable[tuple[str, frozenset[str], str]]:
 
 
 def entries(lines: list[str]) -> Iterable[tuple[str, frozenset[str], str]]:
-    """Yield name, type and description of each entry of a section of Google's or NumPy's style."""
+    """Yield name, type and description of each entry of a Google or NumPy section."""
     for at, line in enumerate(lines):
         if TITLE.fullmatch(line.strip()) is None:
             continue
@@ -78,7 +78,7 @@ def entries(lines: list[str]) -> Iterable[tuple[str, frozenset[str], str]]:
 
 
 def deeper(lines: list[str], at: int) -> list[str]:
-    """Return the lines below one that are indented deeper, blank ones among them."""
+    """Return the lines below one that are indented deeper, including blank ones."""
     found: list[str] = []
     for line in lines[at + 1 :]:
         if line.strip() and indent(line) <= indent(lines[at]):
@@ -88,7 +88,7 @@ def deeper(lines: list[str], at: int) -> list[str]:
 
 
 def section(lines: list[str], start: int) -> list[str]:
-    """Return the lines of an underlined section: up to the next title that is underlined."""
+    """Return the lines of an underlined section, up to the next underlined title."""
     for at in range(start, len(lines) - 1):
         if lines[at].strip() and lines[at + 1].strip() and set(lines[at + 1].strip()) == {"-"}:
             return lines[start:at]
@@ -96,7 +96,7 @@ def section(lines: list[str], start: int) -> list[str]:
 
 
 def indent(line: str) -> int:
-    """Count the blanks that a line begins with."""
+    """Count the spaces at the beginning of a line."""
     return len(line) - len(line.lstrip())
 
 
@@ -106,5 +106,5 @@ def words(text: str) -> frozenset[str]:
 
 
 def one_line(lines: Iterable[str]) -> str:
-    """Join lines, with one blank in between."""
+    """Join lines with single spaces."""
     return " ".join(" ".join(lines).split())

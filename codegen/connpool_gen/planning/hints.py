@@ -1,4 +1,4 @@
-"""Hints: errors of the client's own that nobody has said anything about.
+"""Hints about the client's own errors that no policy mentions.
 
 The runtime judges an error that it does not know by comparing members. A domain error, such as an
 article that is sold out, is an answer; only the client's author can say so.
@@ -21,7 +21,7 @@ def undecided(
     raised: Mapping[str, tuple[str, ...]],
     lineages: Mapping[str, Sequence[str]],
 ) -> Hints:
-    """Leave the errors of each wanted method that no policy names, itself or by a base.
+    """Return the errors of each wanted method that no policy names, directly or by a base class.
 
     `lineages` has for each error the names of itself and its bases. Names are compared without their
     modules: the user may import an error from elsewhere than the client does.
@@ -43,12 +43,12 @@ def undecided(
 
 
 def bare(name: str) -> str:
-    """Take the class out of `module:Class`."""
+    """Return the class of `module:Class`."""
     return name.rpartition(":")[2]
 
 
 def policy_lines(hints: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Write policies to paste below `[tool.connpool-gen.target.methods]`, as if each error were an answer."""
+    """Return policies to paste below `[tool.connpool-gen.target.methods]`, as if each error were an answer."""
     quoted = {method: ", ".join(f'"{error}"' for error in found) for method, found in hints.items()}
     keys = {method: f'"{method}"' if "." in method else method for method in hints}
     return [f"{keys[method]} = {{ expected = [{errors}] }}" for method, errors in quoted.items()]

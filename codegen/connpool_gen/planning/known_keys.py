@@ -1,4 +1,4 @@
-"""Which arguments are keys of the server, for the methods of clients that are known.
+"""Which arguments are keys of the server, for methods of known clients.
 
 By the value of `hash-key` and the methods that it holds for. What is not listed has no key. Tests
 compare the table with what a Redis server says of its commands (`COMMAND GETKEYS`).
@@ -53,23 +53,23 @@ REDIS = {
     "name, store, store_dist": "georadius georadiusbymember",
     "source, destination": "copy",
     "src, dst": "brpoplpush rename renamenx rpoplpush smove",
-    # No keys to the server; but who publishes has to meet the member of those who listen.
+    # No keys for the server, but publishers have to meet the member of their subscribers.
     "channel": "publish",
     "shard_channel": "spublish",
 }
-# By the name of the classifier that knows the library's errors.
+# By the name of the library's classifier.
 KNOWN = {
     "redis": {method: key for key, methods in REDIS.items() for method in methods.split()},
 }
 
 
 def known_key(library: str | None, method: str) -> str | None:
-    """Find which parameters of a method hold its keys, as `hash-key` says it."""
+    """Find which parameters of a method hold its keys, in the syntax of `hash-key`."""
     return KNOWN.get(library or "", {}).get(method)
 
 
 def known_balancer(library: str | None, client: str) -> str | None:
-    """Find what the wrapper of a known client begins with: its servers may each hold other keys.
+    """Find the default balancer for the wrapper of a known client, whose servers may hold different keys.
 
     Clients of a cluster find the server of a key by themselves.
     """

@@ -1,4 +1,4 @@
-"""The ledger: what became of each public member, and why."""
+"""The ledger: what each public member became, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ONLY_STATIC = "only type checkers see it; the running class does not have it"
 
 
 class Fate(Enum):
-    """What can become of a member."""
+    """What a member can become."""
 
     WRAPPED = "wrapped"
     PASSED = "passed through"
@@ -22,7 +22,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One member's fate; `reason` is set for all that is not simply wrapped.
+    """What one member became; `reason` is set for everything but plain wrapping.
 
     `untyped` says that Any stands where the client has a real type, or has none itself.
     """
@@ -40,7 +40,7 @@ class Ledger:
     entries: tuple[LedgerEntry, ...]
 
     def counts(self) -> dict[str, int]:
-        """Count members by fate, every fate listed."""
+        """Count members by fate, including fates without members."""
         found = Counter(entry.fate for entry in self.entries)
         return {fate.value: found[fate] for fate in Fate}
 
@@ -59,7 +59,7 @@ class Ledger:
 
     @staticmethod
     def from_data(data: list[dict[str, str]]) -> Ledger:
-        """Read a ledger that `as_data` has written."""
+        """Convert plain data that `as_data` has written."""
         return Ledger(
             tuple(
                 LedgerEntry(name=e["name"], fate=Fate(e["fate"]), reason=e["reason"]) for e in data
@@ -67,15 +67,15 @@ class Ledger:
         )
 
     def as_data(self) -> list[dict[str, str]]:
-        """Turn the entries into plain data, for JSON."""
+        """Convert the entries to plain data, for JSON."""
         return [{"name": e.name, "fate": e.fate.value, "reason": e.reason} for e in self.entries]
 
     def table(self) -> str:
-        """Write a table in plain text: name, fate, reason; the counts below it."""
+        """Return a plain text table: name, fate, reason; the counts below it."""
         width = max((len(entry.name) for entry in self.entries), default=0)
         rows = [f"{e.name:<{width}}  {e.fate.value:<14}  {e.reason}".rstrip() for e in self.entries]
         return "\n".join([*rows, "", self.summary(), ""])
 
     def summary(self) -> str:
-        """Write the counts: `402 wrapped, 2 passed through, 9 skipped`, zero counts left out."""
+        """Return the counts: `402 wrapped, 2 passed through, 9 skipped`, without zeros."""
         return ", ".join(f"{count} {fate}" for fate, count in self.counts().items() if count)

@@ -1,4 +1,4 @@
-"""Find the members that open and close a client; they belong to the pool and are never balanced."""
+"""Finds the members that open and close a client; they belong to the pool and are never balanced."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
     names = [
         m.name
         for m in facts.runtime.members
-        # By name first: this is asked for each member, and a client has hundreds.
+        # Names are tested first: this runs for each member, and a client has hundreds.
         if m.name in CLOSERS + CLOSERS_OF_LAST_RESORT
         and ends_something(m, facts.static.get(m.name))
     ]
@@ -34,36 +34,36 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
 
 
 def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether a member can be called without arguments and gives no value, as a closing method does."""
+    """Return whether a member can be called without arguments and returns no value, as a closing method does."""
     return takes_nothing(member) and gives_nothing(static)
 
 
 def opens_everything(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether an opening method means the same for every client: it takes no parameters and gives no value."""
+    """Return whether an opening method means the same for every client: no parameters, no result."""
     return member.name in OPENERS and not member.params and gives_nothing(static)
 
 
 def opens_one(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether an opening method needs arguments, such as one client's address."""
+    """Return whether an opening method needs arguments, such as one client's address."""
     return member.name in OPENERS and bool(member.params) and gives_nothing(static)
 
 
 def takes_nothing(member: RuntimeMember) -> bool:
-    """Whether a member can be called without arguments."""
+    """Return whether a member can be called without arguments."""
     return member.params is not None and all(
         p.default is not None or p.kind in VARIADIC for p in member.params
     )
 
 
 def gives_nothing(static: StaticMember | None) -> bool:
-    """Whether a member's result is None, the client itself, or unknown."""
+    """Return whether a member's result is None, the client itself, or unknown."""
     if static is None or static.is_any:
         return True
     return bool(static.signatures) and all(is_empty(s) for s in static.signatures)
 
 
 def is_empty(signature: StaticSignature) -> bool:
-    """Whether a signature's result is nothing that a caller would use."""
+    """Return whether a signature's result is nothing that a caller would use."""
     returned = signature.inner if signature.result is ResultKind.COROUTINE else signature.returns
     if returned is None or signature.result is ResultKind.ANY or signature.returns_client:
         return True

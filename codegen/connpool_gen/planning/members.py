@@ -1,4 +1,4 @@
-"""One member's facts -> its plan: what becomes of it. Methods have a planner of their own."""
+"""One member's facts become its plan: what the member becomes in the wrapper. Methods have a planner of their own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 def plan_member(
     member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, remedy: Remedy | None = None
 ) -> Plan | Skip:
-    """Decide one member's fate; `remedy` is for a member whose last plan did not type-check."""
+    """Decide what one member becomes; `remedy` is for a member whose last plan did not type-check."""
     if (left := unwritten(member.name)) is not None:
         return left
     if remedy is Remedy.SKIP:
@@ -71,12 +71,12 @@ def plan_member(
 
 
 def is_any(static: StaticMember | None) -> bool:
-    """Whether mypy takes a member for Any where the output reads it from the client class."""
+    """Return whether mypy takes a member for Any where the output reads it from the client class."""
     return static is not None and static.unchecked
 
 
 def noted(plan: Plan | Skip, member: RuntimeMember) -> Plan | Skip:
-    """Add to a plan what the user should know about how the member was read, and a stub's comments."""
+    """Add notes for the user to a plan: how the member was read, and a stub's comments."""
     notes = [plan.reason, member.note]
     if isinstance(plan, Plan) and has_hidden(plan.params):
         names = ", ".join(param.name for param in plan.params if param.hidden)
@@ -86,14 +86,14 @@ def noted(plan: Plan | Skip, member: RuntimeMember) -> Plan | Skip:
 
 
 def unwritten(name: str) -> Skip | None:
-    """Leave out what no source can write, or what is not a member's."""
+    """Skip what no source can write, or what is no member's property."""
     if not is_writable(name):
         return Skip(name, "its name cannot be written in source")
     return special(name)
 
 
 def special(name: str) -> Skip | None:
-    """Decide about special methods that a call of one member cannot stand for."""
+    """Decide about special methods for which one member cannot stand in."""
     if name == "__await__":
         return Skip(name, "lifecycle: await each client before adding it")
     if name in COPYING:
@@ -108,7 +108,7 @@ def special(name: str) -> Skip | None:
 def plan_property(
     member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
 ) -> Plan:
-    """Plan a property: it is read from the member that the pool picks."""
+    """Plan a property, which is read from the member that the pool picks."""
     settable = " (read only here: set it on each client)" if member.settable else ""
     return plan_reading(
         member,
@@ -127,7 +127,7 @@ def plan_reading(
     asynchronous: bool,
     loosely: bool,
 ) -> Plan:
-    """Plan what each member has of its own: it is read from the one that the pool picks."""
+    """Plan an attribute that each member has of its own: it is read from the one that the pool picks."""
     inherit = must_inherit(static)
     value = known_value(static)
     deprecated = deprecation(member, static)
@@ -154,7 +154,7 @@ def plan_reading(
 
 
 def is_uncertain(member: RuntimeMember, static: StaticMember) -> bool:
-    """Whether type checkers may differ about a value, so that only the property states its type.
+    """Return whether type checkers may infer different types for a value, so that only the property states its type.
 
     A method without annotations may set it to anything: mypy keeps the type of the first value, and
     pyright joins the types of all.
@@ -163,17 +163,17 @@ def is_uncertain(member: RuntimeMember, static: StaticMember) -> bool:
 
 
 def must_inherit(static: StaticMember | None) -> bool:
-    """Whether the type of a value has no spelling, so that type checkers take it from the client."""
+    """Return whether the type of a value has no spelling, so that type checkers take it from the client."""
     return static is not None and static.value is None
 
 
 def known_value(static: StaticMember | None) -> Expression:
-    """Give the type of a value, Any where it is unknown or has no spelling."""
+    """Return the type of a value; Any if it is unknown or has no spelling."""
     return static.value if static is not None and static.value is not None else ANY
 
 
 def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely: bool) -> Plan:
-    """Plan a class attribute: it is the same for every member, so the client class answers."""
+    """Plan a class attribute, which is the same for every member, so the client class gives it."""
     inherit = must_inherit(static)
     value = known_value(static)
     return Plan(
@@ -191,7 +191,7 @@ def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely
 def plan_instance(
     member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
 ) -> Plan:
-    """Plan an attribute of an instance: gRPC's callables are pooled, others are read from one member."""
+    """Plan an instance attribute: gRPC's callables are pooled, others are read from one member."""
     typed = static.value_class if static is not None else None
     kind = multicallable(typed) or multicallable(qualified(member.value_class))
     if kind is None:
@@ -211,7 +211,7 @@ def plan_instance(
 
 
 def qualified(ref: Ref | None) -> str | None:
-    """Write the full name of a class."""
+    """Return the full name of a class."""
     return f"{ref.module}.{ref.qualname}" if ref is not None else None
 
 
@@ -229,7 +229,7 @@ def multicallable(name: str | None) -> Ref | None:
 def plan_forward(
     member: RuntimeMember, static: StaticMember | None, facts: ClassFacts, *, loosely: bool
 ) -> Plan:
-    """Plan a class or static method: it needs no member, so the client class answers."""
+    """Plan a class or static method, which needs no member: the client class runs it."""
     signature = static.signatures[0] if static is not None and len(static.signatures) == 1 else None
     running = writable(member.params)
     if static is not None and (

@@ -1,4 +1,4 @@
-"""One method's facts -> its plan.
+"""One method's facts become its plan.
 
 The form of the body follows the *result*, not the word `async`: a lease ends when the result ends.
 """
@@ -86,7 +86,7 @@ CALLS = (
     Form.CALL_OR_STREAM,
     Form.AWAIT_OR_STREAM,
 )
-# Coroutines whose definition states what they give when awaited.
+# Coroutines whose definition states what awaiting them gives.
 AWAITS = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.AWAIT_STREAM)
 # The form of a call whose result keeps the lease.
 PINNED = {
@@ -113,14 +113,14 @@ STARRED = (
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The parameters of a definition, and those of a static view that differs from it."""
+    """The parameters of a definition, and those of a static view that differs."""
 
     params: list[Param]
     static: list[Param] | None = None
 
 
 class MethodPlanner:
-    """Plans one method: its two views first, then the form that its result asks for."""
+    """Plans one method: its two views first, then the form that its result requires."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class MethodPlanner:
         self.inherit = remedy is Remedy.INHERIT or problem or unwritable or inexact
 
     def _is_distrusted(self) -> bool:
-        """Whether annotations that perhaps no type checker has ever read do not fit how a call is made."""
+        """Return whether annotations that no type checker may ever have read contradict how a call is made."""
         one = self.signatures[0] if len(self.signatures) == 1 else None
         if one is None or self.static is None or not self.static.unchecked:
             return False
@@ -165,7 +165,7 @@ class MethodPlanner:
         return self._broadcast(plan) if opens_everything(self.member, self.static) else plan
 
     def plan_call(self) -> Plan | Skip:
-        """Plan a method that has nothing to do with opening and closing."""
+        """Plan a method that neither opens nor closes the client."""
         form = self._form()
         return form if isinstance(form, Skip) else self._shape(form)
 
@@ -183,7 +183,7 @@ class MethodPlanner:
         )
 
     def _broadcast(self, plan: Plan | Skip) -> Plan | Skip:
-        """Turn the plan of an opening method into one that runs on every member."""
+        """Change the plan of an opening method to run on every member."""
         if isinstance(plan, Skip):
             return plan
         return replace(
@@ -196,7 +196,7 @@ class MethodPlanner:
     # ------------------------------------------------------------ the form
 
     def _result(self) -> ResultKind:
-        """Find what a call gives: as the type checker says, else as the running function shows."""
+        """Return what a call gives: as the type checker says, else as the running function shows."""
         kinds = {signature.result for signature in self.signatures}
         if len(kinds) == 1:
             return kinds.pop()
@@ -244,17 +244,17 @@ class MethodPlanner:
         return ASYNC_FORMS.get(result, Form.CALL_SYNC)
 
     def _is_iterator(self) -> bool:
-        """Whether each client is an iterator itself: nobody could say whose next item is meant."""
+        """Return whether each client is itself an iterator: it would be unclear whose next item is meant."""
         return any(
             member.name in ("__next__", "__anext__") for member in self.facts.runtime.members
         )
 
     def _gives_stream(self) -> bool:
-        """Whether the method is a coroutine that gives an asynchronous iterator."""
+        """Return whether the method is a coroutine that returns an asynchronous iterator."""
         return bool(self.signatures) and all(s.gives_stream for s in self.signatures)
 
     def _is_manager(self) -> bool:
-        """Whether `contextlib` made the method of a generator whose yielded type is known."""
+        """Return whether `contextlib` made the method from a generator whose yield type is known."""
         single = len(self.signatures) == 1 and self.signatures[0].inner is not None
         return single and self.member.context_manager is not None
 
@@ -298,7 +298,7 @@ class MethodPlanner:
         )
 
     def _pinned(self, form: Form) -> Form:
-        """Change the form where the result lives on a connection, may be a stream, or is the client itself."""
+        """Change the form if the result lives on a connection, may be a stream, or is the client itself."""
         plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
         returns_client = any(signature.returns_client for signature in self.signatures)
         if form is Form.CALL_ANY and returns_client:
@@ -313,20 +313,20 @@ class MethodPlanner:
         return OR_STREAM.get(form, form) if may_stream else form
 
     def _is_watched(self, params: list[Param]) -> bool:
-        """Whether a decorator in between can tell a given argument from a default."""
+        """Return whether a decorator in between can distinguish a given argument from a default."""
         outer = self.member.outer
         watched = outer is not None and any(p.kind is Kind.VAR_KEYWORD for p in outer)
         return watched and any(p.default is not None for p in params)
 
     def _needs_any(self, signature: StaticSignature | None, *, split: bool) -> bool:
-        """Whether the table must call the client as Any: strict code may not call it directly."""
+        """Return whether the table must call the client as Any, because strict code may not call it directly."""
         loose = self.inherit or self.untyped_call
         return signature is None or split or loose or signature.untyped
 
     def _typed_local(
         self, form: Form, returns: Expression, signature: StaticSignature | None
     ) -> Expression | None:
-        """Choose the type of the local that carries a result whose type the pool cannot state."""
+        """Choose the type of the local variable for a result whose type the pool cannot state."""
         if form is Form.GENERATE:
             return self._generator_returns(signature)
         if signature is None or self.inherit:
@@ -336,7 +336,7 @@ class MethodPlanner:
         return returns if signature.generic and form in CALLS else None
 
     def _generator_returns(self, signature: StaticSignature | None) -> Expression | None:
-        """Choose the type that a generator returns at its end; None where it returns nothing."""
+        """Choose the return type of a generator; None if it returns nothing."""
         if signature is None or self.inherit or signature.result is ResultKind.ANY:
             return ANY
         returned = signature.inner
@@ -354,7 +354,7 @@ class MethodPlanner:
         return self._inherited_because() if self.inherit else self._handed_out()
 
     def _inherited_because(self) -> str:
-        """Say for the ledger why the static view is the client's."""
+        """Say for the ledger why the static view is taken from the client."""
         why = self.static.problem if self.static is not None and self.static.problem else ""
         why = why or ("it asks for literal text" if self.member.literal else "")
         return "static view inherited from the client" + (f": {why}" if why else "")
@@ -395,7 +395,7 @@ class MethodPlanner:
     # ------------------------------------------------------------ the parameters
 
     def _views(self) -> Views:
-        """Plan one list of parameters where both readers agree, else one for each."""
+        """Plan one list of parameters if both readers agree, else one for each."""
         running = writable(self.member.params)
         if running is None:
             return Views(running_only(STARRED, self.owner, ANY))
@@ -419,7 +419,7 @@ class MethodPlanner:
         return None
 
     def _positional(self, views: Views) -> Views:
-        """Let arguments go by position where what is called sees how they come.
+        """Pass arguments by position if the called function distinguishes how they are passed.
 
         A decorator that takes `*args` may look into them, `functools.singledispatchmethod` does, and
         classes that fit a Protocol may have other names for its parameters.
@@ -431,7 +431,7 @@ class MethodPlanner:
         return replace(views, params=params)
 
     def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-        """Find the parameters that a call accepts where a decorator shows more than it takes, or less."""
+        """Find the parameters that a call accepts if a decorator shows more than it takes, or less."""
         outer = self.member.outer
         unknown = all(catches_all(s.params) for s in self.signatures)
         if outer is None:
@@ -445,7 +445,7 @@ class MethodPlanner:
         named = {p.name for s in self.signatures for p in s.params if p.kind not in VARIADIC}
         if unknown or not named <= {param.name for param in shown}:
             return shown
-        # A decorator that hands in arguments of its own shows them, but no caller may give them.
+        # A decorator that passes arguments of its own shows them, but no caller may give them.
         return plain(p for p in shown if p.kind in VARIADIC or p.name in named)
 
 
@@ -458,14 +458,14 @@ def deprecation(member: RuntimeMember, static: StaticMember | None) -> Deprecati
 
 
 def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...] | None:
-    """Give the run-time parameters if they are known and a class body can declare them."""
+    """Return the run-time parameters if they are known and a class body can declare them."""
     if params is None or any(is_mangled_in_a_class(param.name) for param in params):
         return None
     return params
 
 
 def with_keywords(shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-    """Add `**kwargs`, for what a decorator may take beside what it shows."""
+    """Add `**kwargs`, for keywords that a decorator may take besides those it shows."""
     if any(param.kind is Kind.VAR_KEYWORD for param in shown):
         return shown
     name = distinct("kwargs", {param.name for param in shown})
@@ -473,12 +473,12 @@ def with_keywords(shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
 
 
 def catches_all(params: Sequence[RuntimeParam | StaticParam]) -> bool:
-    """Whether a signature is `(*args, **kwargs)` and so says nothing."""
+    """Return whether a signature is `(*args, **kwargs)` and so shows nothing."""
     return [param.kind for param in params] == list(VARIADIC)
 
 
 def plain(params: Iterable[RuntimeParam]) -> tuple[RuntimeParam, ...]:
-    """Drop positional-only marks: they belonged to parameters that were taken out."""
+    """Remove positional-only marks that belonged to parameters which were removed."""
     kept = tuple(params)
     return tuple(
         replace(p, kind=Kind.POSITIONAL_OR_KEYWORD) if p.kind is Kind.POSITIONAL_ONLY else p

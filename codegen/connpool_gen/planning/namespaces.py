@@ -1,4 +1,4 @@
-"""Namespaces of a client (`client.chat.completions.create`): one small class for each in the output.
+"""Plans namespaces of a client (`client.chat.completions.create`): one small class for each in the output.
 
 For type checkers the wrapper's `chat` is the client's own `Chat`, so every leaf has exactly its
 type. What runs is a class of ours whose methods call the pool, one metric label per leaf.
@@ -39,7 +39,7 @@ class Namespace:
 
     @property
     def natural_name(self) -> str:
-        """`chat.completions` -> `_ChatCompletions`; another namespace may have the same one."""
+        """Return the class name: `chat.completions` -> `_ChatCompletions`; another namespace may have the same one."""
         words = [word for part in self.path for word in part.split("_")]
         return "_" + "".join(word[:1].upper() + word[1:] for word in words)
 
@@ -49,7 +49,7 @@ class Namespace:
         return ".".join(self.path)
 
     def walk(self) -> Iterator[Namespace]:
-        """Yield this namespace and those inside it, inner ones first: the outer ones use them."""
+        """Yield this namespace and nested ones, inner ones first, since the outer ones use them."""
         for namespace in self.inner:
             yield from namespace.walk()
         yield self
@@ -58,7 +58,7 @@ class Namespace:
 def plan_namespace(
     facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
 ) -> Namespace | None:
-    """Plan a namespace; None if there is nothing in it to call, so that it is better read as a whole."""
+    """Plan a namespace; None if it has nothing to call, so that it is better read as a whole."""
     found = {
         name: plan_namespace(inner, (*path, name), asynchronous=asynchronous)
         for name, inner in facts.namespaces.items()
@@ -77,7 +77,7 @@ def plan_namespace(
 
 
 def static_only_leaves(facts: ClassFacts, path: tuple[str, ...]) -> list[Plan | Skip]:
-    """Skip what only type checkers know of a namespace."""
+    """Skip members of a namespace that exist only for type checkers."""
     unseen = sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     return [Skip(".".join((*path, name)), ONLY_STATIC) for name in unseen]
 
@@ -152,7 +152,7 @@ def ledger_plans(namespace: Namespace) -> Iterator[Plan | Skip]:
 
 
 def without_unwanted(namespace: Namespace, wants: dict[str, bool]) -> Namespace:
-    """Copy a namespace without the methods that the user does not want."""
+    """Return a namespace without the methods that the user does not want."""
     kept = tuple(plan for plan in namespace.members if wants.get(plan.label, True))
     dropped = tuple(
         Skip(plan.label, LEFT_OUT) for plan in namespace.members if not wants.get(plan.label, True)

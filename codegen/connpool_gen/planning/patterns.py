@@ -1,4 +1,4 @@
-"""Check the names and globs that the user wrote: one that matches no member is a slip."""
+"""Checks the user's names and globs: one that matches no member is a mistake."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def refuse_unmatched_anywhere(made: Collection[tuple[GenerateRequest, Collection
 
 
 def matches(pattern: str, names: Collection[str]) -> bool:
-    """Whether a name or glob matches any of the members."""
+    """Return whether a name or glob matches any of the members."""
     return any(fnmatchcase(name, pattern) for name in names)
 
 
 def unmatched(option: str, pattern: str, names: Collection[str]) -> str:
-    """Say that a pattern matches nothing, and which members it is most like."""
+    """Say that a pattern matches nothing, and name the most similar members."""
     close = nearest(pattern.strip("*"), names, count=3)
     hint = f"; nearest: {', '.join(close)}" if close else ""
     return f"{option} {pattern!r} matches no public member{hint}"
 
 
 def patterns(request: GenerateRequest) -> Iterator[tuple[str, str, str]]:
-    """Yield each name or glob of a request: its field, what the option is called, the pattern.
+    """Yield each name or glob of a request: its field, the name of the option, the pattern.
 
     `@reads` is neither, but a table of names.
     """

@@ -1,4 +1,4 @@
-"""The plan of one member: every decision about it, names still as references."""
+"""The plan of one member: all decisions about it, with names still as references."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connpool_gen.reading.facts import Deprecation, Expression, Ref
 
 
 class Form(Enum):
-    """How a member of the wrapper reaches the client; `_SYNC` on an asynchronous client's pool."""
+    """How a member of the wrapper uses the client; `_SYNC` forms are for an asynchronous client's pool."""
 
     CALL = "call"
     AWAIT = "await the call"
@@ -48,13 +48,13 @@ class Form(Enum):
 
 # Members that are read from one client, not called.
 VALUES = (Form.PROPERTY, Form.PROPERTY_SYNC, Form.CALLABLE)
-# Members that the client class answers.
+# Members that the client class provides.
 FORWARDS = (Form.FORWARD, Form.FORWARD_AWAIT)
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A member that is not written, and why: a refusal, or the wrapper has one of its own."""
+    """A member that is not written, and why: it is refused, or the wrapper has one of its own."""
 
     name: str
     reason: str
@@ -63,7 +63,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """One of several signatures; `receiver` are the type arguments of the client that it is for."""
+    """One of several signatures; `receiver` are the client's type arguments that it is for."""
 
     params: list[Param]
     returns: Expression
@@ -73,7 +73,7 @@ class Overload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All decisions about one member that the wrapper has; names are still references.
+    """All decisions about one member of the wrapper; names are still references.
 
     `inherited`: type checkers take the member from the client's class. `never_returns`: the client
     promises to raise. `forwards_only_given`: arguments that the caller left out stay left out.
@@ -115,5 +115,5 @@ class Plan:
 
     @property
     def is_value(self) -> bool:
-        """Whether the member is read, not called."""
+        """Return whether the member is read, not called."""
         return self.form in VALUES

@@ -1,4 +1,4 @@
-"""Merge two views of one signature into one declaration, or two when the views disagree."""
+"""Merges two views of one signature into one declaration, or two if they disagree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """One parameter of the output; `default` is an expression, None where it is required.
+    """One parameter of the output; `default` is an expression, None if it is required.
 
     `generic`: its annotation names type variables. `hidden`: only the client knows the default, so
     what is not given is not passed on. `keys` are those that `**kwargs` declares.
@@ -52,14 +52,14 @@ class Param:
 def agree(
     static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], *, dunder: bool
 ) -> bool:
-    """Whether both views have the same names, kinds and optional parameters."""
+    """Return whether both views have the same names, kinds and optional parameters."""
     return len(static) == len(running) and all(
         same_parameter(s, r, dunder=dunder) for s, r in zip(static, running, strict=True)
     )
 
 
 def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) -> bool:
-    """Whether two views of one parameter agree."""
+    """Return whether two views of one parameter agree."""
     if static.kind in VARIADIC or running.kind in VARIADIC:
         return static.kind is running.kind and static.name in (None, running.name)
     if static.required is not (running.default is None):
@@ -72,28 +72,28 @@ def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) 
 
 
 def is_private_positional(name: str) -> bool:
-    """Whether type checkers take a name for positional-only by old convention: `__x`, also when mangled."""
+    """Return whether type checkers take a name for positional-only by an old convention: `__x`, also when mangled."""
     if name.endswith("__"):
         return False
     return name.startswith("__") or (name.startswith("_") and "__" in name[1:])
 
 
 def must_be_positional(param: RuntimeParam) -> bool:
-    """Whether a parameter is positional-only, or named so that type checkers take it for that."""
+    """Return whether a parameter is positional-only, or type checkers take it for that by its name."""
     return param.kind is Kind.POSITIONAL_ONLY or (
         param.kind is Kind.POSITIONAL_OR_KEYWORD and is_private_positional(param.name)
     )
 
 
 def is_mangled_in_a_class(name: str) -> bool:
-    """Whether a class body would change a name; only functions made outside a class have such a parameter."""
+    """Return whether a class body would mangle a name; only functions made outside a class have such parameters."""
     return name.startswith("__") and not name.endswith("__")
 
 
 def merged(
     static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], owner: Owner
 ) -> list[Param]:
-    """Combine annotations of the static view with names and defaults of the running one."""
+    """Combine annotations of the static view with names and defaults of the run-time view."""
     return [
         Param(
             name=r.name,
@@ -112,7 +112,7 @@ def merged(
 def running_only(
     params: tuple[RuntimeParam, ...], owner: Owner, annotation: Expression | None
 ) -> list[Param]:
-    """Take the running view with one annotation for every parameter."""
+    """Take the run-time view with one annotation for every parameter."""
     return [
         Param(
             name=p.name,
@@ -178,7 +178,7 @@ def parameter_list(
 
 
 def legacy_positional(params: list[Param]) -> bool:
-    """Whether all of the parameters are spelled `__x`, which needs no slash."""
+    """Return whether all parameters are spelled `__x`, which needs no slash."""
     return all(p.name.startswith("__arg") for p in params)
 
 
@@ -194,7 +194,7 @@ def one_parameter(param: Param) -> Expression:
 
 
 def forces_positions(param: Param) -> bool:
-    """Whether all parameters before this one have to be passed by position."""
+    """Return whether all parameters before this one have to be passed by position."""
     return param.by_position or param.kind is Kind.VAR_POSITIONAL
 
 
@@ -283,12 +283,12 @@ def called(stars: str, function: Ref, items: list[Expression]) -> Expression:
 
 
 def has_hidden(params: list[Param]) -> bool:
-    """Whether the default of some parameter is known to nobody but the client."""
+    """Return whether only the client knows some parameter's default."""
     return any(param.hidden for param in params)
 
 
 def by_position(params: list[Param], outer: tuple[RuntimeParam, ...]) -> list[Param]:
-    """Mark the parameters that a callable with the parameters `outer` has to get by position.
+    """Mark the parameters that must be passed by position to a callable with the parameters `outer`.
 
     Those are the leading required ones, unless `outer` names them alike, and optional ones that it
     cannot be given by name.

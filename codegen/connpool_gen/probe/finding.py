@@ -88,7 +88,7 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def public_classes(module: types.ModuleType) -> list[str]:
-    """List the public classes that a module itself defines, by name; nobody pools its exceptions."""
+    """List the public classes that a module itself defines, by name, except its exceptions."""
     return sorted(
         name
         for name, value in list(vars(module).items())

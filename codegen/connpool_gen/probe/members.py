@@ -304,14 +304,14 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
 
 
 def is_looked_through(function: Any) -> bool:
-    """Whether a decorator on the way to a function looks at the keywords of a call."""
+    """Return whether a decorator of a function looks at the keywords of a call."""
     seen: set[int] = set()
     while hasattr(function, "__wrapped__") and id(function) not in seen:
         seen.add(id(function))
         node = function_at(function)
         made_here = getattr(function, "__globals__", None) is vars(contextlib)
         if made_here or node is None or node.args.kwarg is None:
-            return False  # what is not known further in cannot be given from here
+            return False  # a type unknown inside cannot be given from here
         if looks_at_keywords(node):
             return True
         function = function.__wrapped__

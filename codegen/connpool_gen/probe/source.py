@@ -44,7 +44,7 @@ def _function_at(file: str, line: int, name: str) -> Function | None:
 
 
 def looks_at_keywords(node: Function) -> bool:
-    """Whether a function does more with its `**kwargs` than hand them on: it may take some for itself."""
+    """Return whether a function does more with its `**kwargs` than pass them on: it may take some for itself."""
     if node.args.kwarg is None:
         return False
     calls = (child for child in ast.walk(node) if isinstance(child, ast.Call))

@@ -21,7 +21,7 @@ def is_usable(module: str, qualname: str, subscripted: bool) -> bool:
         found: object = importlib.import_module(module)
         for part in qualname.split("."):
             found = getattr(found, part)
-    except BaseException:  # also SystemExit: a module of somebody's must not end the run
+    except BaseException:  # also SystemExit: a user's module must not end the run
         return False
     if has_forward_reference(found):
         return False

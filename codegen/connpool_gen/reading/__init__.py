@@ -1,1 +1,1 @@
-"""The client is read twice: as Python sees it at run time, and as a type checker sees it."""
+"""Reads the client twice: as Python sees it at run time, and as a type checker sees it."""

@@ -1,4 +1,4 @@
-"""Let the type checker reach a package that Python finds where no folder of the path holds it.
+"""Makes a package that only an import hook finds visible to the type checker.
 
 An editable install may map a package's name to a folder by an import hook. Python asks the hook; a type
 checker does not, and would take the package for one without types.
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 def with_hooked_package(
     search: SearchPath, package: str, place: str | None, cache_dir: Path | None
 ) -> SearchPath:
-    """Add a folder in which the package has its name, as a link to where an import hook found it.
+    """Add a folder with a link to the place where an import hook found the package.
 
     `place` is the package's folder or file, None where a folder of the path holds it.
     """
-    if place is None or not Path(place).exists():  # an archive holds it
+    if place is None or not Path(place).exists():  # it is in an archive
         return search
     folder = linked(package, Path(place), cache_dir)
     return search if folder is None else replace(search, inherited=(*search.inherited, str(folder)))
 
 
 def linked(package: str, place: Path, cache_dir: Path | None) -> Path | None:
-    """Make a folder that holds nothing but a link to a package; None where links cannot be made."""
+    """Create a folder with nothing but a link to a package; None if links cannot be created."""
     name = hashlib.sha256(str(place).encode()).hexdigest()[:16]
     folder = (cache_dir or own_folder()) / "linked" / name
     link = folder / (package if place.is_dir() else f"{package}.py")
@@ -47,7 +47,7 @@ def linked(package: str, place: Path, cache_dir: Path | None) -> Path | None:
 
 
 def copied(package: str, place: Path) -> Path:
-    """Make a folder that holds nothing but a copy of a package, for this run alone."""
+    """Create a folder with nothing but a copy of a package, for this run only."""
     folder = own_folder() / "copied"
     shutil.copytree(place, folder / package, dirs_exist_ok=True)
     return folder
@@ -55,14 +55,14 @@ def copied(package: str, place: Path) -> Path:
 
 @cache
 def own_folder() -> Path:
-    """Make a folder for this run where there is no cache folder."""
+    """Create a folder for this run if there is no cache folder."""
     folder = tempfile.mkdtemp(prefix="connpool-gen-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 def why_untyped(module: str, place: str | None) -> str:
-    """Say why the type checker knows nothing of a module, and what helps."""
+    """Say why the type checker knows nothing of a module, and what to do."""
     if place is not None:
         return (
             f"{module} is found by an import hook or in an archive ({place}), where the type checker "

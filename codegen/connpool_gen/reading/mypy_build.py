@@ -25,7 +25,7 @@ def run_mypy(
     Arguments:
         sources: what to check.
         options: mypy's.
-        stderr: where mypy tells of what keeps it from going on; its own if not given.
+        stderr: where mypy reports why it cannot continue; its own if not given.
 
     Raises:
         CompileError: something keeps mypy from going on.
@@ -33,7 +33,7 @@ def run_mypy(
     thresholds = gc.get_threshold()
     try:
         result = build.build(sources, options, stderr=stderr)
-        # mypy leaves its cache open to the end; Python 3.13 warns of databases that nobody has closed.
+        # mypy leaves its cache open until exit; Python 3.13 warns about databases that are not closed.
         result.manager.metastore.close()
         return result
     finally:

@@ -104,7 +104,7 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
 
 
 def make_strict(options: Options) -> None:
-    """Set the flags that `mypy --strict` sets, but for `implicit_reexport`.
+    """Set the flags that `mypy --strict` sets, except `implicit_reexport`.
 
     With that one off, what a client's package imports from where it is not exported would be Any.
     """
@@ -114,7 +114,7 @@ def make_strict(options: Options) -> None:
     options.disallow_untyped_calls = True
     options.disallow_untyped_defs = True
     options.disallow_incomplete_defs = True
-    # Or what an `__init__` without types sets would be Any.
+    # Otherwise what an `__init__` without types sets would be Any.
     options.check_untyped_defs = True
     options.disallow_untyped_decorators = True
     options.warn_redundant_casts = True

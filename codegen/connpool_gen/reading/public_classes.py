@@ -1,4 +1,4 @@
-"""Find the classes that a glob such as `shop.clients:*Client` stands for."""
+"""Finds the classes that a glob such as `shop.clients:*Client` stands for."""
 
 from __future__ import annotations
 

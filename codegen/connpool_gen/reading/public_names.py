@@ -1,4 +1,4 @@
-"""Find the names under which strict code may import what a private module defines."""
+"""Finds the names under which strict code may import what a private module defines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PublicNames:
-    """Finds the public name of what a private module defines, from what its packages re-export."""
+    """Finds the public name of what a private module defines, among what its packages re-export."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class PublicNames:
         self._found: dict[str, Ref] = {fullname: target}
 
     def home(self) -> Ref:
-        """Give the reference to where the target is defined."""
+        """Return the reference to where the target is defined."""
         return self._split(self._fullname)
 
     def hides(self, ref: Ref) -> bool:
-        """Whether strict code that reads an untyped module may not import a name from there.
+        """Return whether strict code that reads an untyped module may not import a name from there.
 
-        For all other modules the check of the output tells.
+        For all other modules the check of the output shows it.
         """
         tree = self._modules.get(ref.module)
         symbol = tree.names.get(ref.root.qualname) if tree is not None else None
@@ -57,15 +57,15 @@ class PublicNames:
         return fullname == self._fullname
 
     def is_untyped(self, module: str) -> bool:
-        """Whether a module ships no types, so that for mypy all that is imported from it is Any."""
+        """Return whether a module ships no types, so that everything imported from it is Any for mypy."""
         return module in self._untyped
 
     def is_any_elsewhere(self, fullname: str) -> bool:
-        """Whether a name is Any for mypy, which reads the output but not the module of the name."""
+        """Return whether a name is Any for mypy, which reads the output but not the module of the name."""
         return self.is_untyped(self._split(fullname).module)
 
     def has_variable(self, variable: TypeVarLikeType) -> bool:
-        """Whether a type variable can be imported by its full name, and is one then.
+        """Return whether a type variable can be imported by its full name.
 
         One of `class Client[T]` has the same name as a variable `T` of the module would have.
         """
@@ -86,7 +86,7 @@ class PublicNames:
         return found.upper_bound == variable.upper_bound and values == wanted
 
     def ref(self, fullname: str) -> Ref:
-        """Give the reference to write in the output for what mypy calls `fullname`."""
+        """Return the reference to write in the output for mypy's `fullname`."""
         if fullname not in self._found:
             self._found[fullname] = self._find(fullname)
         return self._found[fullname]
@@ -105,7 +105,7 @@ class PublicNames:
         return defined
 
     def _split(self, fullname: str) -> Ref:
-        """Cut `a.b.C.D` where the module ends."""
+        """Split `a.b.C.D` after the module."""
         parts = fullname.split(".")
         for length in range(len(parts) - 1, 0, -1):
             module = ".".join(parts[:length])
@@ -130,13 +130,13 @@ class PublicNames:
 
 
 def ancestors(module: str) -> Iterable[str]:
-    """List the packages that hold a module: `a.b.c` -> `a`, `a.b`."""
+    """List the packages that contain a module: `a.b.c` -> `a`, `a.b`."""
     parts = module.split(".")
     return (".".join(parts[:length]) for length in range(1, len(parts)))
 
 
 def exports_on_purpose(tree: MypyFile, name: str) -> bool:
-    """Whether strict code may import a name from a module that has it from elsewhere.
+    """Return whether strict code may import a name from a module that has imported it itself.
 
     mypy knows for stubs and where `__all__` says it. Reading allows all other imports of imports,
     because users name their client as they import it; the output must do with those meant for it.
@@ -148,13 +148,13 @@ def exports_on_purpose(tree: MypyFile, name: str) -> bool:
 
 @lru_cache(maxsize=64)
 def reexports(path: str) -> frozenset[str]:
-    """List the names that a source file imports as themselves, and "*" if it imports all of a module."""
+    """List the names that a source file imports as themselves, and "*" if it imports everything of a module."""
     body: Sequence[ast.stmt]
     try:
         body = ast.parse(Path(path).read_bytes()).body
-    except SyntaxError:  # that of a newer Python than ours, on which the client runs
+    except SyntaxError:  # code for a newer Python than ours, on which the client runs
         body = imports_in(path)
-    except (OSError, ValueError):  # mypy has read it; then it was gone or changed
+    except (OSError, ValueError):  # mypy has read the file; it was removed or changed since
         return frozenset()
     names = [name for node in body if isinstance(node, ast.ImportFrom) for name in node.names]
     return frozenset(name.name for name in names if name.name in ("*", name.asname))

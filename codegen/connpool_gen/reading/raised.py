@@ -1,7 +1,7 @@
-"""Read from source which errors of its own package a client's methods raise or document.
+"""Reads from source which errors of its own package a client's methods raise or document.
 
-Only the text knows: a running function does not tell what it raises. What a name in the text stands
-for, the running package tells.
+Only the text knows: a running function does not show what it raises. The running package shows what a name
+in the text stands for.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from connpool_gen.reading.facts import ClassFacts
 
-# Bytes; larger files are generated code, and parsing one takes seconds. All files of a client together
-# may have five times as many.
+# Bytes; larger files are generated code, and parsing one takes seconds. All files of a client together may have
+# five times as many.
 LARGEST = 400_000
 LARGEST_IN_ALL = 5 * LARGEST
 NAMES = r"[A-Za-z_][\w.]*(?:, ?[A-Za-z_][\w.]*)*"
@@ -40,7 +40,7 @@ ROLE = re.compile(rf":(?:py:)?exc:`[~!]?(?P<names>{NAMES})`")
 
 @dataclass(slots=True)
 class Sources:
-    """The parsed files of one client: each is parsed once, and only so much in all."""
+    """The parsed files of one client: each is parsed once, up to a total size."""
 
     left: int = LARGEST_IN_ALL
     trees: dict[str, cst.Module | None] = field(default_factory=dict[str, "cst.Module | None"])
@@ -110,14 +110,14 @@ def methods_of(tree: cst.Module, name: str) -> Iterator[cst.FunctionDef]:
 
 
 def raised_in(method: cst.FunctionDef) -> list[str]:
-    """List the dotted names of what `raise X` and `raise X(...)` in a method raise."""
+    """List the dotted names in `raise X` and `raise X(...)` of a method."""
     visitor = Raises()
     method.visit(visitor)
     return visitor.names
 
 
 def documented_in(doc: str) -> list[str]:
-    """List the names of errors that a docstring tells of, in any of the usual styles."""
+    """List the names of errors in a docstring, in any of the usual styles."""
     found = [*FIELD.finditer(doc), *ROLE.finditer(doc)]
     for section, entry in ((TITLED, INDENTED), (UNDERLINED, OUTDENTED)):
         found += [one for part in section.finditer(doc) for one in entry.finditer(part["lines"])]
@@ -140,7 +140,7 @@ class Raises(cst.CSTVisitor):
 
 
 class ErrorHomes(cst.CSTVisitor):
-    """Knows where the names of a module come from: its own classes, and its package's imports.
+    """Resolves names of a module to its own classes and its package's imports.
 
     `errors` are the errors of the package, None where they are not known.
     """
@@ -156,22 +156,22 @@ class ErrorHomes(cst.CSTVisitor):
         self._homes: dict[str, str] = {}
 
     def visit_ClassDef(self, node: cst.ClassDef) -> bool:  # noqa: N802 # the name is libcst's
-        """Note a class of the module, and look into none."""
+        """Record a class of the module, without looking into it."""
         self._homes[node.name.value] = f"{self._module}:{node.name.value}"
         return False
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:  # noqa: N802 # the name is libcst's
-        """Look into no function: its imports are its own."""
+        """Skip functions: their imports are their own."""
         return False
 
     def visit_Import(self, node: cst.Import) -> None:  # noqa: N802 # the name is libcst's
-        """Note what a module of the same package is called here: `import shop.errors as e`."""
+        """Record the local name of a module of the same package: `import shop.errors as e`."""
         for alias in node.names:
             if alias.evaluated_alias is not None and self._is_inside(alias.evaluated_name):
                 self._homes[alias.evaluated_alias] = alias.evaluated_name
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 # the name is libcst's
-        """Note the names that come from a module of the same package."""
+        """Record the names imported from a module of the same package."""
         given = get_full_name_for_node(node.module) if node.module is not None else None
         kept = len(self._parents) - len(node.relative) + 1
         home = ".".join(
@@ -190,7 +190,7 @@ class ErrorHomes(cst.CSTVisitor):
         return next((place for place in self._places(name) if self._is_error(place)), None)
 
     def _places(self, name: str) -> Iterator[str]:
-        """Yield what a name may mean: what is imported, or what lies in a module that is."""
+        """Yield what a name may mean: an import, or a name of an imported module."""
         if name in self._homes:
             yield self._homes[name]
         outer, _, last = name.rpartition(".")
@@ -200,7 +200,7 @@ class ErrorHomes(cst.CSTVisitor):
             yield f"{outer}:{last}"
 
     def _is_error(self, place: str) -> bool:
-        """Whether a place is that of an error, and not of a function that makes one."""
+        """Return whether a place is that of an error, and not of a function that creates one."""
         if self._errors is None:
             return place.rpartition(":")[2][:1].isupper()
         return place in self._errors

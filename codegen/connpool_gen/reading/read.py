@@ -104,7 +104,7 @@ def with_stored(cls: RuntimeClass, known: Mapping[str, StaticMember]) -> Runtime
 def without_guesses(
     cls: RuntimeClass, known: Mapping[str, StaticMember]
 ) -> dict[str, StaticMember]:
-    """Take back what mypy makes of a first value where nobody has checked whether the others fit.
+    """Drop the type that mypy infers from a first value where it is unchecked whether later values fit.
 
     `self.socket = None` in a package without types says nothing about what `connect` puts there.
     """

@@ -1,4 +1,4 @@
-"""Find what kind of thing a call gives, from mypy's types; it decides how long a lease lasts."""
+"""Determines from mypy's types what a call returns, which decides how long its lease lasts."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ KIND_OF_CLASS = {
     "contextlib.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
 }
 
-# As the runtime tells a stream from a value.
+# The same test by which the runtime distinguishes a stream from a value.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
 
 
 def lives_on_a_connection(type_: Type) -> bool:
-    """Whether a result is a context manager that lives on a connection: a cursor, a pipeline, a subscription."""
+    """Return whether a result is a context manager on a connection: a cursor, a pipeline, a subscription."""
     proper = awaited(type_)
     if isinstance(proper, UnionType):
         items = [item for item in proper.items if not isinstance(get_proper_type(item), NoneType)]
@@ -63,7 +63,7 @@ def lives_on_a_connection(type_: Type) -> bool:
 
 
 def may_stream(type_: Type) -> bool:
-    """Whether a result, awaited if it is a coroutine, is an iterator or lives on a connection in some cases."""
+    """Return whether a result, awaited if it is a coroutine, is an iterator or lives on a connection in some cases."""
     proper = awaited(type_)
     items = proper.items if isinstance(proper, UnionType) else [proper]
     found = [get_proper_type(item) for item in items]
@@ -75,7 +75,7 @@ def may_stream(type_: Type) -> bool:
 
 
 def awaited(type_: Type) -> ProperType:
-    """Take the result of a coroutine, or the type itself."""
+    """Return the result of a coroutine, or the type itself."""
     proper = get_proper_type(type_)
     if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
         return get_proper_type(proper.args[2])
@@ -83,7 +83,7 @@ def awaited(type_: Type) -> ProperType:
 
 
 def returned_classes(type_: Type) -> list[str]:
-    """Name the classes that a result may be of, awaited if it is a coroutine."""
+    """Name the possible classes of a result, awaited if it is a coroutine."""
     proper = awaited(type_)
     items = proper.items if isinstance(proper, UnionType) else [proper]
     found = [get_proper_type(item) for item in items]
@@ -91,14 +91,14 @@ def returned_classes(type_: Type) -> list[str]:
 
 
 def is_partly_untyped(called: CallableType) -> bool:
-    """Whether some part of a signature has no annotation, so that strict checkers complain about a call."""
+    """Return whether some part of a signature has no annotation, so that strict checkers reject a call."""
     return any(
         isinstance(part, AnyType) and part.type_of_any in UNKNOWN
         for part in parts_of(called, set())
     )
 
 
-# An Any that nobody wrote: a missing annotation or missing type arguments.
+# An Any that was not written: a missing annotation or missing type arguments.
 UNKNOWN = (
     TypeOfAny.unannotated,
     TypeOfAny.from_omitted_generics,
@@ -120,7 +120,7 @@ def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
 
 
 def inner_types(type_: ProperType) -> Sequence[Type]:
-    """List the types that a type is written with."""
+    """List the types inside a type."""
     if isinstance(type_, Instance):
         return type_.args
     if isinstance(type_, CallableType):
@@ -131,13 +131,13 @@ def inner_types(type_: ProperType) -> Sequence[Type]:
 
 
 def deprecated(called: CallableType) -> str | None:
-    """Give what checkers say of a direct call that they report as deprecated."""
+    """Return what checkers report about a direct call of something deprecated."""
     return deprecation_of(called.definition)
 
 
 def deprecation_of(node: object) -> str | None:
-    """Give what checkers say of the use of a function, in the client's own words."""
-    # Read from source, the definition is the decorator; from the cache, the function below it.
+    """Return what checkers report about a deprecated function, in the client's own words."""
+    # Read from source, the definition is the decorator; read from the cache, the function below it.
     node = node.func if isinstance(node, Decorator) else node
     said: str | None = getattr(node, "deprecated", None)
     # mypy puts "function m.Client.get is deprecated: " before it.
@@ -145,7 +145,7 @@ def deprecation_of(node: object) -> str | None:
 
 
 def result_kind(type_: Type) -> ResultKind:
-    """Say what kind of thing a call gives, from the type of its result."""
+    """Return the kind of a call's result, from its type."""
     proper = get_proper_type(type_)
     if isinstance(proper, AnyType):
         return ResultKind.ANY
@@ -159,13 +159,13 @@ def result_kind(type_: Type) -> ResultKind:
 
 
 def instance_kind(type_: Instance) -> ResultKind:
-    """Say what kind of thing an instance is, from its class's name or methods."""
+    """Return the kind of an instance, from its class's name or methods."""
     name = type_.type.fullname
     if name in KIND_OF_CLASS:
         return KIND_OF_CLASS[name]
     if not type_.type.has_readable_member("__await__"):
         return ResultKind.VALUE
-    if has_own_members(type_):  # it has to stay what it is
+    if has_own_members(type_):  # it must stay what it is
         held = lives_on_a_connection(type_)
         return ResultKind.VALUE if held else ResultKind.MAYBE_AWAITABLE
     others = ("__aenter__", "__aiter__")
@@ -174,7 +174,7 @@ def instance_kind(type_: Instance) -> ResultKind:
 
 
 def has_own_members(type_: Instance) -> bool:
-    """Whether a result has methods beside those of await, `async with` and `async for`."""
+    """Return whether a result has methods beside those of await, `async with` and `async for`."""
     names = {n for base in type_.type.mro[:-1] for n in base.names if not n.startswith("_")}
     plumbing = {"send", "throw", "close"}
     return any(n not in plumbing and not n.startswith(("cr_", "gi_")) for n in names)

@@ -1,4 +1,4 @@
-"""Read the annotations of packages that have them but do not say so: they ship no `py.typed`.
+"""Reads annotations of packages that have no `py.typed` to declare them.
 
 mypy takes all of such a package for Any. Editors and pyright read it all the same, so a wrapper without
 its types would know less than the client. mypy can be told to follow imports into a package; a module
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from mypy.modulefinder import BuildSource
     from mypy.options import Options
 
-# Modules that are left out before the package is given up: the first run starts mypy anew for each.
+# Modules that are left out before the package is given up: the first run restarts mypy for each.
 MOST_LEFT_OUT = 40
 UNTYPED = (
     ModuleNotFoundReason.FOUND_WITHOUT_TYPE_HINTS,
     # Stubs exist on the package index, but are not installed.
     ModuleNotFoundReason.APPROVED_STUBS_NOT_INSTALLED,
 )
-# What an author without a type checker means by `timeout: float = None`.
+# Untyped authors write `timeout: float = None` for an optional float.
 FOLLOWED = {"follow_untyped_imports": True, "implicit_optional": True}
 SKIPPED = {"follow_imports": "skip", "follow_imports_for_stubs": True}
 
@@ -49,24 +49,24 @@ class Unreadable:
 
 
 def is_inside(module: str, packages: Iterable[str]) -> bool:
-    """Whether a module is one of these packages, or lies in one."""
+    """Return whether a module is one of these packages, or inside one."""
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def untyped_modules(modules: Iterable[str], options: Options) -> frozenset[str]:
-    """Find those of the modules that mypy sees and does not read, because they ship no types."""
+    """Find the modules that mypy finds and does not read, because they ship no types."""
     finder = module_finder(options)
     return frozenset(module for module in modules if finder.find_module(module) in UNTYPED)
 
 
 def module_finder(options: Options) -> FindModuleCache:
-    """Make what finds modules as mypy does."""
+    """Create a finder that finds modules as mypy does."""
     paths = compute_search_paths([], options, build.default_data_dir())
     return FindModuleCache(paths, None, options)
 
 
 class FollowingBuild:
-    """Runs mypy into packages without `py.typed`, past the modules that it cannot parse.
+    """Runs mypy into packages without `py.typed`, leaving out modules that it cannot parse.
 
     `make_options` gives fresh options for each run. `memory` is a folder that remembers the modules
     left out, so that only the first run has to find them; None remembers nothing.
@@ -82,7 +82,7 @@ class FollowingBuild:
         self.left_out = remembered(self._memory)
 
     def run(self, sources: list[BuildSource]) -> build.BuildResult:
-        """Run mypy, again without a module for each that stops it.
+        """Run mypy, again without each module that stops it.
 
         Raises:
             ReadError: what stops mypy is no module of the packages, or there are too many.
@@ -99,7 +99,7 @@ class FollowingBuild:
                     raise ReadError(f"the type checker stopped: {said}") from None
                 self.left_out = (*self.left_out, Unreadable(culprit, file))
                 remember(self._memory, self.left_out)
-            except SystemExit:  # mypy's way to end after an error of its own
+            except SystemExit:  # how mypy exits after an internal error
                 raise ReadError("the type checker broke down") from None
 
     def _options(self) -> Options:
@@ -110,7 +110,7 @@ class FollowingBuild:
         return options
 
     def _file_of(self, module: str | None, options: Options) -> str | None:
-        """Find the file of a module that can be left out: one of the packages, and not yet left out."""
+        """Find the file of a module that can be left out: one of the packages, and not left out yet."""
         known = {one.module for one in self.left_out}
         if module is None or module in known or not is_inside(module, self.packages):
             return None
@@ -119,7 +119,7 @@ class FollowingBuild:
 
 
 def remembered(memory: Path | None) -> tuple[Unreadable, ...]:
-    """Read which modules stopped mypy, as far as their files are still the same."""
+    """Read which modules stopped mypy before, as far as their files are unchanged."""
     if memory is None:
         return ()
     try:
@@ -134,7 +134,7 @@ def remembered(memory: Path | None) -> tuple[Unreadable, ...]:
 
 
 def remember(memory: Path | None, left_out: Iterable[Unreadable]) -> None:
-    """Note the modules that stopped mypy, each with a stamp of its file."""
+    """Record the modules that stopped mypy, each with a stamp of its file."""
     if memory is None:
         return
     modules = {one.module: {"file": one.file, "stamp": stamp(one.file)} for one in left_out}
@@ -144,16 +144,16 @@ def remember(memory: Path | None, left_out: Iterable[Unreadable]) -> None:
         scratch.write_text(json.dumps({"checker": checker(), "modules": modules}), "utf-8")
         scratch.replace(memory)
     except OSError:
-        return  # a memory that cannot be written costs time, nothing else
+        return  # an unwritable record only costs time
 
 
 def checker() -> str:
-    """Name what parses: another version may parse what this one cannot."""
+    """Name the parser: another version may parse what this one cannot."""
     return f"mypy {mypy_version}, Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def stamp(file: str) -> list[int] | None:
-    """Note size and time of change (nanoseconds) of a file; None for a file that is gone."""
+    """Return size and modification time (nanoseconds) of a file; None for a file that is gone."""
     try:
         status = Path(file).stat()
     except OSError:

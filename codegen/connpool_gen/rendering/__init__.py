@@ -1,1 +1,1 @@
-"""The model becomes text: templates, layout, header."""
+"""Turns the model into text: templates, layout, header."""

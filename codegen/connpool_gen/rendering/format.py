@@ -1,4 +1,4 @@
-"""Lay a module out with `ruff format`, under fixed settings that no project configuration changes."""
+"""Format a module with `ruff format`, under fixed settings that no project configuration changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connpool_gen.errors import GenerationError, VerifyError
 # Stands in the header: the same code may be laid out otherwise by another version.
 FORMATTER = f"ruff {version('ruff')}"
 NAME = "wrapper.py"  # what ruff calls the text in its messages
-# Isolated: the settings of the project that the output is for must not make the output another one.
+# Isolated: the settings of the output's project must not change the output.
 OPTIONS = (
     "--isolated",
     "--no-cache",
@@ -24,13 +24,13 @@ REFUSED = re.compile(rf"\b{re.escape(NAME)}:(?P<line>\d+):\d+: (?P<reason>.+)")
 
 
 def format_source(text: str) -> str:
-    """Lay out a module.
+    """Format a module.
 
     Raises:
         VerifyError: the text does not parse.
         GenerationError: ruff cannot be run.
     """
-    # By `-P`, a folder named ruff where the command is run is not taken for it.
+    # With `-P`, a folder named ruff in the current directory is not imported instead.
     command = [sys.executable, "-P", "-m", "ruff", "format", *OPTIONS, "-"]
     # Half a surrogate pair, which a hook may have put into a text, is no UTF-8; its escape means the same.
     given = text.encode("utf-8", "backslashreplace")
@@ -49,7 +49,7 @@ def format_source(text: str) -> str:
 
 
 def quoted_line(text: str, number: int) -> str:
-    """Quote the line of a text that is written nowhere, so that its number alone tells nothing.
+    """Quote the line of a text that is in no file, as its number alone says nothing.
 
     A text that ends too soon is refused below its last line.
     """

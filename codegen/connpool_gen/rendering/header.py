@@ -61,7 +61,7 @@ def print_of(command: str, body: str) -> str:
 def is_edited(text: str) -> bool:
     """Whether a file of ours no longer has the fingerprint that stands in it.
 
-    A header that cannot be read tells nothing, and neither does a scheme of another version.
+    A header that cannot be read counts as unedited, and so does one with the scheme of another version.
     """
     text = text.replace("\r\n", "\n")  # as Git may have written it
     printed, command = FINGERPRINT.search(text), COMMAND.search(text)
@@ -88,7 +88,7 @@ def is_ours(text: str) -> bool:
 
 
 def source_of(text: str) -> str | None:
-    """Read which client's wrapper a file of ours holds; None where that does not stand in it."""
+    """Read which client's wrapper a generated file holds; None if the file does not say so."""
     found = SOURCE.search(text)
     return found["source"] if found is not None and is_ours(text) else None
 

@@ -1,4 +1,4 @@
-"""Render the model with the templates, which arrange and decide nothing; only this file knows Jinja."""
+"""Renders the model with the templates, which arrange and decide nothing; only this file imports Jinja."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def render(
     module: ModuleModel, folder: Path | None = None, variables: dict[str, object] | None = None
 ) -> str:
-    """Arrange the model's strings; the text is not yet formatted.
+    """Render the model; the text is not formatted yet.
 
     `folder` holds templates that take the place of ours by name; they reach ours as
     `builtin/<name>`, to extend them block by block. `variables` are for such templates.
@@ -41,7 +41,7 @@ def render(
     try:
         template = environment.get_template("module.py.j2")
         return template.render(module=module, variables=variables or {})
-    except Exception as error:  # a template is code: it can raise anything
+    except Exception as error:  # a template is code and may raise anything
         place = ""
         if isinstance(error, TemplateSyntaxError):
             place = f" ({error.name}, line {error.lineno})"
@@ -51,7 +51,7 @@ def render(
 
 
 def loader(folder: Path | None) -> BaseLoader:
-    """Make the loader: the user's templates first, then ours; ours also under `builtin/`."""
+    """Create the loader: the user's templates first, then ours, which are also under `builtin/`."""
     ours = FileSystemLoader(template_folder())
     named = PrefixLoader({"builtin": ours})
     theirs = [FileSystemLoader(folder)] if folder is not None else []

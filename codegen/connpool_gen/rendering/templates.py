@@ -1,4 +1,4 @@
-"""Find the template files, and read the variables that a user's folder of templates declares."""
+"""Finds the template files, and reads the variables that a user's template folder declares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.nearest import suggestion
 
-# Raised when a template that followed the contract in docs/templates.md would no longer work.
+# Raised when a template written to the contract in docs/templates.md would no longer work.
 CONTRACT = 1
 DECLARATION = "templates.toml"
 TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
@@ -65,7 +65,7 @@ def check_folder(folder: Path) -> None:
 
 
 def declaration(folder: Path) -> dict[str, Any]:
-    """Read `templates.toml` of a folder; empty where there is none."""
+    """Read `templates.toml` of a folder; empty if there is none."""
     path = folder / DECLARATION
     try:
         return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
@@ -88,7 +88,7 @@ def declared(folder: Path) -> dict[str, Variable]:
 
 
 def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
-    """Check `-v key=value` against what the templates declare; unknown, missing and mistyped are errors."""
+    """Check `-v key=value` against the declared variables; unknown, missing and mistyped ones are errors."""
     known = declared(folder) if folder is not None else {}
     values: dict[str, object] = {v.name: v.default for v in known.values() if not v.required}
     for text in given:
@@ -106,7 +106,7 @@ def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
 
 
 def parsed(variable: Variable, value: str) -> object:
-    """Read a value in the variable's type."""
+    """Parse a value of the variable's type."""
     if variable.kind == "boolean":
         if value not in ("true", "false"):
             raise RequestError(f"-v {variable.name}={value}: it must be true or false")

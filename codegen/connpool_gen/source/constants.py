@@ -1,4 +1,4 @@
-"""Work out expressions of literals: what a default, a condition or an `__all__` comes to."""
+"""Evaluates expressions of literals: defaults, conditions, `__all__`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from libcst.helpers import get_full_name_for_node
 
 Lookup = Callable[[str], object]
 SIMPLE = (int, float, str, bytes, bool, type(None), complex)
-# Larger results nobody writes down, and some would take for ever.
+# Nobody writes larger results down, and some would take for ever to compute.
 LARGEST = 10_000
 
 
 def split(text: str, *given: Any) -> tuple[str, ...]:
-    """Split a text, as a tuple: a list is no literal."""
+    """Split a text into a tuple: a list is no literal."""
     return tuple(text.split(*given))
 
 
@@ -55,7 +55,7 @@ COMPARED: dict[type[cst.BaseCompOp], Callable[[Any, Any], Any]] = {
 }
 
 
-# What reads the environment: conditions are decided as if nothing were set there.
+# Functions that read the environment: conditions are decided as if no variable were set.
 ENVIRONMENT = ("os.getenv", "os.environ.get")
 METHODS: dict[str, Callable[..., Any]] = {
     "startswith": str.startswith,
@@ -64,11 +64,11 @@ METHODS: dict[str, Callable[..., Any]] = {
 
 
 class NotConstant(Exception):
-    """An expression has no value that the text alone tells."""
+    """The text alone does not determine an expression's value."""
 
 
 def constant(node: cst.BaseExpression, lookup: Lookup) -> Any:
-    """Work out an expression; `lookup` gives the value of a dotted name. Raises NotConstant."""
+    """Evaluate an expression; `lookup` returns the value of a dotted name. Raises NotConstant."""
     try:
         found = worked_out(node, lookup)
     except (ArithmeticError, TypeError, ValueError, LookupError, RecursionError):
@@ -79,7 +79,7 @@ def constant(node: cst.BaseExpression, lookup: Lookup) -> Any:
 
 
 def worked_out(node: cst.BaseExpression, lookup: Lookup) -> Any:
-    """Work out one node, whatever its operations raise."""
+    """Evaluate one node, whatever its operations raise."""
     if isinstance(node, (cst.Integer, cst.Float, cst.Imaginary, cst.SimpleString)):
         return node.evaluated_value
     if isinstance(node, cst.ConcatenatedString):
@@ -96,13 +96,13 @@ def worked_out(node: cst.BaseExpression, lookup: Lookup) -> Any:
 
 
 def joined(node: cst.ConcatenatedString, lookup: Lookup) -> Any:
-    """Join texts that stand side by side."""
+    """Join adjacent texts."""
     parts = [constant(part, lookup) for part in (node.left, node.right)]
     return parts[0] + parts[1]
 
 
 def named(node: cst.Name | cst.Attribute, lookup: Lookup) -> object:
-    """Take the value of a name."""
+    """Return the value of a name."""
     dotted = get_full_name_for_node(node)
     words = {"True": True, "False": False, "None": None, "Ellipsis": ...}
     if dotted in words:
@@ -113,7 +113,7 @@ def named(node: cst.Name | cst.Attribute, lookup: Lookup) -> object:
 
 
 def is_dotted(node: cst.CSTNode) -> bool:
-    """Whether a node is a dotted name and nothing else."""
+    """Return whether a node is a dotted name and nothing else."""
     while isinstance(node, cst.Attribute):
         node = node.value
     return isinstance(node, cst.Name)
@@ -125,7 +125,7 @@ def dotted_name(node: cst.CSTNode | None) -> str | None:
 
 
 def collected(node: cst.Tuple | cst.List | cst.Set, lookup: Lookup) -> Any:
-    """Work out a tuple; a list and a set are no literals, but the items of an `__all__`."""
+    """Evaluate a tuple; a list or a set is no literal, but may be an `__all__`."""
     if not isinstance(node, cst.Tuple):
         raise NotConstant
     if any(isinstance(element, cst.StarredElement) for element in node.elements):
@@ -134,7 +134,7 @@ def collected(node: cst.Tuple | cst.List | cst.Set, lookup: Lookup) -> Any:
 
 
 def derived(node: cst.Call | cst.Subscript | cst.IfExp, lookup: Lookup) -> Any:
-    """Work out `sys.platform.startswith("linux")`, `sys.version_info[:2]` and `a if b else c`."""
+    """Evaluate `sys.platform.startswith("linux")`, `sys.version_info[:2]` and `a if b else c`."""
     if isinstance(node, cst.IfExp):
         chosen = node.body if constant(node.test, lookup) else node.orelse
         return constant(chosen, lookup)
@@ -157,7 +157,7 @@ def derived(node: cst.Call | cst.Subscript | cst.IfExp, lookup: Lookup) -> Any:
 
 
 def index_of(node: cst.BaseSlice, lookup: Lookup) -> Any:
-    """Work out an index or a slice."""
+    """Evaluate an index or a slice."""
     if isinstance(node, cst.Index):
         return constant(node.value, lookup)
     if not isinstance(node, cst.Slice):
@@ -167,7 +167,7 @@ def index_of(node: cst.BaseSlice, lookup: Lookup) -> Any:
 
 
 def operated(node: cst.BaseExpression, lookup: Lookup) -> Any:
-    """Work out what an operator makes of literals."""
+    """Apply an operator to literals."""
     if isinstance(node, cst.UnaryOperation):
         return UNARY[type(node.operator)](constant(node.expression, lookup))
     if isinstance(node, cst.BinaryOperation):
@@ -182,7 +182,7 @@ def operated(node: cst.BaseExpression, lookup: Lookup) -> Any:
 
 
 def operated_on_two(node: cst.BinaryOperation, lookup: Lookup) -> Any:
-    """Work out `60 * 60`, unless it would come to something huge."""
+    """Evaluate `60 * 60`, unless the result would be huge."""
     left, right = constant(node.left, lookup), constant(node.right, lookup)
     if isinstance(node.operator, (cst.Power, cst.LeftShift, cst.Multiply)):
         for side in (left, right):
@@ -194,7 +194,7 @@ def operated_on_two(node: cst.BinaryOperation, lookup: Lookup) -> Any:
 
 
 def either(node: cst.BooleanOperation, lookup: Lookup) -> Any:
-    """Work out `a and b` and `a or b`, where one side may decide alone."""
+    """Evaluate `a and b` and `a or b`, where one side may be enough."""
     decides = isinstance(node.operator, cst.Or)
     unknown = False
     last: Any = None

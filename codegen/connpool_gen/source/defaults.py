@@ -1,7 +1,7 @@
 """Defaults of parameters: a literal's text, or a name that leads to the very same object.
 
 The answers are those of the run-time reader, `probe/defaults.py`, worked out from the text. What a text
-hides (`...` in a stub), or what only the client could tell, is left to the client's own default.
+hides (`...` in a stub), or that only the client knows, is left to the client's own default.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HIDDEN: Json = {"hidden": True}
 
 
 class Defaults:
-    """Describes defaults. `declared_only`: the class has no code, so nothing but literals is known."""
+    """Describes defaults. With `declared_only`, the class has no code, so only literals are known."""
 
     def __init__(self, evaluator: Evaluator, *, declared_only: bool) -> None:
         self._evaluator = evaluator
@@ -60,7 +60,7 @@ class Defaults:
         return self._named(dotted, function.scope) if dotted is not None else {}
 
     def _as_written(self, node: cst.BaseExpression, scope: Scope) -> Json:
-        """Keep a literal as its author wrote it; all else only the client itself knows."""
+        """Keep a literal as its author wrote it; anything else is known only to the client."""
         if isinstance(node, cst.Ellipsis):
             return HIDDEN
         try:
@@ -96,7 +96,7 @@ class Defaults:
     def _places(
         self, found: Value, dotted: str, outer: Scope, module: str
     ) -> Iterator[tuple[str, str]]:
-        """Yield the names that lead to an object, the likeliest first."""
+        """Yield the names that lead to an object, the most likely first."""
         if isinstance(found, EnumMember) and found.place is not None:
             yield found.place
         if dotted.partition(".")[0] in outer.names:
@@ -109,7 +109,7 @@ class Defaults:
     def _origins(
         self, module: str, written: str, scope: Scope, seen: frozenset[str]
     ) -> Iterator[tuple[str, str]]:
-        """Yield where a name is defined, and after it each module that imports it from there."""
+        """Yield where a name is defined, then each module that imports it from there."""
         first, dot, rest = written.partition(".")
         held = scope.names.get(first)
         target = self._names.followed(
@@ -130,7 +130,7 @@ class Defaults:
     def _shortest(
         self, module: str, qualname: str, found: Value, checking: bool
     ) -> tuple[str, str]:
-        """Prefer the public package that re-exports a name over the private module that defines it."""
+        """Prefer the public package that re-exports a name to the private module that defines it."""
         parts = module.split(".")
         for length in range(1, len(parts)):
             package = ".".join(parts[:length])
@@ -145,7 +145,7 @@ class Defaults:
     # ------------------------------------------------------------ the standard library
 
     def _standard(self, dotted: str, scope: Scope) -> tuple[str, str, object] | None:
-        """Find an object of the standard library, which is there without importing the client."""
+        """Find an object of the standard library, which exists without importing the client."""
         found = self._names.find(dotted, scope)
         if isinstance(found, Known):
             module, _, name = found.name.rpartition(".")
@@ -162,17 +162,17 @@ class Defaults:
 
 
 def known(found: Value) -> bool:
-    """Whether a value is an object of the client's own, not one that nobody could find."""
+    """Return whether a value is an object of the client's own, and was found."""
     return not isinstance(found, (Unknown, Known, Imported))
 
 
 def is_standard(module: str) -> bool:
-    """Whether a module belongs to the standard library."""
+    """Return whether a module belongs to the standard library."""
     return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def real_object(module: str, name: str) -> tuple[str, str, object] | None:
-    """Take an object of the standard library."""
+    """Return an object of the standard library."""
     try:
         found: object = importlib.import_module(module)
         for part in name.split("."):

@@ -1,11 +1,11 @@
-"""What the reader of sources cannot do; without libcst, so that whoever only tells of it loads nothing."""
+"""The errors of the source reader; importing them does not import libcst."""
 
 from __future__ import annotations
 
 
 class NotFound(Exception):
-    """The class is not to be found, or is none; the message is for the user."""
+    """The class is not found, or is no class; the message is for the user."""
 
 
 class Unreadable(Exception):
-    """A text that there is cannot be read; the message is for the user."""
+    """A text exists but cannot be read; the message is for the user."""

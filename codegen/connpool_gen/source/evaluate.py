@@ -1,4 +1,4 @@
-"""Work out what decorators and calls make of functions, as far as their own texts tell.
+"""Evaluates what decorators and calls do to functions, as far as their own texts show.
 
 A decorator of the client's package is read like any function: what it returns for the function that it
 is given, and whether that says that it wraps the function. What cannot be read is noted on the function.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from connpool_gen.source.names import Names
 
 Locals = dict[str, Value]
-# Decorators in decorators in decorators: more than this no client has.
+# levels of nested decorators; no client has more
 DEEPEST = 12
 UNCHANGED = frozenset(
     {"typing.final", "typing.override", "typing.no_type_check", "typing.runtime_checkable"}
@@ -70,7 +70,7 @@ NOTHING: Value = Constant(None)
 
 
 class Evaluator:
-    """Gives the value of expressions, each definition worked out once."""
+    """Evaluates expressions; each definition is evaluated once."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -85,7 +85,7 @@ class Evaluator:
             return self.decorated(found)
         if isinstance(found, Deferred):
             if found.value is None:
-                found.value = found  # a name that is assigned itself
+                found.value = found  # a name that is assigned to itself
                 value = self.value(found.expression, found.scope, {})
                 found.value = found if isinstance(value, Unknown) else value
             return found.value
@@ -144,7 +144,7 @@ class Evaluator:
     # ------------------------------------------------------------ expressions
 
     def value(self, node: cst.BaseExpression, scope: Scope, local: Locals) -> Value:
-        """Give the value of an expression; Unknown where the text does not tell."""
+        """Return the value of an expression; Unknown if the text does not show it."""
         node = unsubscripted(node)
         dotted = dotted_name(node)
         if dotted is not None:
@@ -194,7 +194,7 @@ class Evaluator:
     # ------------------------------------------------------------ calls
 
     def apply(self, callee: Value, given: Sequence[Value], named: Mapping[str, Value]) -> Value:
-        """Give what a call returns."""
+        """Return the result of a call."""
         self._depth += 1
         try:
             if self._depth > DEEPEST:
@@ -246,7 +246,7 @@ class Evaluator:
     def _held(
         self, name: str, first: Value, given: Sequence[Value], named: Mapping[str, Value]
     ) -> Value:
-        """Give what a decorator of the standard library makes of a function."""
+        """Return what a decorator of the standard library makes of a function."""
         if isinstance(first, Function) and (name in MAKERS or name in CACHES):
             native = name in CACHES
             return Function(None, first.scope, first, first, native=native, maker=MAKERS.get(name))
@@ -285,7 +285,7 @@ class Evaluator:
         return puzzled(Unknown(callee.name), given, None)
 
     def _made(self, cls: ClassValue, given: Sequence[Value]) -> Value:
-        """Give what a call of a class makes, where it is a kind of property or class method."""
+        """Return what a call of a class creates, if it is a kind of property or class method."""
         for base in self._known_bases(cls, set()):
             if base in ("builtins.property", "functools.cached_property", "builtins.classmethod"):
                 held = given[0] if given else Unknown("nothing")
@@ -303,7 +303,7 @@ class Evaluator:
                 found += self._known_bases(base, seen | {id(base)})
         return found
 
-    # ------------------------------------------------------------ functions that are run
+    # ------------------------------------------------------------ executing functions
 
     def _run(self, function: Function, given: Sequence[Value], named: Mapping[str, Value]) -> Value:
         node = function.node
@@ -340,7 +340,7 @@ class Evaluator:
         return local
 
     def _execute(self, body: Sequence[cst.CSTNode], scope: Scope, local: Locals) -> Value | None:
-        """Run statements until one returns; None if none does."""
+        """Execute statements until one returns; None if none does."""
         for statement in body:
             returned = self._execute_one(statement, scope, local)
             if returned is not None:
@@ -407,7 +407,7 @@ class Evaluator:
     # ------------------------------------------------------------ conditions
 
     def _truth(self, test: cst.BaseExpression, scope: Scope, local: Locals) -> bool | None:
-        """Decide a condition about functions; None where nobody can tell."""
+        """Decide a condition about functions; None if it is unknown."""
         if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
             inner = self._truth(test.expression, scope, local)
             return None if inner is None else not inner
@@ -458,7 +458,7 @@ class Evaluator:
 
 
 def wrapping(outer: Value, inner: Value) -> Value:
-    """Mark a function as one that says that it wraps another."""
+    """Mark a function as one that wraps another."""
     if not isinstance(outer, Function):
         return outer
     if isinstance(inner, Function):
@@ -471,7 +471,7 @@ def wrapping(outer: Value, inner: Value) -> Value:
 
 
 def adorn(outer: Value, part: str, inner: Value | None) -> None:
-    """Do what `outer.__wrapped__ = inner` and `outer.__doc__ = inner.__doc__` do."""
+    """Apply `outer.__wrapped__ = inner` and `outer.__doc__ = inner.__doc__`."""
     if isinstance(outer, Function) and isinstance(inner, Function):
         if part == "__wrapped__":
             outer.wrapped = inner
@@ -480,7 +480,7 @@ def adorn(outer: Value, part: str, inner: Value | None) -> None:
 
 
 def marked_abstract(value: Value) -> Value:
-    """Mark what a subclass has to define."""
+    """Mark a member that a subclass has to define."""
     function = value.function if isinstance(value, ClassMethod) else value
     if isinstance(function, Function):
         function.abstract = True
@@ -488,7 +488,7 @@ def marked_abstract(value: Value) -> Value:
 
 
 def marked_deprecated(value: Value, callee: Curried) -> Value:
-    """Mark a function with what `@deprecated("...")` says; a class of warnings is the usual one or named."""
+    """Mark a function with the message of `@deprecated("...")`; its category may be the usual one or a named class."""
     message = callee.arguments[0] if callee.arguments else None
     text = message.value if isinstance(message, Constant) else None
     if not isinstance(text, str):
@@ -509,7 +509,7 @@ def marked_deprecated(value: Value, callee: Curried) -> Value:
 
 
 def puzzled(found: Unknown, given: Sequence[Value], decorator: cst.CSTNode | None) -> Value:
-    """Keep a function of which a decorator made nobody knows what, and note the decorator on it."""
+    """Keep a function that an unknown decorator has changed, and note that decorator on it."""
     function = given[0] if given else None
     if len(given) != 1 or not isinstance(function, Function):
         return found
@@ -519,7 +519,7 @@ def puzzled(found: Unknown, given: Sequence[Value], decorator: cst.CSTNode | Non
 
 
 def is_class(name: str) -> bool:
-    """Whether the standard library has a class of this full name; its instances are plain values."""
+    """Return whether the standard library has a class of this full name; its instances are plain values."""
     module, _, qualname = name.rpartition(".")
     try:
         return isinstance(getattr(importlib.import_module(module), qualname, None), type)
@@ -528,7 +528,7 @@ def is_class(name: str) -> bool:
 
 
 def text_of(value: Value | None, more: Sequence[Value]) -> str | None:
-    """Take a text that is given as a docstring."""
+    """Return a text that is given as a docstring."""
     for one in (value, *more):
         if isinstance(one, Constant) and isinstance(one.value, str):
             return one.value

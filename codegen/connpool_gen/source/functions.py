@@ -45,7 +45,7 @@ class Functions:
         self._defaults = defaults
 
     def describe(self, held: Function | ClassMethod | Partial | Dispatched) -> Json:
-        """Describe what a class holds under a method's name."""
+        """Describe the method that a class holds under a name."""
         if isinstance(held, ClassMethod):
             return self._of_class(held)
         if isinstance(held, Partial):
@@ -55,7 +55,7 @@ class Functions:
         return self._plain(held)
 
     def _plain(self, function: Function, *, drop: bool = True, bound: bool = False) -> Json:
-        """Describe a function; `drop`: its first parameter is the receiver, `bound`: which it has already."""
+        """Describe a function; `drop`: its first parameter is the receiver, `bound`: the receiver is bound already."""
         shown = self._shown(function, drop=drop)
         outer = self._outer(function, shown, drop=drop)
         described: Json = {
@@ -105,7 +105,7 @@ class Functions:
     # ------------------------------------------------------------ parameters
 
     def _shown(self, function: Function, *, drop: bool) -> list[Json] | None:
-        """Read the parameters that a function shows, those of the function below its decorators."""
+        """Read the parameters that a function shows, which are those below its decorators."""
         if function.overloads:
             return together([self.params(one.innermost, drop=drop) for one in function.overloads])
         return self.params(function.innermost, drop=drop)
@@ -115,7 +115,7 @@ class Functions:
     ) -> list[Json] | None:
         """Read the parameters that the outermost decorator takes."""
         if function.puzzling:
-            return DISPATCHED  # nobody knows what it looks at, so it gets what the caller gave
+            return DISPATCHED  # an unknown decorator gets what the caller gave
         if function.maker is not None:
             return OF_CONTEXTLIB
         if function.native:
@@ -143,7 +143,7 @@ class Functions:
         return described
 
     def _is_leavable(self, function: Function) -> bool:
-        """Whether the annotation of the result is the name of a class of context managers."""
+        """Return whether the annotation of the result names a class of context managers."""
         node = function.node
         if not isinstance(node, cst.FunctionDef) or node.returns is None:
             return False
@@ -164,7 +164,7 @@ class Functions:
 
 
 def is_looked_through(function: Function) -> bool:
-    """Whether a decorator on the way to a function looks at the keywords of a call."""
+    """Return whether a decorator of a function looks at the keywords of a call."""
     while isinstance(function.wrapped, Function):
         if (
             not isinstance(function.node, cst.FunctionDef)
@@ -179,7 +179,7 @@ def is_looked_through(function: Function) -> bool:
 
 
 def kinds_of(function: Function) -> list[tuple[cst.Param, str]]:
-    """List the parameters of a function with their kinds, the receiver included."""
+    """List the parameters of a function with their kinds, including the receiver."""
     node = function.node
     if node is None:
         return []
@@ -198,7 +198,7 @@ def kinds_of(function: Function) -> list[tuple[cst.Param, str]]:
 
 
 def asks_for_literals(function: Function) -> bool:
-    """Whether a parameter is annotated as `LiteralString`, which mypy takes for `str`."""
+    """Return whether a parameter is annotated as `LiteralString`, which mypy takes for `str`."""
     node = function.node
     if not isinstance(node, cst.FunctionDef):
         return False
@@ -207,7 +207,7 @@ def asks_for_literals(function: Function) -> bool:
 
 
 def is_receiver_alone(function: Function, *, bound: bool) -> bool:
-    """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
+    """Return whether `**kwargs` may contain the receiver's own name: `def update(self, /, **fields)`."""
     kinds = [kind for _, kind in kinds_of(function.innermost)][1 if bound else 0 :]
     second = kinds[1] if len(kinds) > 1 else None
     first_only = bool(kinds) and kinds[0] == "POSITIONAL_ONLY"
@@ -225,7 +225,7 @@ def old_style(params: Sequence[cst.Param]) -> list[tuple[cst.Param, str]]:
 
 
 def form_of(function: Function) -> str:
-    """Name the form of a function: coroutine, asyncgen, generator or function."""
+    """Return the form of a function: coroutine, asyncgen, generator or function."""
     if function.puzzling or function.maker is not None or function.native:
         return "coroutine" if is_coroutine(function.innermost) else "function"
     if is_coroutine(function):
@@ -236,7 +236,7 @@ def form_of(function: Function) -> str:
 
 
 def manager_of(function: Function) -> str | None:
-    """Name what `contextlib` made of a generator; None for other functions."""
+    """Return what `contextlib` made of a generator; None for other functions."""
     if function.maker is None:
         return None
     if function.scope.text.is_stub:
@@ -245,12 +245,12 @@ def manager_of(function: Function) -> str | None:
 
 
 def doc_of(function: Function) -> str | None:
-    """Give the docstring that a function carries."""
+    """Return the docstring of a function."""
     return docstring((function.doc_of or function).node)
 
 
 def deprecation_of(function: Function) -> list[Any] | None:
-    """Give what is said of a deprecated function: the message, and where the warning's class is."""
+    """Return the deprecation of a function: the message, and where the warning's class is."""
     if function.deprecated is None:
         return None
     message, category = function.deprecated

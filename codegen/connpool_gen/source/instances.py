@@ -1,4 +1,4 @@
-"""Find what only instances have: attributes that `__init__` sets or the class declares."""
+"""Finds attributes that only instances have: set by `__init__` or declared by the class."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def assigned_on_self(init: Function) -> Iterator[tuple[str, str]]:
     """Yield (attribute, dotted name of what is called for its value) of an `__init__`."""
     if not isinstance(init.node, cst.FunctionDef):
         return
-    # The order of the attributes is that of the run-time reader, so its own function lists them.
+    # The run-time reader's own function lists them, so that the order is the same.
     bare = init.node.with_changes(decorators=(), leading_lines=())
     node = ast.parse(cst.Module([]).code_for_node(bare)).body[0]
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.args:
@@ -57,7 +57,7 @@ def assigned_on_self(init: Function) -> Iterator[tuple[str, str]]:
 
 
 def class_named(classes: Classes, dotted: str, scope: Scope) -> tuple[str, str] | None:
-    """Find the importable class that a dotted name means among a module's names."""
+    """Find the importable class that a dotted name means in a module."""
     if not dotted.replace(".", "").isidentifier() or dotted.partition(".")[0] not in scope.names:
         return None
     found = classes.evaluator.settled(classes.names.find(dotted, scope), scope)
@@ -92,7 +92,7 @@ def parts_of(classes: Classes, cls: ClassValue) -> Iterator[ClassValue]:
         for dotted in named:
             if dotted is None or not dotted.replace(".", "").isidentifier():
                 continue
-            # A name that is imported for type checkers only names a part as well.
+            # A name imported only for type checkers counts as well.
             for checking in (False, True):
                 scope = classes.names.module(base.scope.module, checking=checking)
                 found = classes.names.find(dotted, scope) if scope is not None else None
@@ -102,7 +102,7 @@ def parts_of(classes: Classes, cls: ClassValue) -> Iterator[ClassValue]:
 
 
 def returned_name(function: Function) -> str | None:
-    """Give the dotted name that annotates the result of a function, also one in quotes."""
+    """Return the dotted name that annotates the result of a function, also a quoted one."""
     node = function.node
     if not isinstance(node, cst.FunctionDef) or node.returns is None:
         return None
@@ -113,7 +113,7 @@ def returned_name(function: Function) -> str | None:
 
 
 def is_namespace(classes: Classes, cls: ClassValue) -> bool:
-    """Whether instances of a class stand for a part of a client: they are made from it."""
+    """Return whether instances of a class are namespaces of a client: they are created from it."""
     for base in classes.own_order(cls):
         if names := classes.initialised(base):
             return names[0].strip("_") in CLIENT_PARAMETERS
@@ -122,7 +122,7 @@ def is_namespace(classes: Classes, cls: ClassValue) -> bool:
             continue
         init = classes.evaluator.settled(body.names["__init__"], body)
         taken = kinds_of(init.innermost)[1:2] if isinstance(init, Function) else []
-        # One that takes anything hands it on to the next.
+        # An __init__ that takes *args passes them on to the next class.
         if not taken or taken[0][1] != "VAR_POSITIONAL":
             return any(param.name.value.strip("_") in CLIENT_PARAMETERS for param, _ in taken)
     return False

@@ -1,4 +1,4 @@
-"""Describe a class and its members as the run-time reader does, from the texts alone."""
+"""Describes a class and its members as the run-time reader does, from the texts alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 CALLED = (Function, ClassMethod, Partial, Dispatched)
-# What `@dataclass` adds to a class, in its order, with the option that asks for it.
+# What `@dataclass` adds to a class, in its order, with the option that requests it.
 MADE_BY_DATACLASS = (
     ("__repr__", "repr", True),
     ("__eq__", "eq", True),
@@ -60,7 +60,7 @@ UNREAD = "what it holds could not be read from the source"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The attributes that methods store, on whatever object.
+    """The attributes that methods store, on any object.
 
     `untyped`: by methods without annotations, `later`: by others than `__init__`.
     """
@@ -71,7 +71,7 @@ class Stored:
 
     @staticmethod
     def by(functions: list[Function]) -> Stored:
-        """Collect what some functions store."""
+        """Collect the attributes that some functions store."""
         names = [(function, stored_in(function)) for function in functions]
         return Stored(
             frozenset(name for _, stored in names for name in stored),
@@ -81,7 +81,7 @@ class Stored:
 
 
 class Slot:
-    """What `__slots__` puts in a class for one of its names."""
+    """The descriptor that `__slots__` creates for one of its names."""
 
 
 SLOT = Slot()
@@ -89,7 +89,7 @@ Held = Value | Slot
 
 
 class Describer:
-    """Describes classes of one client; `exists`: programs can import the class."""
+    """Describes classes of one client; with `exists`, programs can import the class."""
 
     def __init__(self, classes: Classes, defaults: Defaults, *, exists: bool) -> None:
         self._classes = classes
@@ -137,7 +137,7 @@ class Describer:
     # ------------------------------------------------------------ what a class holds
 
     def _public(self, cls: ClassValue) -> dict[str, tuple[Any, Held]]:
-        """List public names with the class that has each and what it holds, own names first."""
+        """List public names with their classes and values, own names first."""
         found: dict[str, tuple[Any, Held]] = {}
         for base in self._classes.order(cls):
             names = self._held(base)
@@ -171,7 +171,7 @@ class Describer:
         return found
 
     def _add_dataclass(self, cls: ClassValue, found: dict[str, Held]) -> None:
-        """Do what `@dataclass` does to the names of a class."""
+        """Apply what `@dataclass` does to the names of a class."""
         options = self._classes.dataclass_options(cls)
         if options is None:
             return
@@ -179,7 +179,8 @@ class Describer:
             held = found.get(name)
             if isinstance(held, Deferred) and is_call_of(held, "field"):
                 found.pop(name)
-                given = {a.keyword.value for a in held.expression.args if a.keyword}  # type: ignore[attr-defined]
+                call = cst.ensure_type(held.expression, cst.Call)
+                given = {a.keyword.value for a in call.args if a.keyword}
                 if "default" in given:
                     found[name] = Unknown("the default of a field")
         for name, option, usual in MADE_BY_DATACLASS:
@@ -187,7 +188,7 @@ class Describer:
                 found.setdefault(name, BY_DATACLASS)
 
     def _is_value(self, cls: ClassValue, name: str) -> bool:
-        """Whether a None is an attribute's value, and does not take a method of a base away."""
+        """Return whether a None is an attribute's value, and does not remove a method of a base."""
         every = [self._held(base).get(name, NOTHING) for base in self._classes.order(cls)]
         return not name.startswith("__") and all(held == NOTHING for held in every)
 
@@ -225,7 +226,7 @@ class Describer:
         return {"name": name, "form": "data" if self._exists else "instance"}
 
     def _doc_assigned(self, cls: ClassValue, name: str) -> Json:
-        """Give the docstring that `name.__doc__ = ...` sets in the body of the class."""
+        """Return the docstring that `name.__doc__ = ...` sets in the body of the class."""
         body = self._classes.names.body(cls)
         node = body.docs.get(name)
         if node is None:
@@ -237,7 +238,7 @@ class Describer:
         return {"doc": found.value} if isinstance(found, Constant) else {}
 
     def _comments(self, held: Held) -> Json:
-        """Give the comments above a member of a stub, which often are all that is said of it."""
+        """Return the comments above a member of a stub, often its only documentation."""
         if isinstance(held, Property):
             held = held.getter
         function = held.function if isinstance(held, ClassMethod) else held
@@ -274,7 +275,7 @@ class Describer:
         return described
 
     def _doc_of_instance(self, held: Instance) -> str | None:
-        """Give the docstring of a descriptor: that of its class, or of the function if it takes that over."""
+        """Return the docstring of a descriptor: that of its class, or that of the function if it copies it."""
         cls = held.cls
         if not isinstance(cls, ClassValue):
             return None
@@ -305,7 +306,7 @@ class Describer:
     # ------------------------------------------------------------ the class as a whole
 
     def _stored(self, cls: ClassValue, stored: Stored) -> list[str]:
-        """List the public names that any method stores, that of a dataclass which nobody wrote included."""
+        """List the public names that any method stores, including the generated `__init__` of a dataclass."""
         names = {name for name in stored.names if not name.startswith("_")}
         for base in self._classes.own_order(cls):
             options = self._classes.dataclass_options(base)
@@ -320,7 +321,7 @@ class Describer:
         return ("" if gone else param.module), param.name
 
     def _abstract(self, cls: ClassValue) -> list[str]:
-        """List what type checkers take for abstract: what `abc` says, and all that a Protocol declares."""
+        """List what type checkers take for abstract: what `abc` marks, and everything that a Protocol declares."""
         found: set[str] = set()
         if self._classes.is_protocol(cls):
             for base in self._classes.own_order(cls):
@@ -349,7 +350,7 @@ class Describer:
         return sorted(n for n in packages if n.partition(".")[0] not in sys.stdlib_module_names)
 
     def _places(self, cls: ClassValue) -> list[list[str]]:
-        """List (module, class, file) of a class and those of its bases that are of the same package."""
+        """List (module, class, file) of a class and those of its bases in the same package."""
         package = cls.scope.module.partition(".")[0]
         return [
             [base.scope.module, base.qualname, str(base.scope.text.file)]
@@ -359,7 +360,7 @@ class Describer:
 
 
 def is_call_of(held: Deferred, name: str) -> bool:
-    """Whether an expression calls a function of this name."""
+    """Return whether an expression calls a function of this name."""
     node = held.expression
     if not isinstance(node, cst.Call):
         return False
@@ -369,17 +370,17 @@ def is_call_of(held: Deferred, name: str) -> bool:
 
 
 def may_be_anything(held: Deferred) -> bool:
-    """Whether an expression could give a function or a descriptor: it calls something that was not read."""
+    """Return whether an expression could give a function or a descriptor: it calls something that was not read."""
     return isinstance(held.expression, (cst.Call, cst.Name, cst.Attribute, cst.Subscript))
 
 
 def name_of(function: Function) -> str:
-    """Give the name of a function, none of a lambda."""
+    """Return the name of a function, none of a lambda."""
     return function.node.name.value if isinstance(function.node, cst.FunctionDef) else ""
 
 
 def declares_types(cls: ClassValue) -> bool:
-    """Whether the body of a class annotates an attribute."""
+    """Return whether the body of a class annotates an attribute."""
     lines = [line for line in cls.node.body.body if isinstance(line, cst.SimpleStatementLine)]
     return any(isinstance(small, cst.AnnAssign) for line in lines for small in line.body)
 
@@ -396,7 +397,7 @@ def package_of(cls: ClassValue) -> str:
 
 
 def instance(name: str, value_class: tuple[str, str] | None, stored: Stored) -> Json:
-    """Describe an attribute of instances; `set_untyped`: some method without annotations sets it."""
+    """Describe an attribute of instances; with `set_untyped`, a method without annotations sets it."""
     return {
         "name": name,
         "form": "instance",
@@ -407,7 +408,7 @@ def instance(name: str, value_class: tuple[str, str] | None, stored: Stored) -> 
 
 
 def is_abstract(held: Value | None) -> bool:
-    """Whether a member is marked with `@abstractmethod`."""
+    """Return whether a member is marked with `@abstractmethod`."""
     if isinstance(held, ClassMethod):
         return is_abstract(held.function)
     if isinstance(held, Property):
@@ -416,11 +417,11 @@ def is_abstract(held: Value | None) -> bool:
 
 
 def only_declares(cls: ClassValue) -> bool:
-    """Whether a class has no code though it promises results, so that some other class is what runs."""
+    """Return whether a class has no code although it promises results, so that another class is what runs."""
     functions = [node for node in cls.node.body.body if isinstance(node, cst.FunctionDef)]
     return all(map(does_nothing, functions)) and any(map(promises, functions))
 
 
 def promises(node: cst.FunctionDef) -> bool:
-    """Whether the annotation of a function promises a result other than None."""
+    """Return whether the annotation of a function promises a result other than None."""
     return node.returns is not None and dotted_name(node.returns.annotation) != "None"

@@ -1,4 +1,4 @@
-"""What the names of modules and classes stand for: imports followed, conditions decided."""
+"""Resolves the names of modules and classes: imports followed, conditions decided."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from connpool_gen.source.texts import ModuleText, Texts
 
-# Modules of which only names matter here: what they do is known.
+# Modules whose names are enough: their content is known.
 KNOWN = frozenset(
     {"abc", "asyncio", "builtins", "collections", "collections.abc", "contextlib", "dataclasses"}
     | {"enum", "functools", "inspect", "os", "sys", "types", "typing", "typing_extensions"}
@@ -52,7 +52,7 @@ class ImportFails(Exception):
 
 
 class Names:
-    """The scopes of all modules that were looked into, as a Python of some version would open them."""
+    """The scopes of all modules read so far, as a certain version of Python would see them."""
 
     def __init__(self, texts: Texts, version: tuple[int, int, int] = sys.version_info[:3]) -> None:
         self.texts = texts
@@ -60,7 +60,7 @@ class Names:
         self._scopes: dict[tuple[str, bool, bool], Scope | None] = {}
         self._following: set[tuple[str, str]] = set()
         self._deciding = False
-        # How many names of a class body are bound where something of it is being looked at.
+        # Number of names of a class body that were bound when something in it was evaluated.
         self.seen: dict[int, int] = {}
 
     # ------------------------------------------------------------ scopes
@@ -91,7 +91,7 @@ class Names:
         return cls.body
 
     def outer(self, scope: Scope) -> Scope:
-        """Give the module's scope, in which functions of a class look up names."""
+        """Return the module's scope, in which functions of a class look up names."""
         while scope.owner is not None:
             scope = scope.owner.scope
         return scope
@@ -118,7 +118,7 @@ class Names:
         return Known(f"builtins.{name}")
 
     def _is_later(self, name: str, scope: Scope) -> bool:
-        """Whether a class binds a name only below the function whose decorators are being looked at."""
+        """Return whether a class binds a name only below the function whose decorators are being evaluated."""
         seen = self.seen.get(id(scope))
         return seen is not None and name not in list(scope.names)[:seen]
 
@@ -135,7 +135,7 @@ class Names:
         return Unknown(f"what .{name} is of")
 
     def class_attribute(self, cls: ClassValue, name: str) -> Value:
-        """Find an attribute of a class, or of its bases one after the other."""
+        """Find an attribute of a class, or of its bases in order."""
         body = self.body(cls)
         if name in body.names:
             held = body.names[name]
@@ -150,7 +150,7 @@ class Names:
         return Unknown(f"{cls.name} has no {name}")
 
     def is_enum(self, cls: ClassValue) -> bool:
-        """Whether a class is an enumeration."""
+        """Return whether a class is an enumeration."""
         for argument in cls.node.bases:
             base = self.find(dotted_name(unsubscripted(argument.value)) or "", cls.scope)
             if isinstance(base, Known) and base.name.startswith("enum."):
@@ -160,13 +160,13 @@ class Names:
         return False
 
     def _makes_enum(self, found: Deferred) -> bool:
-        """Whether an expression is `Enum("Color", "red blue")`."""
+        """Return whether an expression is `Enum("Color", "red blue")`."""
         called = found.expression.func if isinstance(found.expression, cst.Call) else None
         maker = self.find(dotted_name(called) or "", found.scope) if called is not None else None
         return isinstance(maker, Known) and maker.name in ("enum.Enum", "enum.Flag")
 
     def member(self, module: str, name: str, checking: bool) -> Value:
-        """Find a name of a module: what it binds, or a module below it."""
+        """Find a name of a module: what it binds, or a submodule."""
         if module in KNOWN:
             return Known(f"{module.replace('_extensions', '')}.{name}")
         scope = self.module(module, checking=checking)
@@ -181,7 +181,7 @@ class Names:
         return Unknown(f"{module} has no {name}")
 
     def followed(self, found: Value, checking: bool) -> Value:
-        """Follow imports, and names that stand for other names, to what is meant in the end."""
+        """Follow imports and aliases to the final meaning."""
         if isinstance(found, Imported):
             return self._imported(found, checking)
         if isinstance(found, Deferred):
@@ -218,11 +218,11 @@ class Names:
     # ------------------------------------------------------------ values
 
     def constant(self, node: cst.BaseExpression, scope: Scope) -> object:
-        """Work out an expression of literals and names of literals. Raises NotConstant."""
+        """Evaluate an expression of literals and names of literals. Raises NotConstant."""
         return constant(node, lambda dotted: self._constant_named(dotted, scope))
 
     def holds_true(self, test: cst.BaseExpression, scope: Scope) -> bool | None:
-        """Decide a condition as if no variable of the environment were set; None where nobody can tell."""
+        """Decide a condition as if no environment variable were set; None if it is unknown."""
         before, self._deciding = self._deciding, True
         try:
             return bool(self.constant(test, scope))
@@ -248,7 +248,7 @@ class Names:
         return found.value
 
     def holds(self, module: str, name: str | None, checking: bool) -> bool:
-        """Whether an import would work."""
+        """Return whether an import would work."""
         if self.texts.module(module) is None and module not in sys.builtin_module_names:
             return False
         if name is None:
@@ -261,14 +261,14 @@ class Names:
 
 
 class Binder:
-    """Runs the statements of a module or class as far as they bind names."""
+    """Executes the statements of a module or class as far as they bind names."""
 
     def __init__(self, names: Names, scope: Scope) -> None:
         self._names = names
         self._scope = scope
 
     def run(self, body: Sequence[cst.CSTNode], *, trying: bool = False) -> None:
-        """Run statements in their order; `trying`: an import that would fail raises ImportFails."""
+        """Execute statements in order; with `trying`, an import that would fail raises ImportFails."""
         for statement in body:
             if isinstance(statement, cst.SimpleStatementLine):
                 for small in statement.body:
@@ -312,7 +312,7 @@ class Binder:
             self._if(node.orelse, trying=trying)
         else:
             self.run(body_of(node.orelse.body), trying=trying)
-        if taken is not None:  # nobody knows which of the two it is: the first
+        if taken is not None:  # it is unknown which branch runs: the first one is taken
             self._scope.names.update(taken)
 
     def _try(self, node: cst.Try | cst.TryStar) -> None:
@@ -395,7 +395,7 @@ class Binder:
             self._scope.names.setdefault(name, Unknown("a variable of a stub"))
 
     def _call(self, node: cst.BaseExpression) -> None:
-        """Take note of `__all__.extend([...])` and `__all__.append("x")`."""
+        """Record `__all__.extend([...])` and `__all__.append("x")`."""
         if isinstance(node, cst.Call) and len(node.args) == 1:
             called = dotted_name(node.func) or ""
             owner, _, method = called.rpartition(".")
@@ -407,7 +407,7 @@ class Binder:
             self._scope.exported.update(self._listed(value))
 
     def _listed(self, value: cst.BaseExpression) -> Iterator[str]:
-        """Yield the names that an `__all__` consists of, also those of another module's."""
+        """Yield the names in an `__all__`, including those of another module's."""
         if isinstance(value, cst.SimpleString):
             yield str(value.evaluated_value)
         elif isinstance(value, (cst.List, cst.Tuple, cst.Set)):
@@ -459,7 +459,7 @@ class Binder:
 
 
 def catches_import_errors(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
-    """Whether an `except` is for imports that fail."""
+    """Return whether an `except` is for imports that fail."""
     if handler.type is None:
         return True
     caught = handler.type
@@ -468,7 +468,7 @@ def catches_import_errors(handler: cst.ExceptHandler | cst.ExceptStarHandler) ->
 
 
 def absolute(node: cst.ImportFrom, text: ModuleText) -> str:
-    """Write the full name of the module of a `from` import."""
+    """Return the full name of the module of a `from` import."""
     given = dotted_name(node.module) or ""
     if not node.relative:
         return given
@@ -478,12 +478,12 @@ def absolute(node: cst.ImportFrom, text: ModuleText) -> str:
 
 
 def unsubscripted(node: cst.BaseExpression) -> cst.BaseExpression:
-    """Take `Base[int]` as `Base`."""
+    """Return `Base` for `Base[int]`."""
     return node.value if isinstance(node, cst.Subscript) else node
 
 
 def has_future_annotations(tree: cst.Module) -> bool:
-    """Whether annotations are texts in a module."""
+    """Return whether annotations are texts in a module."""
     for statement in tree.body:
         if not isinstance(statement, cst.SimpleStatementLine):
             return False

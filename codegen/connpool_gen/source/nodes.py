@@ -1,4 +1,4 @@
-"""Facts about single functions that stand in their text: generators, docstrings, stored attributes.
+"""Facts about single functions in their text: generators, docstrings, stored attributes.
 
 The statements are walked by hand: visiting every expression of a large client takes a minute.
 """
@@ -24,7 +24,7 @@ FunctionNode = cst.FunctionDef | cst.Lambda | None
 
 
 def body_of(node: cst.ClassDef | cst.FunctionDef | cst.BaseSuite) -> Sequence[cst.CSTNode]:
-    """Give the statements of a block, also those that stand on the line that begins it."""
+    """Return the statements of a block, also those on the line that begins it."""
     body = node.body
     if isinstance(body, cst.BaseSuite):
         return body_of(body)
@@ -35,13 +35,13 @@ def body_of(node: cst.ClassDef | cst.FunctionDef | cst.BaseSuite) -> Sequence[cs
 
 @dataclass(slots=True)
 class Seen:
-    """What a function's own statements do, those of inner functions left out."""
+    """What a function's own statements do, without those of inner functions."""
 
     yields: bool = False
     stored: set[str] = field(default_factory=set[str])
 
     def look(self, body: Sequence[cst.CSTNode], *, deep: bool) -> None:
-        """Take in statements; `deep`: some `yield` of the file stands inside an expression."""
+        """Examine statements; with `deep`, some `yield` of the file is inside an expression."""
         for statement in body:
             if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
                 continue
@@ -102,16 +102,16 @@ class YieldFinder(cst.CSTVisitor):
         self.found = False
 
     def visit_Lambda(self, node: cst.Lambda) -> bool:  # noqa: N802 # the name is libcst's
-        """Leave out what a lambda does."""
+        """Skip lambdas."""
         return False
 
     def visit_Yield(self, node: cst.Yield) -> None:  # noqa: N802 # the name is libcst's
-        """Note that there is one."""
+        """Record a `yield`."""
         self.found = True
 
 
 def holds_yield(node: cst.CSTNode) -> bool:
-    """Whether `yield` stands somewhere inside a statement."""
+    """Return whether `yield` is somewhere inside a statement."""
     finder = YieldFinder()
     node.visit(finder)
     return finder.found
@@ -119,14 +119,14 @@ def holds_yield(node: cst.CSTNode) -> bool:
 
 @functools.cache
 def seen_in(node: cst.FunctionDef, deep: bool) -> Seen:
-    """Look through a function once."""
+    """Examine a function, once."""
     found = Seen()
     found.look(body_of(node), deep=deep)
     return found
 
 
 def yields(function: Function) -> bool:
-    """Whether a function has `yield` in its own body."""
+    """Return whether a function has `yield` in its own body."""
     node = function.node
     if not isinstance(node, cst.FunctionDef):
         return False
@@ -134,27 +134,27 @@ def yields(function: Function) -> bool:
 
 
 def is_async(function: Function) -> bool:
-    """Whether a function is `async def`."""
+    """Return whether a function is `async def`."""
     return isinstance(function.node, cst.FunctionDef) and function.node.asynchronous is not None
 
 
 def is_coroutine(function: Function) -> bool:
-    """Whether a function is `async def` without `yield`."""
+    """Return whether a function is `async def` without `yield`."""
     return is_async(function) and not yields(function)
 
 
 def is_async_generator(function: Function) -> bool:
-    """Whether a function is `async def` with `yield`."""
+    """Return whether a function is `async def` with `yield`."""
     return is_async(function) and yields(function)
 
 
 def is_generator(function: Function) -> bool:
-    """Whether a function is `def` with `yield`."""
+    """Return whether a function is `def` with `yield`."""
     return yields(function) and not is_async(function)
 
 
 def stored_in(function: Function) -> set[str]:
-    """List the attributes that a function's own statements store, on whatever object."""
+    """List the attributes that a function's own statements store, on any object."""
     node = function.node
     if not isinstance(node, cst.FunctionDef):
         return set()
@@ -162,7 +162,7 @@ def stored_in(function: Function) -> set[str]:
 
 
 def docstring(node: FunctionNode | cst.ClassDef) -> str | None:
-    """Give the docstring as it is written; texts that an f-string makes are none."""
+    """Return the docstring as written; f-strings are none."""
     if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
         found = node.get_docstring(clean=False)
         return found if isinstance(found, str) else None
@@ -170,20 +170,20 @@ def docstring(node: FunctionNode | cst.ClassDef) -> str | None:
 
 
 def comments(node: FunctionNode) -> list[str]:
-    """List the comments right above a function, without those that are for tools."""
+    """List the comments right above a function, without those for tools."""
     if not isinstance(node, cst.FunctionDef):
         return []
     found: list[str] = []
     for line in node.leading_lines:
         if line.comment is None:
-            found.clear()  # what stands above an empty line is about more than this function
+            found.clear()  # what is above an empty line is about more than this function
         elif not FOR_TOOLS.match(line.comment.value):
             found.append(line.comment.value)
     return found
 
 
 def every_param(params: cst.Parameters) -> list[cst.Param]:
-    """List all parameters, in their order."""
+    """List all parameters in order."""
     found = [*params.posonly_params, *params.params]
     found += [params.star_arg] if isinstance(params.star_arg, cst.Param) else []
     found += params.kwonly_params
@@ -192,7 +192,7 @@ def every_param(params: cst.Parameters) -> list[cst.Param]:
 
 
 def is_annotated(function: Function) -> bool:
-    """Whether a function has any annotation."""
+    """Return whether a function has any annotation."""
     node = function.node
     if not isinstance(node, cst.FunctionDef):
         return False
@@ -201,7 +201,7 @@ def is_annotated(function: Function) -> bool:
 
 
 def does_nothing(node: cst.FunctionDef) -> bool:
-    """Whether a function's body is a docstring, `...` or `pass`, as in a stub."""
+    """Return whether a function's body is a docstring, `...` or `pass`, as in a stub."""
     return all(
         isinstance(line, cst.SimpleStatementLine) and all(map(says_nothing, line.body))
         for line in body_of(node)
@@ -209,7 +209,7 @@ def does_nothing(node: cst.FunctionDef) -> bool:
 
 
 def says_nothing(small: cst.CSTNode) -> bool:
-    """Whether a statement is a text, `...` or `pass`."""
+    """Return whether a statement is a text, `...` or `pass`."""
     if isinstance(small, cst.Pass):
         return True
     texts = (cst.SimpleString, cst.ConcatenatedString, cst.Ellipsis)

@@ -1,4 +1,4 @@
-"""One list of parameters for all overloads of a stub, which has no implementation below them."""
+"""Joins the overloads of a stub, which has no implementation, into one list of parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACED = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
 
 
 def together(overloads: Sequence[list[Json] | None]) -> list[Json] | None:
-    """Join the parameters of all overloads, so that each call that one takes is taken.
+    """Join the parameters of all overloads, so that every call that one accepts is accepted.
 
     A parameter that some overload lacks is not given unless the caller gives it. None where they have
     no order or kind in common; then whatever is given is passed on.
@@ -35,7 +35,7 @@ def together(overloads: Sequence[list[Json] | None]) -> list[Json] | None:
 
 
 def placed(overloads: Sequence[list[Json]]) -> list[Json] | None:
-    """Join what is given by position: each place must have one name in all overloads."""
+    """Join the positional parameters: each position must have the same name in all overloads."""
     found: list[Json] = []
     lists = [[p for p in params if p["kind"] in PLACED] for params in overloads]
     for place in range(max(map(len, lists))):
@@ -51,7 +51,7 @@ def placed(overloads: Sequence[list[Json]]) -> list[Json] | None:
 
 
 def named(overloads: Sequence[list[Json]], placed_names: set[str]) -> list[Json] | None:
-    """Join what is given by name alone."""
+    """Join the keyword-only parameters."""
     found: dict[str, list[Json]] = {}
     for params in overloads:
         for param in params:
@@ -71,7 +71,7 @@ def one_of(here: Sequence[Json], *, everywhere: bool) -> Json:
 
 
 def in_python(params: list[Json]) -> list[Json]:
-    """Give a default to each parameter that stands behind one that has one, as Python wants it."""
+    """Give a default to each parameter after one that has a default, as Python requires."""
     found: list[Json] = []
     optional = False
     for param in params:

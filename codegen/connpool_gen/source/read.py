@@ -1,4 +1,4 @@
-"""Find a class by its name and describe it: the answers of the run-time reader, without running anything."""
+"""Finds a class by its name and describes it: the answers of the run-time reader, without running anything."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A class, and whether programs can import it from where it was looked for."""
+    """A class, and whether programs can import it from where it was searched."""
 
     cls: ClassValue
     exists: bool
 
 
 class SourceReader:
-    """Reads classes from the modules of some folders; a file is parsed once for all of them.
+    """Reads classes from the modules of some folders; each file is parsed once.
 
     `folders` are searched in their order, as `sys.path` is; `version` is that of the Python for which
     conditions are decided. Nothing is imported.
@@ -77,7 +77,7 @@ class SourceReader:
         }
 
     def classes(self, pairs: Sequence[tuple[str, str]]) -> list[Json | None]:
-        """Describe further classes of the client's package; None for one that is not to be found."""
+        """Describe further classes of the client's package; None for one that is not found."""
         return [self._perhaps(module, path) for module, path in pairs]
 
     def _perhaps(self, module: str, path: str) -> Json | None:
@@ -92,7 +92,7 @@ class SourceReader:
         return describer.describe(found.cls, module, path)
 
     def _ahead(self, cls: ClassValue, package: str) -> list[ClassValue]:
-        """Guess which classes are the namespaces of a client, and those of its namespaces.
+        """Guess the classes of the client's namespaces, and of their namespaces.
 
         They are read together with the client; what is missed is asked for later.
         """
@@ -110,7 +110,7 @@ class SourceReader:
     # ------------------------------------------------------------ finding the class
 
     def _find_target(self, module: str, path: str) -> tuple[Found, bool]:
-        """Find the class, and say whether it runs under another name.
+        """Find the class, and return whether it runs under another name.
 
         The stubs of a gRPC service declare `GreeterAsyncStub` for what is `GreeterStub` at run time.
         """
@@ -123,7 +123,7 @@ class SourceReader:
         return self._find(module, path), False
 
     def _find(self, module: str, path: str) -> Found:
-        """Look where programs look, then where only type checkers do."""
+        """Search where programs look, then where only type checkers do."""
         running = self._names.module(module, checking=False)
         views = [running, self._names.module(module, checking=True)]
         views.append(self._names.module(module, checking=True, stub=True))
@@ -152,7 +152,7 @@ class SourceReader:
         return found
 
     def _stands_for_another(self, cls: ClassValue) -> bool:
-        """Whether a class has no code of its own, as those for which a library makes the real ones."""
+        """Return whether a class has no code of its own, as those for which a library generates the real ones."""
         if cls.scope.text.is_stub or not only_declares(cls):
             return False
         return not self._classes.has_abstract_meta(cls)
@@ -179,7 +179,7 @@ class SourceReader:
 
 
 def near(name: str, known: Sequence[str]) -> str:
-    """Write a hint at similar names, or nothing."""
+    """Return a hint at similar names, or nothing."""
     close = nearest(name, known, 3)
     return f"; nearest: {', '.join(close)}" if close else ""
 

@@ -1,4 +1,4 @@
-"""Find and parse the text of a module, its source or its stub, without importing anything."""
+"""Finds and parses the text of a module, source or stub, without importing anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ YIELD_INSIDE = re.compile(rb"[(\[,]\s*yield\b")
 
 @dataclass(frozen=True, eq=False)
 class ModuleText:
-    """A module: the file with its text, and whether there is something to import when programs run.
+    """A module: the file with its text, and whether there is something to import at run time.
 
     `file` is None for a package without an `__init__` file. `is_stub`: the text is a stub.
     """
@@ -51,18 +51,18 @@ class ModuleText:
 
     @cached_property
     def yields_inside(self) -> bool:
-        """Whether `yield` may stand inside an expression somewhere."""
+        """Return whether `yield` may be inside an expression somewhere."""
         return self.file is not None and YIELD_INSIDE.search(self.file.read_bytes()) is not None
 
     @property
     def package(self) -> str:
-        """The package that relative imports of the module begin at."""
+        """The package to which relative imports of the module refer."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where a module of some name lies: its file, and the folders of its submodules if it is a package."""
+    """The location of a module: its file, and the folders of its submodules if it is a package."""
 
     file: Path | None
     folders: tuple[Path, ...] = ()
@@ -70,7 +70,7 @@ class Located:
 
 
 class Texts:
-    """All modules that can be found from some folders, each parsed once, when it is first asked for.
+    """All modules that can be found from some folders, each parsed at its first use.
 
     `read` are the files that were parsed.
     """
@@ -83,23 +83,23 @@ class Texts:
         self._modules: dict[tuple[str, bool], ModuleText | None] = {}
 
     def module(self, name: str) -> ModuleText | None:
-        """Find a module by its source, or by its stub where it has no source; None for an unknown one."""
+        """Find a module by its source, or by its stub if it has no source; None for an unknown one."""
         if (name, False) not in self._modules:
             self._modules[name, False] = self._noted(self._source_text(name) or self._stub(name))
         return self._modules[name, False]
 
     def stub(self, name: str) -> ModuleText | None:
-        """Find the stub of a module, also where it has a source."""
+        """Find the stub of a module, even if it has a source."""
         if (name, True) not in self._modules:
             self._modules[name, True] = self._noted(self._stub(name))
         return self._modules[name, True]
 
     def runs(self, name: str) -> bool:
-        """Whether there is a module to import when programs run."""
+        """Return whether there is a module to import at run time."""
         return name in sys.builtin_module_names or self._source(name) is not None
 
     def hooked_place(self, package: str) -> str | None:
-        """Find where a package lies that only an import hook finds; None where a folder holds it."""
+        """Find the location of a package that only an import hook finds; None if a folder contains it."""
         source = self._source(package)
         if source is None or source.file is None:
             return None
@@ -107,7 +107,7 @@ class Texts:
         return None if place.parent in self.folders else str(place)
 
     def submodules(self, name: str) -> list[str]:
-        """List the names of what a package holds, or of what can be imported at all for ''."""
+        """List the names of submodules, or of all top-level modules for ''."""
         folders: Iterable[Path] = self.folders
         if name:
             found = [located for located in (self._source(name), self._stub_place(name)) if located]
@@ -130,7 +130,7 @@ class Texts:
         if located is None or (located.file is not None and located.file.suffix != ".py"):
             return None
         if located.file is None and self._stub_place(name) is not None:
-            return None  # a folder, in which stubs may lie, or the parts of a namespace package
+            return None  # a folder, in which there may be stubs, or parts of a namespace package
         return ModuleText(name, located.file, located.is_package, is_stub=False, runs=True)
 
     def _source(self, name: str) -> Located | None:
@@ -156,7 +156,7 @@ class Texts:
         return self._stubs[name]
 
     def _find_stub(self, name: str) -> Located | None:
-        """Look where a type checker looks: in `foo-stubs`, beside the source, in the standard library's stubs."""
+        """Search where a type checker does: in `foo-stubs`, beside the source, in the standard library's stubs."""
         parent, _, leaf = name.rpartition(".")
         if not parent:
             typeshed = standard_stubs()
@@ -172,7 +172,7 @@ class Texts:
 
 
 def why_unparsed(file: Path) -> str:
-    """Say what is wrong with a file that does not parse, in Python's own words if it agrees."""
+    """Say why a file does not parse, in Python's own words if Python rejects it, too."""
     try:
         ast.parse(file.read_bytes())
     except SyntaxError as error:
@@ -195,24 +195,24 @@ def located(folders: Iterable[Path], leaf: str, suffixes: Sequence[str]) -> Loca
 
 
 def candidates(folder: Path, leaf: str, suffixes: Sequence[str]) -> Iterator[Path]:
-    """Yield the files that may be a module: a source before what was compiled from it."""
+    """Yield the files that may be a module: a source before its compiled form."""
     yield from (folder / leaf / f"__init__{suffix}" for suffix in suffixes)
     yield from (folder / f"{leaf}{suffix}" for suffix in suffixes)
 
 
 def holds_stubs(folder: Path) -> bool:
-    """Whether a folder without `__init__` has stubs somewhere below it."""
+    """Return whether a folder without `__init__` has stubs somewhere below it."""
     return next(folder.rglob("*.pyi"), None) is not None
 
 
 def hooked(name: str) -> Located | None:
-    """Find a package that an import hook finds, as that of an editable install; asking it imports nothing."""
+    """Find a package through an import hook, as that of an editable install; the hook imports nothing."""
     for finder in sys.meta_path:
         if any(finder is standard for standard in STANDARD_FINDERS):
             continue
         try:
             spec = finder.find_spec(name, None)
-        except Exception:  # whatever a foreign hook raises
+        except Exception:  # a foreign hook may raise anything
             continue
         if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
             folders = tuple(map(Path, spec.submodule_search_locations or ()))
@@ -221,7 +221,7 @@ def hooked(name: str) -> Located | None:
 
 
 def standard_stubs() -> Path | None:
-    """Find the stubs of the standard library that the type checker brings."""
+    """Find the stubs of the standard library that come with the type checker."""
     spec = importlib.util.find_spec("mypy")
     if spec is None or spec.origin is None:
         return None

@@ -1,4 +1,4 @@
-"""What a name in a text can stand for, as far as the text alone tells."""
+"""The values that a name in a text can have, as far as the text alone shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """The names that a module or a class body binds, in the order in which they are first bound.
+    """The names that a module or a class body binds, in the order of their first binding.
 
     `checking`: the text is read as type checkers read it, so that what stands under
     `if TYPE_CHECKING:` counts. `owner` is the class whose body it is. `declared` are the annotations
@@ -40,7 +40,7 @@ class Scope:
 
 @dataclass(eq=False, slots=True)
 class Unknown:
-    """Something that the text does not tell; `why` is for the user."""
+    """Something that the text does not show; `why` is for the user."""
 
     why: str
 
@@ -77,7 +77,7 @@ class Constant:
 
 @dataclass(eq=False, slots=True)
 class Deferred:
-    """An expression that a name is assigned; `value` is what it comes to, once that was worked out."""
+    """An expression that is assigned to a name; `value` is its value, once it was evaluated."""
 
     expression: cst.BaseExpression
     scope: Scope
@@ -86,7 +86,7 @@ class Deferred:
 
 @dataclass(eq=False, slots=True)
 class Decorated:
-    """A function as its text defines it, decorators not yet applied.
+    """A function as its text defines it, decorators not applied yet.
 
     `before` had its name until then, `place` is how many names its scope had.
     """
@@ -115,14 +115,14 @@ class ClassValue:
 
 @dataclass(eq=False, slots=True)
 class NativeClass:
-    """A class of the module `builtins`, which is there in every process."""
+    """A class of the module `builtins`, which exists in every process."""
 
     cls: type
 
 
 @dataclass(frozen=True, slots=True)
 class EnumMember:
-    """A member of an enumeration, which a class statement or a call of `Enum` makes."""
+    """A member of an enumeration, created by a class statement or a call of `Enum`."""
 
     cls: ClassValue | Deferred
     name: str
@@ -141,7 +141,7 @@ class EnumMember:
 
 @dataclass(eq=False, slots=True)
 class Function:
-    """A function as it is held: its own text, and the function that it says it wraps.
+    """A function with its own text, and the function that it says it wraps.
 
     `native`: it is the standard library's (`functools.lru_cache`), whose parameters no text shows.
     `maker` is context or async_context for what `contextlib` made of a generator. `doc_of` is the
@@ -179,7 +179,7 @@ class Property:
 
 @dataclass(eq=False, slots=True)
 class ClassMethod:
-    """A class method, or a static one."""
+    """A class method or a static method."""
 
     function: Value
     static: bool = False
@@ -212,7 +212,7 @@ class Curried:
 
 @dataclass(eq=False, slots=True)
 class Instance:
-    """An object that a call of a class makes, with the function that it was given if it was one."""
+    """An object created by calling a class, with the function that was passed to it, if any."""
 
     cls: Value
     given: Value | None = None

@@ -1,1 +1,1 @@
-"""The text is checked as a type checker sees it, and what fails is remedied."""
+"""Type-checks the text, and remedies what fails."""

@@ -1,4 +1,4 @@
-"""Find the members and imports that caused findings of the type checker."""
+"""Finds the members and imports that caused errors of the type checker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connpool_gen.reading.facts import Ref
 
 PLACE = re.compile(r"[^:]+:(?P<line>\d+): .*?(?:\[(?P<code>[a-z-]+)\])?\s*$")
 
-# What mypy says of members because of which a class does not satisfy a Protocol.
+# mypy's messages about members that keep a class from satisfying a Protocol.
 CONFLICTS = (
     re.compile(r"note: +(?:async )?def (?:\[.*?\] )?(?P<names>\w+)\("),
     re.compile(r"note: +(?P<names>\w+): expected "),
@@ -26,7 +26,7 @@ UNKNOWN = re.compile(r'Module "(?P<module>[\w.]+)" has no attribute "(?P<name>\w
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """What caused the findings; `unknown` are names that stubs leave out.
+    """What caused the errors; `unknown` are names that stubs leave out.
 
     `calls` are the members of which nothing but the function in the table is blamed.
     """
@@ -39,7 +39,7 @@ class Blame:
 
 
 def blame(text: str, findings: Sequence[str]) -> Blame:
-    """Look up each finding's line: a method, a function of the table, or an import of an untyped module."""
+    """Look up each error's line: a method, a function of the table, or an import of an untyped module."""
     found = [match for finding in findings if (match := PLACE.match(finding))]
     tree = ast.parse(text)
     in_table, spans = list(table_spans(tree)), list(member_spans(tree))
@@ -68,18 +68,18 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
 
 
 def is_proof(node: ast.FunctionDef) -> bool:
-    """Whether a function is one of those that prove that a class satisfies the Protocol."""
+    """Return whether a function is one of those that prove that a class satisfies the Protocol."""
     return node.name.startswith("_satisfies")
 
 
 def conflicting(finding: str) -> list[str]:
-    """Name the members that a finding about a Protocol is about."""
+    """Name the members that an error about a Protocol is about."""
     found = [match for pattern in CONFLICTS if (match := pattern.search(finding))]
     return [name for match in found for name in match["names"].split(", ")]
 
 
 def named_in(findings: Sequence[str], pattern: re.Pattern[str]) -> frozenset[Ref]:
-    """Collect the names that findings of one kind are about."""
+    """Collect the names that errors of one kind are about."""
     found = [match for finding in findings if (match := pattern.search(finding))]
     return frozenset(Ref(match["module"], match["name"]) for match in found)
 
@@ -91,7 +91,7 @@ def table_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
 
 
 def table(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.Call]]:
-    """Yield each function of the method table, and the call that decorates it."""
+    """Yield each function of the method table, with the call that decorates it."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.decorator_list:
             call = node.decorator_list[0]
@@ -100,7 +100,7 @@ def table(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.Call]]:
 
 
 def label_of(call: ast.Call) -> str:
-    """Read the label that a function of the table has."""
+    """Return the label of a function in the table."""
     first = call.args[0]
     return str(first.value) if isinstance(first, ast.Constant) else ast.unparse(first)
 

@@ -1,4 +1,4 @@
-"""Which packages the check of the output has to read: not what only the runtime's integrations import."""
+"""Limits the packages that checking the output reads: not those that only the runtime's integrations import."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy.options import Options
 
-# Folders of the runtime that no type of a wrapper is made of, unless the wrapper imports from there.
+# Folders of the runtime that no type in a wrapper refers to, unless the wrapper imports from them.
 SELDOM = (
     "admin",
     "config",
@@ -31,7 +31,7 @@ SELDOM = (
 
 
 def needs_nothing_else(text: str, sources: Collection[str]) -> bool:
-    """Whether a text imports nothing but the runtime, the standard library and packages of the client.
+    """Return whether a text imports only the runtime, the standard library and packages of the client.
 
     A template may bring packages of its own, which may need others. `sources` are the files that were
     read for the client's types.
@@ -44,7 +44,7 @@ def needs_nothing_else(text: str, sources: Collection[str]) -> bool:
 def follow_only_what_is_needed(
     options: Options, module: str, text: str, sources: Collection[str]
 ) -> None:
-    """Leave out packages that neither the client nor the text knows; they are Any to what imports them.
+    """Leave out packages that neither the client nor the text uses; for their importers they are Any.
 
     A type checker that reads one module of the runtime reads all of them, and all that they import:
     hundreds of modules of HTTP, DNS and telemetry. Stubs are read all the same, and with them the
@@ -74,7 +74,7 @@ def follow_only_what_is_needed(
 
 
 def installed(options: Options) -> set[str]:
-    """List the packages and modules that mypy can find, but for those of the standard library."""
+    """List the packages and modules that mypy can find, except those of the standard library."""
     by_path, site = get_search_dirs(options.python_executable)
     names: set[str] = set()
     for folder in {*options.mypy_path, *by_path, *site}:
@@ -84,13 +84,13 @@ def installed(options: Options) -> set[str]:
 
 
 def names_in(sources: Collection[str]) -> set[str]:
-    """List the names that a package above these files can have: those of their folders and their own."""
+    """List the possible names of packages above these files: the names of folders and files."""
     names = {part for source in sources for part in Path(source).parts}
     return {name.partition(".")[0].removesuffix("-stubs") for name in names} - {""}
 
 
 def imported_by(text: str) -> set[str]:
-    """List the modules that a text imports; for one that does not parse, a name that no module has."""
+    """List the modules that a text imports; for a text that does not parse, a name that no module has."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:

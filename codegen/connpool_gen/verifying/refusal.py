@@ -1,4 +1,4 @@
-"""Tell the user what does not type-check: the member and the text, since there is no file with lines to look at."""
+"""Reports what does not type-check: the member and the text, since there is no file whose lines could be read."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from connpool_gen.verifying.blame import member_spans, table_spans
 
 FINDING = re.compile(r"[^:]*:(?P<line>\d+): (?P<severity>\w+): (?P<text>.*)$")
-# As many findings as help; what is wrong with one member often shows at many places.
+# errors that help; what is wrong with one member often shows in many places
 SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One finding in words: the member that it is about (empty for the module itself), and the text."""
+    """One error in words: the member it is about (empty for the module itself), and the text."""
 
     member: str
     text: str
 
 
 def refusal(text: str, findings: Sequence[str]) -> str:
-    """Write why a module is not written: the members, what the type checker says of them, what to do."""
+    """Return why a module is not written: the members, what the type checker says of them, what to do."""
     told = list(dict.fromkeys(described(text, finding) for finding in findings))
     members = sorted({one.member for one in told if one.member})
     lines = [f"{one.member or 'the module'}: {one.text}" for one in told[:SHOWN]]
@@ -36,7 +36,7 @@ def refusal(text: str, findings: Sequence[str]) -> str:
 
 
 def described(text: str, finding: str) -> Told:
-    """Put a finding in words: the line that it is about is quoted, for nobody can look it up."""
+    """Put an error in words, quoting its line, because there is no file to look it up in."""
     found = FINDING.match(finding)
     if found is None:
         return Told("", finding)
@@ -49,7 +49,7 @@ def described(text: str, finding: str) -> Told:
 
 
 def spans(text: str) -> list[tuple[str, int, int]]:
-    """List the members of a module with their first and last lines; none where it does not parse."""
+    """List the members of a module with their first and last lines; none if it does not parse."""
     try:
         tree = ast.parse(text)
         return [*member_spans(tree), *table_spans(tree)]

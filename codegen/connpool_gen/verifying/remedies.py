@@ -1,4 +1,4 @@
-"""Try one remedy after the other on members that do not type-check, until the whole text passes."""
+"""Tries one remedy after the other on members that do not type-check, until the whole text passes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Remedy(Enum):
-    """What is tried with a member that does not type-check, one after the other."""
+    """The remedies for a member that does not type-check, in the order in which they are tried."""
 
     INHERIT = "take its static view from the client"
     UNTYPED_CALL = "restate it, but call a client about which the type checker knows nothing"
@@ -26,7 +26,7 @@ class Remedy(Enum):
 
 Remedies = Mapping[str, Remedy]
 NO_REMEDIES: Remedies = MappingProxyType({})
-# Each remedy once, and a round for imports that turn out wrong; then it would go on for ever.
+# Each remedy once, and a round for imports that turn out wrong; without the limit it could go on for ever.
 ROUNDS = len(Remedy) + 2
 
 
@@ -43,7 +43,7 @@ Module = TypeVar("Module", bound=HasText)
 
 
 def next_remedy(tried: Sequence[Remedy], *, only_the_call: bool) -> Remedy:
-    """Choose what to try after what failed: the first of the order that was not tried, else the last.
+    """Choose the next remedy after a failure: the first in order that was not tried, else the last.
 
     Where only the call in the table fails, the static view is not to blame, so the call comes first.
     """
@@ -58,7 +58,7 @@ def remedied(
     make: Callable[[ClassFacts, Remedies], Module],
     verify: Callable[[str], Sequence[str]],
 ) -> Module:
-    """Verify a module; make it again with remedies for what fails, until all of it passes.
+    """Verify a module; make it again with remedies for what fails, until everything passes.
 
     `verify` gives the findings on a text, none if it passes. Raises VerifyError with the findings
     when there is no remedy left.
@@ -79,7 +79,7 @@ def remedied(
         }
         known = with_findings(facts, blamed)
         if worse.items() <= remedies.items() and known == facts:
-            break  # there is nothing left to try
+            break  # no remedy is left
         for name, remedy in worse.items():
             tried.setdefault(name, []).append(remedy)
         remedies, facts = {**remedies, **worse}, known
@@ -88,7 +88,7 @@ def remedied(
 
 
 def with_findings(facts: ClassFacts, blamed: Blame) -> ClassFacts:
-    """Correct the facts by what the findings say about names and modules."""
+    """Correct the facts by what the errors say about names and modules."""
     return replace(
         facts.without_names(blamed.unknown) if blamed.unknown else facts,
         untyped_modules=facts.untyped_modules | blamed.untyped_modules,

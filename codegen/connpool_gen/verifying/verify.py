@@ -1,4 +1,4 @@
-"""Check a text that is not written yet with mypy --strict."""
+"""Checks a text that is not written yet with mypy --strict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_PATH = "<string>:"
 def verify_text(
     text: str, search: SearchPath, cache_dir: Path | None, sources: Collection[str] = ()
 ) -> Sequence[str]:
-    """Run mypy --strict on the output's new text; its findings, one per line.
+    """Run mypy --strict on the output's new text; return its errors, one per line.
 
     `sources` are the files that were read for the client's types.
     """
@@ -44,7 +44,7 @@ def verify_text(
     options.export_types = False
     options.preserve_asts = False
     try:
-        # Without a path: mypy would read what stands there now instead of the text.
+        # Without a path: mypy would read the file there instead of the text.
         result = run_mypy([BuildSource(None, module, text)], options)
     except CompileError as error:
         return [placed(line, search) for line in error.messages]
@@ -65,7 +65,7 @@ def begun(cache_dir: Path) -> Path:
 
 
 def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
-    """Let the type checker see a runtime that the text is written for: the project's, or else our own."""
+    """Let the type checker find a runtime that the text is written for: the project's, or else our own."""
     python = interpreter_at(search.python)
     there, ours = nearest_runtime(search.paths) or python.runtime, own().runtime
     fits = there is not None and there.fits
@@ -78,5 +78,5 @@ def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
 
 
 def placed(line: str, search: SearchPath) -> str:
-    """Give a finding the name of the file that the text is for."""
+    """Put the name of the output file into an error."""
     return line.replace(NO_PATH, f"{search.output.name}:", 1)

@@ -1,1 +1,1 @@
-"""Threads and tasks behind equal names: locks, gates, signals, queues, background workers."""
+"""Threads and tasks behind the same names: locks, gates, signals, queues, background workers."""

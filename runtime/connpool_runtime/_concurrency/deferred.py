@@ -1,4 +1,4 @@
-"""Work that a finalizer leaves for later, because it must not wait for a lock."""
+"""Defers work from finalizers, which must not wait for a lock, to the next owner of the lock."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _Lock(Protocol):
 
 
 class Deferred:
-    """A mailbox of work that has to be done under a lock, for callers who must not wait for the lock.
+    """A queue of work that has to run under a lock, filled by callers who must not wait for that lock.
 
     A finalizer may interrupt the very thread that holds the lock, and would wait for itself. So it
     adds its work here and calls `run`, which does the work at once if the lock is free. If it is
-    not, whoever holds the lock does the work: every owner of the lock calls `run` after releasing
+    not, the holder of the lock does the work: every owner of the lock calls `run` after releasing
     it (or `run_locked` while holding it). Either the adder gets the lock, or the holder still has
     its call of `run` before it, so nothing is left lying.
 
@@ -43,11 +43,11 @@ class Deferred:
         self.work: deque[Callable[[], object]] = deque()
 
     def __bool__(self) -> bool:
-        """Whether there is work to do."""
+        """Whether any work is queued."""
         return bool(self.work)
 
     def add(self, work: Callable[[], object]) -> None:
-        """Leave work to be done under the lock; without waiting.
+        """Queue work to be run under the lock; never waits.
 
         Arguments:
             work: raises nothing, takes no time, and can be repeated without harm: an interrupt may
@@ -56,16 +56,16 @@ class Deferred:
         self.work.append(work)
 
     def run(self, lock: _Lock) -> None:
-        """Do all work, unless somebody else has the lock: then the work is that holder's to do."""
-        # A lock that is not held now is not held by this thread, so waiting for it is no deadlock; at
-        # most another thread is met in its few lines under it. `with` takes and releases in C code, so
-        # that no interrupt leaves the lock taken.
+        """Run all queued work, unless another thread holds the lock: then that thread runs it."""
+        # A free lock is not held by this thread, so waiting for it cannot deadlock; at most it waits for
+        # another thread's few lines under the lock. `with` takes and releases the lock in C code, so no
+        # interrupt leaves it taken.
         while self.work and not lock.locked():
             with lock:
                 self.run_locked()
 
     def run_locked(self) -> None:
-        """Do all work; the lock must be held."""
+        """Run all queued work; the caller must hold the lock."""
         while self.work:
             self.work[0]()
-            self.work.popleft()  # last, so that an interrupt leaves the work to be done again
+            self.work.popleft()  # removed last, so that an interrupted item is run again

@@ -1,4 +1,4 @@
-"""First come, first served: a line of waiters, and permits that are handed over along such a line."""
+"""First come, first served: a queue of waiters, and permits handed over along such a queue."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ W = TypeVar("W", bound=_Waiter)
 
 
 class WaitLine(Generic[W]):
-    """Callers who wait, each at a gate of its own. Guarded by the lock of its owner.
+    """A queue of waiters, each with a gate of its own. Guarded by the owner's lock.
 
-    What they wait for is handed over under that lock, to a waiter who is still in line. So a waiter
-    who gives up at the same time finds out that it was served, and can give back what it got.
+    What they wait for is handed over under that lock, to a waiter that is still queued. So a waiter that
+    gives up at the same time sees that it was served, and can give back what it got.
     """
 
     __slots__ = ("waiters",)
@@ -31,26 +31,26 @@ class WaitLine(Generic[W]):
         self.waiters: OrderedDict[W, None] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of waiters."""
         return len(self.waiters)
 
     def __iter__(self) -> Iterator[W]:
-        """Return those who wait, in the order in which they came."""
+        """Iterate over the waiters, first come first."""
         return iter(tuple(self.waiters))
 
     def join(self, waiter: W) -> None:
-        """Wait behind all others."""
+        """Add a waiter at the end."""
         self.waiters[waiter] = None
 
     def leave(self, waiter: W) -> None:
-        """Stop waiting, from wherever in the line. Does nothing if the waiter is not in line."""
+        """Remove a waiter from anywhere in the queue. Does nothing if it is not queued."""
         self.waiters.pop(waiter, None)
 
     def serve(self, grant: Callable[[W], bool]) -> None:
-        """Serve the first in line, and the next, until one of them cannot be served.
+        """Serve waiters in order until one of them cannot be served.
 
         Arguments:
-            grant: gives one waiter what it waits for and tells whether it has it; called again for
+            grant: gives one waiter what it waits for and returns whether that succeeded; called again for
                 the same waiter if an interrupt kept it from leaving the line.
         """
         while self.waiters:
@@ -60,13 +60,13 @@ class WaitLine(Generic[W]):
             self._let_go(waiter)
 
     def serve_any(self, grant: Callable[[W], bool]) -> None:
-        """Serve everybody who can be served, also behind those who cannot; see `serve`."""
+        """Serve every waiter that can be served, also those behind others that cannot; see `serve`."""
         for waiter in self:
             if grant(waiter):
                 self._let_go(waiter)
 
     def dismiss(self) -> None:
-        """Let everybody go without being served."""
+        """Wake all waiters without serving them."""
         for waiter in self:
             self._let_go(waiter)
 
@@ -76,30 +76,30 @@ class WaitLine(Generic[W]):
 
 
 class PermitState(Enum):
-    """Where a permit stands; exactly one of these at any instant."""
+    """The state of a permit: outside, waiting or inside."""
 
     OUTSIDE = "outside"
     WAITING = "waiting"
     INSIDE = "inside"
 
 
-# Looking a member of an enumeration up costs as much as a call.
+# Looking up a member of an enumeration costs as much as a call.
 _OUTSIDE, _WAITING, _INSIDE = PermitState.OUTSIDE, PermitState.WAITING, PermitState.INSIDE
 
 
 class Permit:
-    """One call's claim to be let in, made before that so that somebody always owns it."""
+    """The claim of one call to be let in; created before it is let in, so that it always has an owner."""
 
-    # In the class, so that making one costs no call of ours.
+    # Set on the class, so that creating a permit runs no Python function.
     state: PermitState = _OUTSIDE
-    gate: Any = None  # opens when the permit gets in
+    gate: Any = None  # opens when the permit is granted
 
 
 class FifoPermits:
-    """A limited number of permits, given first come, first served. Guarded by the lock of its owner.
+    """A limited number of permits, granted first come, first served. Guarded by the owner's lock.
 
-    Under the interpreter lock somebody may come or go without a permit and without the lock while nobody
-    waits: by one statement that looks at `limit` and `waiters` and changes `inside` with nothing between at
+    Under the interpreter lock, while no waiter is queued, a caller may take or return a permit without this
+    lock: by one statement that reads `limit` and `waiters` and changes `inside`, with no point in between at
     which another thread could run.
 
     Arguments:
@@ -108,7 +108,7 @@ class FifoPermits:
 
     Attributes:
         inside: how many are inside.
-        waiters: those who wait, in their order.
+        waiters: the waiting permits, in their order.
     """
 
     def __init__(self, limit: int, max_waiting: int) -> None:
@@ -120,13 +120,13 @@ class FifoPermits:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting permits."""
         return len(self._line)
 
     def enter(self, permit: Permit, gate: Any = None) -> bool:
-        """Let a permit in, or let it wait if it has a gate to wait at; tell whether either was so.
+        """Grant a permit, or queue it if it has a gate; return False if neither was possible.
 
-        Nobody who comes later passes those who wait.
+        A later permit never overtakes a waiting one.
         """
         if self.inside < self.limit and not self.waiters:
             self.inside, permit.state = self.inside + 1, _INSIDE
@@ -136,11 +136,12 @@ class FifoPermits:
         permit.gate = gate
         permit.state = _WAITING
         self._line.join(permit)
-        self.admit()  # somebody may have left without the lock just before, who saw nobody wait
+        # A permit may have left just before, without the lock, and have seen no waiter.
+        self.admit()
         return True
 
     def leave(self, permit: Permit) -> None:
-        """Let a permit out, or out of the line; those who get in instead are woken.
+        """Release a permit, or remove it from the queue; wake those granted in its place.
 
         Does nothing if the permit is outside.
         """
@@ -152,7 +153,7 @@ class FifoPermits:
         self.admit()
 
     def admit(self) -> None:
-        """Let in and wake as many as the limit allows."""
+        """Grant and wake as many waiting permits as the limit allows."""
         if self.waiters:
             self._line.serve(self._grant)
 

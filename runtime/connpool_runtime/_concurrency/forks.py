@@ -1,4 +1,4 @@
-"""What begins anew in a child process: one list of the locks, and one of the objects that have more than a lock.
+"""Resets locks and objects in a child process after a fork.
 
 A child has the memory of its parent and one thread of it. A lock that another thread held stays taken;
 threads, and tasks of an event loop that does not run here, never go on; what they were doing is never
@@ -32,30 +32,30 @@ class _Renewable(Protocol):
 
 
 _locks: WeakSet[Any] = WeakSet()
-# In the order in which they were made: what an object is made of comes before it.
+# In order of creation: an object comes after the objects that it consists of.
 _renewables: WeakValueDictionary[int, _Renewable] = WeakValueDictionary()
 _numbers = count()
 _kept: list[object] = []
 
 
 def new_lock() -> Lock:
-    """Return a lock that is free in a child process, whoever held it at the fork."""
+    """Return a lock that is free in a child process, even if it was held at the fork."""
     lock = Lock()
     _locks.add(lock)
     return lock
 
 
 def all_locks() -> tuple[Any, ...]:
-    """Return the locks that there are now."""
+    """Return all locks that exist now."""
     while True:
         try:
             return tuple(_locks)
-        except RuntimeError:  # another thread made one meanwhile
+        except RuntimeError:  # another thread created a lock meanwhile
             continue
 
 
 def renew_after_fork(renewable: _Renewable) -> None:
-    """Have `after_fork` called in child processes, as long as the object lives.
+    """Call the object's `after_fork` in child processes for as long as the object lives.
 
     It must neither wait, nor do I/O, nor start anything: most children never use what they inherit.
     """
@@ -63,12 +63,12 @@ def renew_after_fork(renewable: _Renewable) -> None:
 
 
 def all_renewables() -> tuple[object, ...]:
-    """Return the objects that there are now of those that begin anew in a child process."""
+    """Return all registered objects that exist now."""
     return tuple(_renewables.values())
 
 
 def keep(*objects: object) -> None:
-    """Keep what belongs to the parent of this process, to its end: no finalizer of it may run here."""
+    """Keep an object of the parent process alive until the child exits, so that its finalizer never runs here."""
     _kept.extend(objects)
 
 
@@ -78,7 +78,7 @@ def _after_fork() -> None:
     for renewable in tuple(_renewables.values()):
         try:
             renewable.after_fork()
-        except Exception:  # the others begin anew all the same
+        except Exception:  # an error in one object must not keep the others from being reset
             log_failure(
                 "%r did not begin anew after a fork",
                 type(renewable).__name__,

@@ -1,11 +1,11 @@
-"""Closing where the runtime was interrupted: in a signal handler or a finalizer, on top of a thread's own call.
+"""Closes pools safely from signal handlers and finalizers, which may interrupt a thread that holds a lock.
 
 Python runs both between any two instructions of a thread, so also where that thread holds a lock of the
-runtime. Whoever waits for the lock there waits for ever: the lock is given back when the handler has
+runtime. Code that waits for the lock there would wait for ever: the lock is given back when the handler has
 returned. The locks are not re-entrant on purpose, because what they guard is half changed just then. So
 closing, which is what handlers are for, is left to a thread where it would wait for itself.
 
-Nobody but closers asks, so calls pay nothing.
+Only closing asks for this, so calls pay nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from connpool_runtime._log import log_failure
 
 __all__ = ["run_beside_finalizer", "run_in_thread_if_interrupted"]
 
-PATIENCE = 0.25  # seconds, in which any other thread has left the few lines that a lock guards
+# seconds; any other thread releases a lock within this time, since it guards only a few lines
+PATIENCE = 0.25
 _RUNTIME = __file__.rpartition("_concurrency")[0]
 
 
 def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: object) -> bool:
-    """Have work done by a thread if this thread holds a lock that it may ask for; tell whether it was so.
+    """Run work in a new thread if this thread holds a lock of the runtime; return whether it did.
 
     The work begins when the interrupted code has given the lock back, and the interpreter waits for its
     end before its own. What it raises is logged.
@@ -54,7 +55,7 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
 
 
 def run_beside_finalizer(work: Callable[[], object]) -> None:
-    """Have work done by a thread that a finalizer may start.
+    """Start a thread from a finalizer and run work in it.
 
     `threading.Thread` takes locks of its own, which the interrupted thread may hold; the interpreter's
     own function takes none. At the interpreter's end nothing is done any more.
@@ -64,7 +65,7 @@ def run_beside_finalizer(work: Callable[[], object]) -> None:
 
 
 def _holds_a_lock() -> bool:
-    """Tell whether this thread was interrupted while it held a lock: none of others is held for so long."""
+    """Return whether this thread was interrupted holding a lock: other threads release it within `PATIENCE`."""
     taken = [lock for lock in all_locks() if lock.locked()]
     if not taken or not _was_interrupted(currentframe()):
         return False
@@ -77,7 +78,7 @@ def _holds_a_lock() -> bool:
 
 
 def _was_interrupted(frame: FrameType | None) -> bool:
-    """Tell whether the runtime is at work in this thread below whoever asks."""
+    """Return whether code of the runtime is running in this thread below the caller."""
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
     while frame is not None and not _is_ours(frame):

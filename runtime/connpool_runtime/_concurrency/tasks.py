@@ -1,4 +1,4 @@
-"""What the pools need from asyncio. `threads.py` has the same names for threads.
+"""What pools need from asyncio. `threads.py` has the same names for threads.
 
 Imported by the first pool that waits for something: asyncio alone costs more than the rest of the
 runtime to import.
@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 
 __all__ = [
     "ASYNC",
@@ -44,34 +44,34 @@ T = TypeVar("T")
 
 
 class Gate:
-    """Opens once; any number of tasks of one event loop wait for it."""
+    """A gate that opens once; any number of tasks of one event loop wait for it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
 
     def open(self) -> None:
-        """Let all waiters go; from any thread, and from finalizers."""
+        """Open the gate and wake all waiters; callable from any thread and from finalizers."""
         self._on_loop(self._event.set)
 
     async def wait(self, seconds: float) -> bool:
-        """Wait up to a number of seconds; tell whether the gate is open."""
+        """Wait up to a number of seconds; return whether the gate is open."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         return self._event.is_set()
 
     def call(self, work: Callable[[], None]) -> None:
-        """Run a function on the gate's loop; from any thread."""
+        """Run a function on the gate's event loop; callable from any thread."""
         self._on_loop(work)
 
     def _on_loop(self, callback: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+        with suppress(RuntimeError):  # the loop is closed, so no task waits there any more
             self._loop.call_soon_threadsafe(callback)
 
 
 class Latch(Gate):
-    """A gate that is opened by work of the runtime's own, never by a call that ends."""
+    """A gate that only the runtime's own background work opens, never the end of a call."""
 
 
 class Signal:
@@ -84,7 +84,7 @@ class Signal:
         self._waiting: asyncio.Future[None] | None = None
 
     def set(self) -> bool:
-        """Wake the task, from any thread and from finalizers; tell whether its loop still runs."""
+        """Wake the task, from any thread and from finalizers; return whether its loop is still open."""
         self._came = True
         try:
             if threading.get_ident() == self._thread:
@@ -96,7 +96,7 @@ class Signal:
         return not self._loop.is_closed()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait up to a number of seconds; tell whether the signal came."""
+        """Wait up to a number of seconds; return whether the signal was set."""
         if not self._came:
             self._waiting = self._loop.create_future()
             timer = None if seconds == math.inf else self._loop.call_later(seconds, self._wake)
@@ -113,12 +113,12 @@ class Signal:
             self._waiting.set_result(None)
 
 
-# The event loop itself keeps tasks only weakly.
+# The event loop itself refers to tasks only weakly.
 _spawned: set[asyncio.Task[None]] = set()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, None if coroutines are driven by something else."""
+    """Return the event loop that runs in this thread; None if something else drives coroutines."""
     with suppress(RuntimeError):
         return asyncio.get_running_loop()
     return None
@@ -129,7 +129,7 @@ def spawn(
     work: Callable[..., Coroutine[Any, Any, None]],
     *args: Any,
 ) -> bool:
-    """Run a coroutine function in a task of a loop; tell whether the loop is still open.
+    """Run a coroutine function in a new task of an event loop; return whether the loop is still open.
 
     From any thread and from finalizers: nothing of the work runs before this returns.
     """
@@ -147,18 +147,18 @@ def spawn(
 
 
 def time_limit(seconds: float) -> asyncio.Timeout:
-    """Return a context that cancels what runs in it after so many seconds, as a TimeoutError."""
+    """Return a context manager that raises TimeoutError in its block after a number of seconds."""
     return asyncio.timeout(None if seconds == math.inf else seconds)
 
 
-# The event loop itself keeps tasks only weakly, and one that waits for a signal has nobody else.
+# The event loop refers to tasks only weakly, and nothing else refers to one that waits for a signal.
 _workers: set[asyncio.Task[None]] = set()
 
 
 class PeriodicWorker:
     """Runs a coroutine method whenever it is due, in a task that ends with the method's object.
 
-    The object is held weakly: a task does not keep alive what nobody uses any more. `wake`, `wake_by`
+    The object is held weakly: a task does not keep an unused object alive. `wake`, `wake_by`
     and `stop` may be called from any thread and from finalizers.
 
     Arguments:
@@ -174,14 +174,14 @@ class PeriodicWorker:
         self._name = name
         self._clock = clock
         self._stopped = False
-        self._until = -math.inf  # when the task will look again by itself
+        self._until = -math.inf  # when the task runs next without being woken
         self._signal: Signal | None = None
         self._task: asyncio.Task[None] | None = None
         self._work = weakref.WeakMethod(work, lambda _: self.stop())
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the task, in a child process: its event loop runs in the parent only."""
+        """Forget the task in a child process: its event loop runs only in the parent."""
         self._until, self._signal, self._task = -math.inf, None, None
 
     @property
@@ -191,9 +191,9 @@ class PeriodicWorker:
         return task is not None and not task.done() and not task.get_loop().is_closed()
 
     def start(self) -> None:
-        """Start the task, unless it runs or `stop` was called; the first round comes at once.
+        """Start the task, unless it runs or `stop` was called; the first round runs immediately.
 
-        Does nothing where no event loop runs: the next one who calls may have one.
+        Does nothing where no event loop runs: the next call may run in one.
         """
         if self.running or self._stopped:
             return
@@ -207,18 +207,18 @@ class PeriodicWorker:
         self._task.add_done_callback(_workers.discard)
 
     def wake_by(self, due: float) -> None:
-        """Make sure that the work is run at that time at the latest; `due` in seconds of the clock."""
+        """Run the work at `due` at the latest, in seconds of the clock."""
         if due < self._until:
             self.wake()
 
     def wake(self) -> None:
-        """Let the work be run now."""
+        """Run the work now."""
         signal = self._signal
         if signal is not None:
             signal.set()
 
     def stop(self) -> None:
-        """Let the task end, for ever; it may still be at its last round."""
+        """Let the task end for good; it may still run its last round."""
         self._stopped = True
         self.wake()
 
@@ -236,7 +236,7 @@ class PeriodicWorker:
 
     async def _run(self, signal: Signal) -> None:
         while not self._stopped:
-            # Before the round, so that whoever changes something during it wakes us for another one.
+            # Set before the round, so that a change made during the round causes another one.
             self._until = math.inf
             due = await self._round()
             self._until = min(self._until, due)
@@ -248,7 +248,7 @@ class PeriodicWorker:
 
 
 class Helpers:
-    """Short-lived tasks that do what nobody waits for. For the tasks of one event loop.
+    """Short-lived tasks for work whose end no caller waits for. For the tasks of one event loop.
 
     Arguments:
         name: of the tasks.
@@ -283,7 +283,7 @@ class Helpers:
 
 
 class Step:
-    """Something of a library's that runs in a task of its own, so that nobody need wait for its end.
+    """Code of a library that runs in a task of its own, so that a caller need not wait until it returns.
 
     Neither a library that does not keep to its timeout nor one that swallows a cancellation keeps
     the caller.
@@ -324,7 +324,7 @@ class Step:
 
     @property
     def hangs(self) -> bool:
-        """Whether somebody waited for it in vain, and it has not ended a moment after it was cancelled."""
+        """Whether a caller waited in vain and the step has not ended a moment after it was cancelled."""
         return not self._task.done() and monotonic() - self._cancelled_at > CLEAN_UP
 
     def cancel(self) -> None:
@@ -338,7 +338,7 @@ _steps: set[asyncio.Task[object]] = set()  # for the same reason as `_workers`
 
 
 def _look_at_error(task: asyncio.Task[object]) -> None:
-    # Or asyncio complains that nobody looked at the error of a step that was given up.
+    # Retrieved, or asyncio would complain about the error of a step that was given up.
     if not task.cancelled():
         task.exception()
 
@@ -368,7 +368,7 @@ async def run_all(
 
 
 def new_mutex() -> asyncio.Lock:
-    """Return a lock that is held over awaits; whoever waits for it lets the event loop run."""
+    """Return a lock that may be held over awaits; waiting for it lets the event loop run."""
     return asyncio.Lock()
 
 

@@ -1,4 +1,4 @@
-"""What the pools need from threads. `tasks.py` has the same names for asyncio."""
+"""What pools need from threads. `tasks.py` has the same names for asyncio."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ __all__ = [
 
 T = TypeVar("T")
 
-# Without the interpreter lock `x += 1` may lose an addition, so every count goes under the lock.
+# Without the GIL, `x += 1` may lose an addition, so every count is taken under the lock.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-STARTING = 1.0  # seconds in which a thread begins that is being started
+STARTING = 1.0  # seconds within which a started thread begins to run
 
 
 class Gate:
-    """Opens once; any number of threads wait for it.
+    """A gate that opens once; any number of threads wait for it.
 
     A bare lock, because opening must be possible from a finalizer that interrupts a waiter: an
     Event would take its inner lock a second time and hang.
@@ -54,30 +54,29 @@ class Gate:
         self._lock.acquire()
 
     def open(self) -> None:
-        """Let all waiters go. Called under the pool's lock; again only after an interrupt."""
+        """Open the gate and wake all waiters. Called under the pool's lock; a second time only after an interrupt."""
         self._open = True
         self._release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to a number of seconds; tell whether the gate is open."""
-        # Whoever is interrupted between the next two lines keeps the lock, so it is not all that tells.
+        """Wait up to a number of seconds; return whether the gate is open."""
+        # A waiter that is interrupted between the next two lines keeps the lock: the lock alone does not decide.
         if not self._open and self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
             self._release()
         return self._open
 
     def _release(self) -> None:
-        with suppress(
-            RuntimeError
-        ):  # released by who opens the gate once more, or by another waiter
+        # It was released already if the gate is opened a second time, or by another waiter.
+        with suppress(RuntimeError):
             self._lock.release()
 
 
 class Latch(Gate):
-    """A gate that is opened by work of the runtime's own, never by a call that ends."""
+    """A gate that only the runtime's own background work opens, never the end of a call."""
 
 
 class Signal:
-    """Wakes one thread. Like a gate a bare lock, and for the same reason."""
+    """Wakes one thread. A bare lock, like `Gate`, and for the same reason."""
 
     __slots__ = ("_lock",)
 
@@ -86,22 +85,22 @@ class Signal:
         self._lock.acquire()
 
     def set(self) -> bool:
-        """Wake the thread, now or when it comes to wait; from finalizers too."""
+        """Wake the thread, now or as soon as it waits; also from finalizers."""
         if self._lock.locked():
-            # No `suppress`: at the end of the interpreter, where finalizers come here, its name may be gone.
+            # No `suppress`: finalizers run this at interpreter shutdown, when the name may be gone.
             try:  # noqa: SIM105
                 self._lock.release()
-            except RuntimeError:  # another thread came first
+            except RuntimeError:  # another thread released it first
                 pass
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to a number of seconds; tell whether the signal came."""
+        """Wait up to a number of seconds; return whether the signal was set."""
         return self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX))
 
 
 def start(name: str, work: Callable[[], None]) -> Thread:
-    """Run something beside; the interpreter does not wait for it at its end."""
+    """Start a daemon thread: the interpreter does not wait for it at shutdown."""
     thread = Thread(target=work, name=name, daemon=True)
     thread.start()
     return thread
@@ -110,7 +109,7 @@ def start(name: str, work: Callable[[], None]) -> Thread:
 class PeriodicWorker:
     """Runs a method whenever it is due, in a thread of its own that ends with the method's object.
 
-    The object is held weakly: a thread does not keep alive what nobody uses any more. A child
+    The object is held weakly: a thread does not keep an unused object alive. A child
     process that was forked has no such thread until `start` is called there. Safe for threads;
     `wake`, `wake_by` and `stop` may be called from finalizers.
 
@@ -126,11 +125,11 @@ class PeriodicWorker:
         self._clock = clock
         self._stopped = False
         self._begin()
-        self._work = weakref.WeakMethod(work, lambda _: self.stop())  # may be called from here on
+        self._work = weakref.WeakMethod(work, lambda _: self.stop())  # may be called from now on
         renew_after_fork(self)
 
     def _begin(self) -> None:
-        self._until = -math.inf  # when the thread will look again by itself
+        self._until = -math.inf  # when the thread runs next without being woken
         self._starting = new_lock()
         self._signal = Signal()
         self._thread: Thread | None = None
@@ -141,43 +140,43 @@ class PeriodicWorker:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, unless it runs or `stop` was called; the first round comes at once."""
+        """Start the thread, unless it runs or `stop` was called; the first round runs immediately."""
         if self.running or self._stopped:
             return
-        with self._starting:  # two at once would start two threads
+        with self._starting:  # two callers at the same time would start two threads
             if not self.running:
-                # Stored before it is started: what an interrupt leaves is replaced by the next start.
+                # Stored before it is started: the next start replaces what an interrupt leaves behind.
                 self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
     def wake_by(self, due: float) -> None:
-        """Make sure that the work is run at that time at the latest; `due` in seconds of the clock."""
+        """Run the work at `due` at the latest, in seconds of the clock."""
         if due < self._until:
             self.wake()
 
     def wake(self) -> None:
-        """Let the work be run now."""
+        """Run the work now."""
         self._signal.set()
 
     def stop(self) -> None:
-        """Let the thread end, for ever; it may still be at its last round."""
+        """Let the thread end for good; it may still run its last round."""
         self._stopped = True
         self.wake()
 
     def join(self, seconds: float) -> None:
-        """Wait up to a number of seconds for the end of the thread; from inside of it, do nothing."""
+        """Wait up to a number of seconds for the end of the thread; called from the thread itself, do nothing."""
         thread = self._thread
         if thread is not None and thread.ident not in (None, get_ident()):
             thread.join(min(seconds, TIMEOUT_MAX))
 
     def after_fork(self) -> None:
-        """Forget the thread, in a child process: it runs in the parent only."""
+        """Forget the thread in a child process: it runs only in the parent."""
         self._begin()
 
     def _run(self) -> None:
-        # Ends too if another one took its place, after an interrupt in the midst of starting it.
+        # Also ends if another thread took its place after an interrupt during the start.
         while not self._stopped and self._thread is current_thread():
-            # Before the round, so that whoever changes something during it wakes us for another one.
+            # Set before the round, so that a change made during the round causes another one.
             self._until = math.inf
             due = self._round()
             self._until = min(self._until, due)
@@ -189,7 +188,7 @@ class PeriodicWorker:
 
 
 class Helpers:
-    """Short-lived threads that do what nobody waits for. Safe for threads.
+    """Short-lived threads for work whose end no caller waits for. Safe for threads.
 
     Arguments:
         name: of the threads.
@@ -201,20 +200,20 @@ class Helpers:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the threads, in a child process."""
+        """Forget the threads in a child process."""
         self._running = set()
 
     def start(self, work: Callable[..., object], *args: Any) -> None:
         """Run a function in a thread of its own; it must not raise."""
         thread = Thread(target=work, args=args, name=self._name, daemon=True)
-        # Steps that no other thread can tear, on any interpreter; one that has not started yet is no dead one.
+        # Atomic on every interpreter; a thread that has not started yet does not count as dead.
         self._running.difference_update(
             [one for one in self._running.copy() if one.ident is not None and not one.is_alive()]
         )
         self._running.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is about to end and starts no threads any more
+        except RuntimeError:  # the interpreter is shutting down and starts no threads
             work(*args)
 
     def cancel(self) -> None:
@@ -229,7 +228,7 @@ class Helpers:
 
     @staticmethod
     def _join(thread: Thread, until: float) -> None:
-        # Another thread may be starting it this moment; one whose start was interrupted never begins.
+        # Another thread may be starting it at this moment; a thread whose start was interrupted never begins.
         begins_by = min(until, monotonic() + STARTING)
         while True:
             try:
@@ -241,7 +240,7 @@ class Helpers:
 
 
 class Step:
-    """Something of a library's that runs in a thread of its own, so that nobody need wait for its end.
+    """Code of a library that runs in a thread of its own, so that a caller need not wait until it returns.
 
     Arguments:
         name: of the thread.
@@ -256,7 +255,7 @@ class Step:
         start(name, self._run)
 
     def wait(self, seconds: float) -> BaseException | None:
-        """Wait up to a number of seconds for the end; return what went wrong, `TimeoutError` if it hangs."""
+        """Wait up to a number of seconds for the end; return the error, or `TimeoutError` if the step hangs."""
         if self._ended.wait(min(seconds, TIMEOUT_MAX)):
             return self._error
         self._late = True
@@ -264,12 +263,12 @@ class Step:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the step has ended."""
         return self._ended.is_set()
 
     @property
     def hangs(self) -> bool:
-        """Whether somebody waited for it in vain, and it still has not ended."""
+        """Whether a caller waited in vain and the step still has not ended."""
         return self._late and not self._ended.is_set()
 
     def cancel(self) -> None:
@@ -285,12 +284,12 @@ class Step:
 
 
 def new_mutex() -> Lock:
-    """Return a lock that is held over blocking calls."""
+    """Return a lock that may be held during blocking calls."""
     return new_lock()
 
 
 def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
-    """Have a function called in the main thread whenever a signal comes; return what ends that.
+    """Call a function in the main thread whenever a signal arrives; return a function that restores the old handler.
 
     Raises:
         ValueError: this is not the main thread.
@@ -302,14 +301,14 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
 
 
 def beside(work: Callable[[], T]) -> T:
-    """Run what may block for a moment: a thread may."""
+    """Run a function that may block for a moment; in a thread it may."""
     return work()
 
 
 def run_all(
     work: Callable[[T], object], items: Iterable[T], at_once: int | None = None
 ) -> list[Exception | None]:
-    """Run a function on all items, in threads; return how each of them failed, or None, in their order.
+    """Run a function on all items in threads; return the error of each, None where there was none, in the same order.
 
     Arguments:
         work: the function.
@@ -333,7 +332,7 @@ def run_all(
 
 
 def time_limit(_seconds: float) -> AbstractContextManager[None]:
-    """Return a context without a limit: a blocking call of a thread cannot be cut off."""
+    """Return a context manager without a limit: a blocking call cannot be cancelled."""
     return nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""Shows and steers the pools of a running process over HTTP; needs Starlette and uvicorn (extra `admin`)."""
+"""Shows and controls the pools of a running process over HTTP; needs Starlette and uvicorn (extra `admin`)."""
 
 from connpool_runtime._extras import extra
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings

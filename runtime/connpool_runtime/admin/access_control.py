@@ -1,4 +1,4 @@
-"""Lets in who may: addresses, origins, tokens, rates, sizes and times, before any route is looked at."""
+"""Checks every admin request before routing: address, host, origin, token, rate, size and time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from connpool_runtime.middleware.rate_limit import TokenBucket
 __all__ = ["HEALTH", "Guard", "is_loopback"]
 
 HEALTH = frozenset({"/health", "/health/live", "/health/ready"})
-# What holds nothing of this process.
+# Paths whose answers hold nothing about this process.
 PAGE = frozenset({"", "/", "/admin.css", "/admin.js", "/icon.svg", "/schema/stats.json"})
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -38,7 +38,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_ADDRESSES = 1024  # whose rates are known at a time
+_ADDRESSES = 1024  # addresses whose request rates are tracked at a time
 
 Buckets = OrderedDict[tuple[str, str], TokenBucket]
 
@@ -120,7 +120,7 @@ class Guard:
                 raise _unauthorized(
                     "reading from here takes a token: send `Authorization: Bearer ...`"
                 )
-            # How much of the health is told depends on whether the reasons may be read.
+            # The health answer gives reasons only to those who may read them.
             scope.setdefault("state", {})["reasons"] = bearer is not None or self._trusts(
                 scope, headers
             )
@@ -135,7 +135,7 @@ class Guard:
         _check_media_type(headers)
         return await self._whole_body(headers, receive)
 
-    # Who asks
+    # Authentication
 
     def _bearer(self, headers: Headers) -> str | None:
         """Return what the request's token allows, "read" or "write"; None if it brings none.
@@ -147,7 +147,7 @@ class Guard:
         if given is None:
             return None
         kind, _, token = given.partition(" ")
-        # Both are compared, whichever fits, so that the time tells nothing.
+        # Both tokens are always compared, so that the time taken reveals nothing.
         writes = _equal(token.strip(), self._token)
         reads = _equal(token.strip(), self._read_token)
         if kind.lower() != "bearer" or not (writes or reads):
@@ -160,16 +160,16 @@ class Guard:
         return self._trusts(scope, headers)
 
     def _trusts(self, scope: Scope, headers: Headers) -> bool:
-        """Tell whether a request without a token may read, because it comes from this machine."""
+        """Return whether a request without a token may read, because it comes from this machine."""
         if self._settings.token_for_reads or any(name in headers for name in _FORWARDED):
             return False
         client, server = scope.get("client"), scope.get("server")
-        if client is None:  # a Unix socket, whose file says who may connect
+        if client is None:  # a Unix socket, whose file permissions say who may connect
             return server is None or server[1] is None
         return is_loopback(client[0]) and is_loopback(_host_of(headers))
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse names that are not ours: a page elsewhere could make its own name mean this machine."""
+        """Refuse unknown host names: a foreign web page could point its own name at this machine (DNS rebinding)."""
         host = _host_of(headers)
         if host in self._hosts or host == "localhost" or _is_address(host):
             return
@@ -180,7 +180,8 @@ class Guard:
         rate = settings.writes_per_second if write else settings.reads_per_second
         key = (peer, f"{bearer} {write}")
         bucket = self._buckets.pop(key, None) or TokenBucket(rate, max(1, int(rate * 4)))
-        self._buckets[key] = bucket  # the last again
+        # moved to the end: the least recently used one is dropped first
+        self._buckets[key] = bucket
         if len(self._buckets) > _ADDRESSES:
             self._buckets.popitem(last=False)
         there, wait = bucket.take(self._clock(), 0.0)
@@ -190,12 +191,13 @@ class Guard:
                 429, f"too many requests: try again in {seconds} s", {"Retry-After": str(seconds)}
             )
 
-    # What is sent
+    # Request bodies
 
     async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
-        """Read the body now, within its time and size, and return what gives it to the application."""
+        """Read the whole body within its limits; return a `receive` that replays it to the application."""
         limit = self._settings.body_limit
-        # The rest is thrown away for a while: who is still sending could not read the answer otherwise.
+        # The rest of the body is discarded for a while: a client that is still sending could not read the
+        # answer.
         too_long = Problem(413, f"a body may have {limit} bytes")
         stated = headers.get("content-length", "0")
         if not stated.isdecimal() or int(stated) > limit:
@@ -238,7 +240,7 @@ def _unauthorized(detail: str) -> Problem:
 
 
 def _check_origin(headers: Headers) -> None:
-    """Refuse what a page of another site has a browser send."""
+    """Refuse requests that a page of another site makes a browser send."""
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
         raise Problem(403, "this request comes from another site's page")
@@ -259,7 +261,7 @@ def _peer(scope: Scope) -> str:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path below the place where the application is mounted."""
+    """Return the path relative to where the application is mounted."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path.removeprefix(root) if path.startswith(root) else path
 
@@ -280,7 +282,7 @@ def _is_address(host: str) -> bool:
 
 
 def is_loopback(host: Any) -> bool:
-    """Tell whether a host is this machine, whatever its network is."""
+    """Return whether a host is this machine, over IPv4 or IPv6."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""What can be done to a running process: each action on the thread, or the event loop, that its pool belongs to."""
+"""The changes that can be made to a running process, each run on the thread or event loop that owns the pool."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["Actions"]
 R = TypeVar("R")
 Answer = dict[str, Any]
 
-_LOOP_ANSWERS = 10.0  # seconds that a loop has to begin what is asked of it
+_LOOP_ANSWERS = 10.0  # seconds within which a loop has to start what was submitted to it
 
 
 class Actions:
-    """Changes pools, in a way that never blocks the event loop of whoever asks.
+    """Changes pools without blocking the event loop of the caller.
 
     Arguments:
         pools: whose.
-        feed: is told what was done.
+        feed: records each change.
         loop: the event loop that asynchronous pools belong to; None for the one that asks.
     """
 
@@ -44,11 +44,11 @@ class Actions:
         self._pools = pools
         self._feed = feed
         self._loop = loop
-        self._drains: set[asyncio.Task[None]] = set()  # a loop keeps its tasks only weakly
+        self._drains: set[asyncio.Task[None]] = set()  # a loop refers to its tasks only weakly
 
     @property
     def by_path(self) -> Mapping[str, Callable[[Answer], Awaitable[Answer]]]:
-        """Each action by the path of its route."""
+        """The actions by the path of their route."""
         return {
             "/eject": self.eject,
             "/uneject": self.uneject,
@@ -59,19 +59,19 @@ class Actions:
         }
 
     async def eject(self, given: Answer) -> Answer:
-        """Cut a member off by hand."""
+        """Eject a member by hand."""
         name, pool, member = self._member(given)
         await self._run(pool, lambda: pool.eject(member.name))
         return self._done("ejected", name, member)
 
     async def uneject(self, given: Answer) -> Answer:
-        """Let a member back, and forget its failures."""
+        """Uneject a member, and forget its failures."""
         name, pool, member = self._member(given)
         await self._run(pool, lambda: pool.uneject(member.name))
         return self._done("unejected", name, member)
 
     async def weight(self, given: Answer) -> Answer:
-        """Give a member another share of the calls."""
+        """Change the weight of a member."""
         name, pool, member = self._member(given)
         weight = given.get("weight")
         before = member.weight
@@ -79,7 +79,7 @@ class Actions:
         return self._done("weighted", name, member, before=before, weight=weight)
 
     async def metrics_only(self, given: Answer) -> Answer:
-        """Have the breakers of a service cut nobody off, or do so again."""
+        """Turn `metrics_only` on or off for the breakers of a service."""
         name, pool = self._service(given)
         on = given.get("on")
         if not isinstance(on, bool):
@@ -113,7 +113,7 @@ class Actions:
         return answer
 
     async def reload(self, _given: Answer) -> Answer:
-        """Have the manager read its config anew."""
+        """Make the manager read its config again."""
         manager = self._pools.target
         if not isinstance(manager, Reloadable):
             raise Problem(
@@ -134,13 +134,13 @@ class Actions:
         return answer
 
     async def config(self) -> Answer:
-        """Return the config that is in force, as its manager shows it: secrets masked."""
+        """Return the config in force, with secrets masked."""
         manager = self._pools.target
         if not isinstance(manager, ShowsConfig):
             raise Problem(404, f"{_kind(manager)} has no config to show: it was not made from one")
         return dict(await run_sync(manager.shown_config))
 
-    # Finding what is meant
+    # Finding the pool and the member
 
     def _service(self, given: Answer) -> tuple[str, BasePool[Any]]:
         pools = self._pools.pools()
@@ -172,7 +172,7 @@ class Actions:
             raise Problem(409, detail)
         return name, pool, meant[0]
 
-    # Doing it where it belongs
+    # Running on the right thread or loop
 
     async def _run(
         self,
@@ -190,7 +190,7 @@ class Actions:
             raise Problem(422, masked(str(error))) from error
 
     async def _on_loop(self, work: Callable[[], R | Awaitable[R]], longest: float | None) -> R:
-        """Run something on the loop of asynchronous pools."""
+        """Run a function on the event loop of asynchronous pools."""
 
         async def run() -> R:
             result: Any = work()
@@ -216,7 +216,7 @@ class Actions:
             raise Problem(504, detail) from None
 
     def _begin(self, pool: BasePool[Any], remove: Callable[[], Any]) -> None:
-        """Begin a drain for which nobody waits."""
+        """Begin a drain without waiting for its end."""
 
         def in_thread() -> None:
             try:

@@ -1,4 +1,4 @@
-"""Makes one document of those of several workers: counters are added, gauges by member. Decides only."""
+"""Combines the documents of several workers into one: counters are added, gauges kept by member. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["as_departed", "merged"]
 Document = dict[str, Any]
 
 _OUTCOMES = ("successes", "failures", "neutrals", "answers", "overloads", "unknowns")
-# Of a worker of an older version.
+# For a worker of an older version.
 _NO_TIMES: Document = {"count": 0, "total": 0.0, "buckets": []}
 _STATES = ("closed", "half_open", "open")  # the worst last
 
 
 def merged(documents: Sequence[Document], departed: Document | None = None) -> Document:
-    """Return the document of all workers together.
+    """Return one document for all workers.
 
     What is about the process, and what is not known of several, is that of the first.
 
@@ -55,7 +55,7 @@ def _workers(documents: Iterable[Document]) -> set[int]:
 
 
 def as_departed(document: Document, before: Document | None) -> Document:
-    """Return what is left of a worker that has ended: its counters, beside those of others before it.
+    """Return the counters that a worker leaves behind when it ends, added to those of workers that ended before.
 
     Arguments:
         document: the last one of the worker's.
@@ -91,7 +91,7 @@ def _gone(clients: Document | None) -> Document | None:
 
 
 def _with_departed(service: Document, old: Document | None) -> Document:
-    """Add what workers that have ended had counted to what those count that are there."""
+    """Add the counters of ended workers to those of running ones."""
     if old is None:
         return service
     there = {one["name"] for one in service["members"]}
@@ -159,7 +159,7 @@ def _number(same: Sequence[Document]) -> Document:
 
 
 def _source(same: Sequence[Document]) -> Document:
-    """Return what is known of one source: all workers see the same endpoints, so the worst view is told."""
+    """Return one source as seen by all workers: they follow the same endpoints, so the worst state is shown."""
     most = ("endpoints", "joined", "opening", "failed", "leaving", "stale")
     return {
         **same[0],
@@ -172,7 +172,7 @@ def _source(same: Sequence[Document]) -> Document:
 
 
 def _latency(same: Sequence[Document]) -> Document:
-    """Add histograms. Of bounds that not all have nothing is known, so those are left out."""
+    """Add histograms; buckets are left out if their bounds differ between workers."""
     tables = [dict(one["buckets"]) for one in same]
     bounds = [bound for bound, _ in same[0]["buckets"] if all(bound in table for table in tables)]
     buckets = [[bound, sum(table[bound] for table in tables)] for bound in bounds]
@@ -207,7 +207,7 @@ def _each(
     identity: Callable[[Document], object],
     merge: Callable[[Sequence[Document]], Document],
 ) -> list[Document]:
-    """Merge those things of several documents that are the same, in the order in which they appear."""
+    """Merge the entries of several documents that have the same key, in the order in which they appear."""
     found: dict[object, list[Document]] = {}
     for document in same:
         for one in document[key]:

@@ -24,7 +24,7 @@ from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.health import Health
 from connpool_runtime.admin.problems import Problem, problem_response
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings, check_token
-from connpool_runtime.admin.snapshots import Snapshots
+from connpool_runtime.admin.stats_cache import StatsCache
 from connpool_runtime.admin.stats_document import Document
 from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.admin.targets import Target, TargetPools
@@ -32,33 +32,33 @@ from connpool_runtime.options.validation import nearest
 
 __all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]
 
-_POLL = 0.2  # seconds between looks at the ring of events
-_BEAT = 15.0  # seconds after which a quiet stream says that it is there
-_LOOP_ANSWERS = 2.0  # seconds after which an event loop that does not answer is not alive
+_POLL = 0.2  # seconds between looks at the event history
+_BEAT = 15.0  # seconds after which a quiet stream sends a keep-alive
+_LOOP_ANSWERS = 2.0  # seconds after which an event loop that does not respond counts as hanging
 
 
 class ShowsNumbers(Protocol):
-    """What knows the numbers: of this process, or of several workers. Asking it may take milliseconds."""
+    """Provides the stats of this process, or of several workers. A request may take milliseconds."""
 
     def document(self) -> Document:
-        """Return the document of `/stats`; nobody may change it."""
+        """Return the document of `/stats`; it must not be changed."""
         ...
 
     def text(self) -> bytes:
-        """Return the same as JSON."""
+        """Return the document of `/stats` as JSON."""
         ...
 
     def forget(self) -> None:
-        """Have the next who asks look anew."""
+        """Drop cached stats, so that the next request reads new ones."""
         ...
 
     def health(self, required: tuple[str, ...] | None) -> Health:
-        """Tell how the services are."""
+        """Return the health of the services."""
         ...
 
 
 class ShowsEvents(Protocol):
-    """What knows the events."""
+    """Provides events."""
 
     @property
     def closed(self) -> bool:
@@ -66,15 +66,15 @@ class ShowsEvents(Protocol):
         ...
 
     def follow(self) -> None:
-        """Look for pools or workers that have come since; does not wait."""
+        """Look for new pools or workers; does not wait."""
         ...
 
     def after(self, sequence: int) -> tuple[int, list[Document]]:
-        """Return how many events after that number are lost, and those that are not."""
+        """Return how many events after a number are lost, and those that are not."""
         ...
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         ...
 
 
@@ -82,15 +82,15 @@ Doing = Callable[[Document], Awaitable[Document]]
 
 
 class Acts(Protocol):
-    """What changes something."""
+    """Carries out changes."""
 
     @property
     def by_path(self) -> Mapping[str, Doing]:
-        """Each action by the path of its route."""
+        """The actions by the path of their route."""
         ...
 
     async def config(self) -> Document:
-        """Return the config that is in force, secrets masked."""
+        """Return the config in force, with secrets masked."""
         ...
 
 
@@ -98,7 +98,7 @@ class Acts(Protocol):
 class Admin:
     """What the routes of one application share."""
 
-    snapshots: ShowsNumbers
+    stats: ShowsNumbers
     feed: ShowsEvents
     actions: Acts
     settings: AdminSettings
@@ -109,7 +109,7 @@ class Admin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may come in, and by which names; the tokens have been checked."""
+    """Who may connect, and under which host names; the tokens have been checked."""
 
     token: str | None
     read_token: str | None
@@ -130,7 +130,7 @@ def admin_app(
     name: str = "",
     **options: Unpack[AdminOptions],
 ) -> Starlette:
-    """Return an application that shows and steers the pools of this process, to be mounted in another one.
+    """Return an application that shows and controls the pools of this process, to be mounted in another one.
 
     Asynchronous pools have to belong to the event loop that runs the application.
 
@@ -143,7 +143,7 @@ def admin_app(
         allowed_hosts: names by which the application is addressed; IP addresses and localhost need not
             be named.
         required: services without which the process is not ready; each that has a pool if not given.
-        name: of the process, for whoever looks at several; the manager's or registry's if not given.
+        name: of the process, shown where several are listed; the manager's or registry's if not given.
         options: see `AdminSettings`.
 
     Raises:
@@ -158,7 +158,7 @@ _ALSO = ("token", "read_token", "allowed_hosts", "required", "name")
 
 
 def settings_of(options: AdminOptions) -> AdminSettings:
-    """Return the settings; an option that there is not is refused with the nearest name."""
+    """Return the settings; an unknown option is refused with the nearest name."""
     return AdminSettings.of(cast("dict[str, object]", options), also=_ALSO)
 
 
@@ -170,7 +170,7 @@ def admin_of(
     options: AdminOptions,
     keep: Callable[[bytes], None] | None = None,
 ) -> Admin:
-    """Return what shows and steers the pools of this process.
+    """Return what the routes need to show and control the pools of this process.
 
     Arguments:
         target: see `admin_app`.
@@ -178,14 +178,14 @@ def admin_of(
         required: see `admin_app`.
         loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
         options: see `AdminSettings`.
-        keep: given each document of `/stats` before it is told.
+        keep: called with each document of `/stats` before it is sent.
     """
     settings = settings_of(options)
     pools = TargetPools(target)
     feed = EventFeed(pools, settings.event_history)
     feed.follow()
     return Admin(
-        snapshots=Snapshots(
+        stats=StatsCache(
             pools, name or str(getattr(target, "name", "")), settings.stats_age, keep=keep
         ),
         feed=feed,
@@ -278,7 +278,7 @@ def _write(admin: Admin, do: Callable[[Document], Awaitable[Document]]) -> Answe
         admin.feed.follow()
         given = _object_in(await request.body())
         done = await do(given)
-        admin.snapshots.forget()
+        admin.stats.forget()
         return JSONResponse(done, 422 if done.get("applied") is False else 200)
 
     return answer
@@ -297,8 +297,8 @@ def _object_in(body: bytes) -> Document:
 async def _stats(admin: Admin, request: Request) -> Response:
     wanted = request.query_params.get("service")
     if wanted is None:
-        return Response(await run_sync(admin.snapshots.text), media_type="application/json")
-    document = await run_sync(admin.snapshots.document)
+        return Response(await run_sync(admin.stats.text), media_type="application/json")
+    document = await run_sync(admin.stats.document)
     services = document["services"]
     if wanted not in services:
         hint = nearest(wanted, services) if services else "there is none"
@@ -315,7 +315,7 @@ async def _metrics(admin: Admin, request: Request) -> Response:
     accept = request.headers.get("accept", "")
 
     def look() -> tuple[bytes, str]:
-        document = admin.snapshots.document()
+        document = admin.stats.document()
         return exposed(
             [pool_stats_of(name, service) for name, service in document["services"].items()], accept
         )
@@ -325,9 +325,9 @@ async def _metrics(admin: Admin, request: Request) -> Response:
 
 
 async def _health(admin: Admin, request: Request) -> Response:
-    """Both at once, for a person: alive, and ready."""
+    """Answer both liveness and readiness, for a person."""
     alive = await _is_alive(admin)
-    health = await run_sync(admin.snapshots.health, admin.required)
+    health = await run_sync(admin.stats.health, admin.required)
     reasons = [*([] if alive else ["the event loop of the pools does not answer"]), *health.reasons]
     status = health.status if alive else "unavailable"
     return _healthy(request, status != "unavailable", status, reasons)
@@ -340,7 +340,7 @@ async def _live(admin: Admin, request: Request) -> Response:
 
 
 async def _ready(admin: Admin, request: Request) -> Response:
-    health = await run_sync(admin.snapshots.health, admin.required)
+    health = await run_sync(admin.stats.health, admin.required)
     return _healthy(request, health.status != "unavailable", health.status, list(health.reasons))
 
 
@@ -352,7 +352,7 @@ def _healthy(request: Request, well: bool, status: str, reasons: list[str]) -> R
 
 
 async def _is_alive(admin: Admin) -> bool:
-    """Tell whether the event loop of asynchronous pools does anything; threads always do."""
+    """Return whether the event loop of asynchronous pools responds; threads always do."""
     loop = admin.loop
     if loop is None or loop is asyncio.get_running_loop():
         return True

@@ -1,4 +1,4 @@
-"""Asks one running process, over its address or its socket."""
+"""An HTTP client for one running process, by its address or its socket."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Document", "NotReached", "Process", "Refused"]
 
 Document = dict[str, Any]
 
-_TIMEOUT = 10.0  # seconds for an answer; a drain that is waited for has its own
+_TIMEOUT = 10.0  # seconds for an answer; a drain that is waited for has a timeout of its own
 
 
-class NotReached(Exception):  # it is what happened
-    """Nobody answers there."""
+class NotReached(Exception):  # named after what happened
+    """No process answers at the address."""
 
 
-class Refused(Exception):  # it is what happened
-    """The process has answered that it will not.
+class Refused(Exception):  # named after what happened
+    """The process refused the request.
 
     Arguments:
         status: of the answer.
@@ -39,7 +39,7 @@ class Refused(Exception):  # it is what happened
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that can be asked.
+    """A running process that can be queried.
 
     Arguments:
         label: what it is called in answers: its address, or its name and number.
@@ -56,32 +56,32 @@ class Process:
     ca_file: Path | None = None
 
     def get(self, path: str) -> Document:
-        """Return what a path answers.
+        """Return the answer of a path.
 
         Raises:
-            NotReached: nobody answers.
+            NotReached: no process answers.
             Refused: the answer is a refusal.
         """
         return _document(self._ask("GET", path))
 
     def health(self) -> tuple[bool, Document]:
-        """Return whether it is well, and what it says about that."""
+        """Return whether the process is healthy, and its health document."""
         answer = self._ask("GET", "/health")
         if answer.status_code not in (200, 503):
             _document(answer)
         return answer.status_code == 200, cast("Document", answer.json())
 
     def post(self, path: str, body: Document, timeout: float = _TIMEOUT) -> Document:
-        """Have something done.
+        """Carry out a change.
 
         Raises:
-            NotReached: nobody answers.
+            NotReached: no process answers.
             Refused: it was not done.
         """
         return _document(self._ask("POST", path, body, timeout))
 
     def events(self, follow: bool, after: int = 0) -> Iterator[Document]:
-        """Return the events that were, and with `follow` those that come, until the process ends."""
+        """Return past events and, with `follow`, new ones until the process ends."""
         with self._talking() as client:
             params = {"follow": str(follow).lower(), "after": str(after)}
             timeout = httpx.Timeout(_TIMEOUT, read=60.0)
@@ -101,7 +101,8 @@ class Process:
 
     def _verify(self) -> ssl.SSLContext | bool:
         if not self.url.startswith("https:"):
-            return False  # there is nothing to verify, and reading the system's certificates takes long
+            # there is nothing to verify, and loading the system's certificates is slow
+            return False
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
@@ -111,7 +112,7 @@ class Process:
     def _talking(self) -> Generator[httpx.Client]:
         uds = None if self.socket is None else str(self.socket)
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        # What the environment says about proxies is not about processes that we operate.
+        # Proxies of the environment are not for processes that we operate ourselves.
         transport = httpx.HTTPTransport(uds=uds, verify=self._verify())
         with httpx.Client(base_url=self.url, transport=transport, headers=headers) as client:
             try:

@@ -1,7 +1,8 @@
-"""Keeps what workers have counted in the run folder, so that it stays in the sums when they end, however they end.
+"""Keeps the counters of workers in the run folder, so that sums include them after the workers have ended.
 
-Each worker writes its document into a file of its own before it tells it to anybody, and every few seconds. What
-a worker that has ended has left is added to one file for all that have ended, by whoever finds it first.
+Each worker writes its document to a file of its own before it sends it to a client, and every few seconds. What
+a worker that has ended has left is added to one file for all that have ended, by the first worker that
+finds it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ FORGET_AFTER = 3600.0
 """Seconds after the last end of a worker for which its counts are kept when no worker is left: a service that was
 stopped for longer begins anew."""
 
-_SILENT = 600.0  # seconds after which a file that nobody writes belongs to nobody, though there is such a pid
-_REMEMBERED = 1000  # workers that have ended and are known by name, so that none is added twice
+# seconds after which an unchanged file belongs to no worker, even if a process has its pid
+_SILENT = 600.0
+_REMEMBERED = 1000  # ended workers that are remembered by name, so that none is added twice
 
 
 def keep_counts(process: RunningProcess, text: bytes) -> None:
-    """Write what a process has counted where others find it when it has ended; what goes wrong is logged.
+    """Write the counters of a process where others find them when it has ended; errors are logged.
 
     Arguments:
         process: this one.
@@ -41,13 +43,13 @@ def keep_counts(process: RunningProcess, text: bytes) -> None:
 
 
 def identity_of(document: Document) -> str:
-    """Return what tells a worker from all others, those of the same process id included."""
+    """Return an identity of a worker that also differs from earlier workers with the same process id."""
     process = document["process"]
     return f"{process['pid']}@{process['started']!r}"
 
 
 class EndedWorkers:
-    """What the workers of one name had counted that have ended. Safe for threads and processes.
+    """The counters of ended workers of one name. Safe for threads and processes.
 
     Arguments:
         folder: the run folder.
@@ -62,7 +64,7 @@ class EndedWorkers:
     def look(
         self, answering: frozenset[int] = frozenset()
     ) -> tuple[Document | None, frozenset[str]]:
-        """Add up what those have left that have ended since; return all of it, and whose it is.
+        """Add the counters of workers that have ended since; return the sum, and the identities of those workers.
 
         What is told includes what processes have counted that are there still, and do not answer: they are
         about to end, have closed their admin, or are busy. It is not added up, for they may answer again.
@@ -86,10 +88,10 @@ class EndedWorkers:
             return known["document"], workers
 
     def begin(self) -> None:
-        """Do so for a worker that begins; if it is the first after a long while, what was counted is forgotten."""
+        """Do the same when a worker begins; after a long time without workers the old counters are dropped."""
         self.look()
         with self._alone(), suppress(OSError):
-            # Left by whoever was killed while writing.
+            # Left behind by a worker that was killed while writing.
             for draft in self._folder.glob(f"{self._name}.*.new"):
                 if time.time() - draft.stat().st_mtime > _SILENT:
                     draft.unlink()
@@ -98,11 +100,11 @@ class EndedWorkers:
 
     @contextmanager
     def _alone(self) -> Generator[None]:
-        import fcntl  # not there where there are no run folders
+        import fcntl  # missing on systems that have no run folders
 
         place = self._folder / f"{self._name}.lock"
         with os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # closing gives it back
+            fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file releases the lock
             yield
 
     def _files(self) -> list[Path]:
@@ -118,7 +120,7 @@ class EndedWorkers:
         except ProcessLookupError:
             return False
         except PermissionError:
-            return False  # its number was given to somebody else's
+            return False  # its pid belongs to another user's process now
         with suppress(OSError):
             return time.time() - file.stat().st_mtime < _SILENT
         return False
@@ -148,7 +150,7 @@ def _file_of(process: RunningProcess) -> Path:
 
 
 def _pid_of(file: Path, name: str) -> int | None:
-    """Return whose file it is; None if it is one of another name that begins in the same way."""
+    """Return the process id in a file name; None for the file of another name with the same beginning."""
     of, _, pid = file.stem.rpartition(".")
     return int(pid) if of == name and pid.isdecimal() else None
 
@@ -167,7 +169,7 @@ def _tried(file: Path, text: bytes) -> bool:
 
 
 def _write(file: Path, text: bytes) -> None:
-    """Write a file as a whole, readable by its owner only."""
+    """Write a file atomically, readable by its owner only."""
     draft = file.with_name(f"{file.name}.{os.getpid()}.new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
         out.write(text)

@@ -1,8 +1,8 @@
-"""Keeps the latest events of all pools, for readers of any speed.
+"""Keeps the latest events of all pools for readers of any speed.
 
 A listener runs on the thread whose call brought the event about, so it only puts the event into a ring.
-Readers look at the ring when they like, each from where it was; who is so slow that the ring has gone
-round learns how many events it has lost.
+Readers look at the ring when they like, each from its own position; a reader that is too slow learns how
+many events it has lost.
 """
 
 from __future__ import annotations
@@ -21,9 +21,42 @@ from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.events.types import Event
 from connpool_runtime.pool.base import BasePool
 
-__all__ = ["EventFeed"]
+__all__ = ["EventFeed", "EventRing"]
 
 Told = dict[str, Any]
+
+
+class EventRing:
+    """The latest events, numbered from 1. Safe for threads.
+
+    Arguments:
+        size: how many are kept.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._lock = new_lock()
+        self._kept: deque[Told] = deque(maxlen=size)
+        self.last = 0
+
+    def add(self, told: Told) -> None:
+        """Number an event and keep it, in place of the oldest one if there are too many."""
+        with self._lock:
+            self.last += 1
+            self._kept.append({"id": 0, **told} | {"id": self.last})
+
+    def after(self, sequence: int) -> tuple[int, list[Told]]:
+        """Return how many events after a number are lost, and those that are not.
+
+        Arguments:
+            sequence: the number of the last event that is known; 0 for all. A number that was never given, by
+                an earlier process, stands for all too.
+        """
+        with self._lock:
+            if sequence > self.last:
+                sequence = 0
+            kept = [told for told in self._kept if told["id"] > sequence]
+            missed = self.last - sequence - len(kept)
+        return (missed if sequence else 0), kept
 
 
 class EventFeed:
@@ -41,13 +74,12 @@ class EventFeed:
         self._pools = pools
         self._clock = clock
         self._lock = new_lock()
-        self._ring: deque[Told] = deque(maxlen=size)
-        self._sequence = 0
+        self._ring = EventRing(size)
         self._followed: dict[str, tuple[BasePool[Any], Callable[[], None]]] = {}
         self.closed = False
 
     def follow(self) -> None:
-        """Listen to the pools that have come since, and no longer to those that are gone."""
+        """Subscribe to new pools, and forget those that are gone."""
         now = self._pools.pools()
         with self._lock:
             if self.closed:
@@ -63,7 +95,7 @@ class EventFeed:
         for name, pool in new.items():
             end = pool.subscribe(partial(self._put, name))
             with self._lock:
-                # It is not there any more if it was closed meanwhile.
+                # it was closed meanwhile
                 known_now = self._followed.get(name)
                 kept = known_now is not None and known_now[0] is pool
                 if kept:
@@ -74,24 +106,14 @@ class EventFeed:
     @property
     def last(self) -> int:
         """The number of the latest event; 0 if there was none."""
-        return self._sequence
+        return self._ring.last
 
     def after(self, sequence: int) -> tuple[int, list[Told]]:
-        """Return how many events after that number are lost, and those that are not.
-
-        Arguments:
-            sequence: the number of the last event that is known; 0 for all. One that was never given, by
-                a process that was here before, stands for all too.
-        """
-        with self._lock:
-            if sequence > self._sequence:
-                sequence = 0
-            kept = [told for told in self._ring if told["id"] > sequence]
-            missed = self._sequence - sequence - len(kept)
-        return (missed if sequence else 0), kept
+        """Return how many events after a number are lost, and those that are not; see `EventRing`."""
+        return self._ring.after(sequence)
 
     def close(self) -> None:
-        """Listen no more, and have streams end."""
+        """Stop listening, and make streams end."""
         with self._lock:
             self.closed = True
             ends = [end for _, end in self._followed.values()]
@@ -100,27 +122,24 @@ class EventFeed:
             end()
 
     def note(self, service: str, kind: str, **details: Any) -> None:
-        """Put in what was done by hand."""
+        """Add an event for a change made by hand."""
         self._append({"type": kind, "service": service, **details})
 
     def _put(self, service: str, event: Event) -> None:
         self._append({"type": _kind(type(event)), "service": service, **_details(event)})
 
     def _append(self, told: Told) -> None:
-        now = self._clock()
-        with self._lock:
-            self._sequence += 1
-            self._ring.append({"id": self._sequence, "time": now, **told})
+        self._ring.add({"time": self._clock(), **told})
 
 
 def _kind(event: type[Event]) -> str:
-    """Return the type of an event in the way of JSON: "breaker_changed"."""
+    """Return the type of an event in JSON style: "breaker_changed"."""
     name = event.__name__
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 
 
 def _details(event: Event) -> Told:
-    """Return the fields of an event. Of an error only its type is told: its text may hold a secret."""
+    """Return the fields of an event. Of an error only its type is shown: its text may hold a secret."""
     return {
         field.name: _plain(getattr(event, field.name))
         for field in fields(event)

@@ -1,4 +1,4 @@
-"""The numbers of pools as Prometheus asks for them; needs prometheus-client (extra `prometheus`)."""
+"""The stats of pools in Prometheus' exposition format; needs prometheus-client (extra `prometheus`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["exposed"]
 
 
 class _Collector(Collector):
-    """What one scrape finds."""
+    """The metrics of one scrape."""
 
     def __init__(self, pools: list[PoolStats]) -> None:
         self._pools = pools

@@ -1,4 +1,4 @@
-"""Whether a process is alive, and whether calls should be sent to it. Decides only."""
+"""Whether a process is alive, and whether it should get traffic. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Health", "MemberHealth", "ServiceHealth", "counted", "health_of", "m
 MemberHealth = Literal["ready", "ejected", "open", "half_open", "unreachable", "leaving"]
 
 _WORDS: Mapping[MemberHealth, str] = {
-    "open": "cut off by its breaker",
+    "open": "ejected by its breaker",
     "half_open": "tried out by its breaker",
     "ejected": "ejected by hand",
     "unreachable": "not reached by health checks",
@@ -22,7 +22,7 @@ _WORDS: Mapping[MemberHealth, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """One service at this moment: how many members there are of each kind."""
+    """One service at one moment: how many members are in each state."""
 
     name: str
     closed: bool
@@ -35,7 +35,7 @@ class ServiceHealth:
 
     @property
     def reason(self) -> str:
-        """Say what is wrong with it; "" if nothing is."""
+        """Return why the service is not fully healthy; "" if it is."""
         total = sum(self.members.values())
         if self.closed:
             return f"service {self.name!r}: its pool is closed"
@@ -54,7 +54,7 @@ class ServiceHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is told: "ok"; "degraded", some member is not ready; "unavailable", calls would fail."""
+    """The health of a process: "ok"; "degraded" if some member is not ready; "unavailable" if calls would fail."""
 
     status: Literal["ok", "degraded", "unavailable"]
     reasons: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Health:
 def member_health(
     *, ready: bool, state: str, ejected: bool, healthy: bool, leaving: bool
 ) -> MemberHealth:
-    """Return in one word how a member is."""
+    """Return the state of a member in one word."""
     if leaving:
         return "leaving"
     if ready:
@@ -78,7 +78,7 @@ def member_health(
 def health_of(
     services: Iterable[ServiceHealth], *, stopped: bool, required: tuple[str, ...] | None
 ) -> Health:
-    """Decide what to tell.
+    """Derive the health of a process from that of its services.
 
     Arguments:
         services: those that have a pool.
@@ -98,5 +98,5 @@ def health_of(
 
 
 def counted(kinds: Iterable[MemberHealth]) -> Mapping[MemberHealth, int]:
-    """Count members by how they are."""
+    """Count members by state."""
     return Counter(kinds)

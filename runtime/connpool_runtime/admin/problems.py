@@ -1,4 +1,4 @@
-"""Refusals as answers: the "problem details" of RFC 9457, with what to do next."""
+"""Error answers: the "problem details" of RFC 9457, with what to do next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 __all__ = ["Problem", "problem_response"]
 
 
-class Problem(Exception):  # it is called a problem by its RFC
+class Problem(Exception):  # RFC 9457 calls it a problem
     """A request that is refused.
 
     Arguments:
@@ -26,7 +26,7 @@ class Problem(Exception):  # it is called a problem by its RFC
 
 
 def problem_response(problem: Problem) -> Response:
-    """Return a refusal as an answer."""
+    """Return a refusal as an HTTP response."""
     body = {
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,

@@ -1,4 +1,4 @@
-"""Estimates quantiles from the buckets of a histogram, as Prometheus' `histogram_quantile` does. Decides only."""
+"""Estimates quantiles from the buckets of a histogram, as Prometheus' `histogram_quantile` does. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["quantile"]
 
 
 def quantile(buckets: Sequence[tuple[float, int]], share: float) -> float | None:
-    """Return a duration that this share of the samples did not exceed; None without samples.
+    """Return the duration that a share of the samples does not exceed; None without samples.
 
     Within a bucket samples are taken to be spread evenly; of those above the last finite bound no more
     is known than that bound.

@@ -1,6 +1,6 @@
-"""The folder in which running processes are found by name: one Unix socket each, and the token that it takes.
+"""The folder where running processes are found by name: a Unix socket for each, and its token.
 
-Only its owner may look into it. What a process that was killed has left is removed by whoever finds it.
+Only its owner may look into it. Files of a killed process are removed by the next process that finds them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,39}\Z")
 
 @dataclass(frozen=True, slots=True, order=True)
 class RunningProcess:
-    """One process that can be asked: its name, which several workers may share, and its socket."""
+    """One running process: its name, which several workers may share, and its socket."""
 
     name: str
     pid: int
@@ -30,26 +30,26 @@ class RunningProcess:
 
     @property
     def token_file(self) -> Path:
-        """The file with its token, if it has made one for itself; only its owner can read it."""
+        """The file of the token that the process generated for itself, if it did; readable by its owner only."""
         return self.socket.with_suffix(".token")
 
     @property
     def token(self) -> str | None:
-        """Its token, if it has made one for itself."""
+        """The token that the process generated for itself, if it did."""
         try:
             return self.token_file.read_text("utf-8").strip()
         except OSError:
             return None
 
     def write_token(self, token: str) -> None:
-        """Leave a token where only the owner of the folder finds it."""
+        """Write the token to a file that only the owner of the folder can read."""
         self.token_file.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(self.token_file, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(token)
 
     def forget(self) -> None:
-        """Remove what stands for it in the folder."""
+        """Remove the socket and the token file from the folder."""
         for path in (self.socket, self.token_file):
             with suppress(OSError):
                 path.unlink()
@@ -70,10 +70,10 @@ def default_run_folder() -> Path:
 
 
 def open_run_folder(folder: Path) -> Path:
-    """Return a run folder, made if there is none.
+    """Return a run folder, creating it if there is none.
 
     Raises:
-        OSError: it belongs to somebody else, or others may look into it: who can put a socket there can
+        OSError: it belongs to another user, or other users can access it: a user who can put a socket there can
             pass for any process. Or this system has no Unix sockets. The message says what to do.
     """
     need_unix_sockets()
@@ -87,7 +87,7 @@ def open_run_folder(folder: Path) -> Path:
 
 
 def check_name(name: str) -> str:
-    """Return the name of a process.
+    """Return the name of a process; refuse one that cannot be a file name.
 
     Raises:
         ValueError: it cannot stand in the name of a file.
@@ -100,7 +100,7 @@ def check_name(name: str) -> str:
 
 
 def running(folder: Path, name: str | None = None) -> list[RunningProcess]:
-    """Return the processes that can be found in a run folder, sorted; those that have ended are removed.
+    """Return the running processes of a run folder, sorted; files of ended processes are removed.
 
     Arguments:
         folder: which; there need not be one.
@@ -109,7 +109,7 @@ def running(folder: Path, name: str | None = None) -> list[RunningProcess]:
     Raises:
         OSError: as `open_run_folder`.
     """
-    need_unix_sockets()  # what asks whether a process is there would end it on Windows
+    need_unix_sockets()  # os.kill(pid, 0) would terminate the process on Windows
     if not folder.exists():
         return []
     found: list[RunningProcess] = []

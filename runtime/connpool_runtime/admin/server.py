@@ -1,4 +1,4 @@
-"""Serves the admin application by itself, in a thread with an event loop of its own."""
+"""Serves the admin application in a thread of its own, with its own event loop."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
-from connpool_runtime.admin.connections import timely
 from connpool_runtime.admin.ended_workers import EndedWorkers, keep_counts
+from connpool_runtime.admin.header_timeout import timely
 from connpool_runtime.admin.run_folder import (
     RunningProcess,
     check_name,
@@ -40,7 +40,7 @@ from connpool_runtime.admin.workers import WorkerActions, WorkerEvents, WorkerNu
 
 __all__ = ["AdminServer", "ServerTLS", "serve_admin", "serve_workers"]
 
-_FOLLOW = 0.5  # seconds between looks for pools that have come since
+_FOLLOW = 0.5  # seconds between looks for new pools
 _MAX_CONNECTIONS = 128
 
 
@@ -84,7 +84,7 @@ def serve_admin(
             pools and generated wrappers.
         host: the address to listen on; any but this machine's own asks for a token.
         port: 0 for one that is free.
-        unix_socket: listen on this socket in the place of host and port; only its owner may connect.
+        unix_socket: listen on this Unix socket instead of host and port; only its owner may connect.
         run_folder: listen on a socket in this folder, where `connpoolctl` finds the process by its name; True
             for the usual folder, see `default_run_folder`. A token that is not given is made, and left there.
         token: lets its bearer read and change; without it nothing can be changed.
@@ -149,7 +149,7 @@ def serve_workers(
     allowed_hosts: Iterable[str] = (),
     **options: Unpack[AdminOptions],
 ) -> AdminServer:
-    """Serve all worker processes of one name on this host as if they were one, until it is closed.
+    """Serve all worker processes of one name on this host as one, until it is closed.
 
     Counters are added up, those of workers that have ended included; of each member is told what the
     worst of the workers says. A change is made in all of them. Safe for threads.
@@ -178,7 +178,7 @@ def serve_workers(
     folder = default_run_folder() if run_folder is None else Path(run_folder)
     workers = Workers(open_run_folder(folder), check_name(name))
     admin = Admin(
-        snapshots=WorkerNumbers(workers, settings.stats_age),
+        stats=WorkerNumbers(workers, settings.stats_age),
         feed=WorkerEvents(workers, settings.event_history),
         actions=WorkerActions(workers),
         settings=settings,
@@ -200,7 +200,7 @@ def _check_reach(host: str, token: str | None) -> None:
 
 
 def _register(folder: str | Path | bool, name: str) -> RunningProcess:
-    """Return the place of this process in a run folder, from which those that have ended are gone."""
+    """Return the entry of this process in a run folder, after removing those of ended processes."""
     place = default_run_folder() if isinstance(folder, bool) else Path(folder)
     open_run_folder(place)
     running(place)
@@ -225,7 +225,7 @@ def _loop_of(
 
 
 class AdminServer:
-    """An admin application that is being served. Safe for threads; made by `serve_admin`.
+    """A running admin server. Safe for threads; made by `serve_admin`.
 
     In a child process of a fork it is closed; a worker serves its own.
     """
@@ -260,7 +260,7 @@ class AdminServer:
 
     @property
     def url(self) -> str:
-        """Where it is served; for a Unix socket its path, after `unix:`."""
+        """The URL; for a Unix socket its path, after `unix:`."""
         if self._is_unix:
             return f"unix:{self._address}"
         host, port = self._address[:2]
@@ -274,11 +274,11 @@ class AdminServer:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, or belongs to the parent of this process."""
+        """Whether the server was closed, or belongs to the parent of this process."""
         return self._closed
 
     def close(self, timeout: float = 5.0) -> None:
-        """Answer nothing more, and wait for the thread to end; again does nothing.
+        """Stop answering, and wait for the thread to end; calling it again does nothing.
 
         Arguments:
             timeout: seconds to wait; the thread does not keep the process from ending.
@@ -291,12 +291,12 @@ class AdminServer:
         if current_thread() is not self._thread:
             self._thread.join(timeout)
         if self._process is not None:
-            self._admin.snapshots.forget()
-            self._admin.snapshots.text()  # which keeps its counts
+            self._admin.stats.forget()
+            self._admin.stats.text()  # the folder keeps its counters
         self._remove_file()
 
     def after_fork(self) -> None:
-        """Leave the address to the parent: the thread that serves it is not here."""
+        """Leave the address to the parent: the thread that serves it does not exist in the child."""
         self._closed = True
         self._socket.close()
         self._admin.feed.close()
@@ -321,7 +321,7 @@ class AdminServer:
 
     async def _serve(self) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        # uvicorn offers nothing to wait for.
+        # uvicorn offers nothing to wait for
         while not (self._server.started or serving.done()):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         self._ready.set()
@@ -337,7 +337,7 @@ class AdminServer:
             self._admin.feed.follow()
             if self._process is not None and time.monotonic() >= keep_at:
                 keep_at = time.monotonic() + self._admin.settings.counts_every
-                await asyncio.to_thread(self._admin.snapshots.text)
+                await asyncio.to_thread(self._admin.stats.text)
             await asyncio.sleep(min(_FOLLOW, self._admin.settings.counts_every))
 
     def __enter__(self) -> Self:
@@ -365,7 +365,7 @@ def _config(app: Starlette, seconds: float, tls: ServerTLS | None) -> uvicorn.Co
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # who asks is who is connected
+        proxy_headers=False,  # the peer is the real client, without a proxy
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=1,
@@ -378,5 +378,5 @@ def _config(app: Starlette, seconds: float, tls: ServerTLS | None) -> uvicorn.Co
             ssl.CERT_NONE if tls is None or tls.client_ca_file is None else ssl.CERT_REQUIRED
         ),
     )
-    config.load()  # here, so that a file that cannot be read is the caller's error
+    config.load()  # loaded here, so that an unreadable file raises in the caller
     return config

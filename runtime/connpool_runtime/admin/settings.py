@@ -40,7 +40,7 @@ class AdminSettings(Settings):
         default=False,
         rule=Rule.switch(),
         does="whether reading takes a token from this machine too.",
-        why="False: whoever has an account here could look at the process anyway.",
+        why="False: users of this machine could look at the process anyway.",
     )
     health_without_token: bool = option(
         default=False,
@@ -59,7 +59,7 @@ class AdminSettings(Settings):
         default=5.0,
         rule=Rule.seconds_above_zero(),
         does="how long a request may take to arrive, from its first byte to its last.",
-        why="5.0: whoever takes longer only wants to keep the connection.",
+        why="5.0: a client that takes longer only wants to hold the connection.",
     )
     reads_per_second: float = option(
         default=50.0,
@@ -94,8 +94,8 @@ class AdminSettings(Settings):
     counts_every: float = option(
         default=5.0,
         rule=Rule.seconds_above_zero(),
-        does="how often a process in a run folder writes its counts there, beside each time that it tells them; a"
-        " worker that is killed takes what it has counted since out of the sums.",
+        does="how often a process in a run folder writes its counts there, besides each time that it sends them; the"
+        " sums lose what a killed worker has counted since.",
         why="5.0: the pools are looked at for it, which takes milliseconds with a thousand members.",
     )
 

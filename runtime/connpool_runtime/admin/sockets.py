@@ -20,12 +20,12 @@ _LONGEST = 100  # bytes that the path of a socket may have: 104 on macOS, 108 on
 
 
 def has_unix_sockets() -> bool:
-    """Tell whether this system has sockets that are files of one user; Windows has none."""
+    """Return whether this system has Unix sockets; Windows has none."""
     return hasattr(socket, "AF_UNIX") and hasattr(os, "getuid")
 
 
 def need_unix_sockets() -> None:
-    """Refuse to go on where there are none.
+    """Refuse to go on where there are no Unix sockets.
 
     Raises:
         OSError: the message says what to do instead.
@@ -37,7 +37,7 @@ def need_unix_sockets() -> None:
 
 
 def listen_on_tcp(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a TCP socket that listens.
 
     Raises:
         OSError: the address is taken, or not this machine's; the message names it.
@@ -48,7 +48,7 @@ def listen_on_tcp(host: str, port: int) -> socket.socket:
         )[0]
         listening = socket.socket(family, kind)
         try:
-            if os.name == "posix":  # else it would let two processes have one port
+            if os.name == "posix":  # without it, Windows would let two processes share one port
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.listen(128)
@@ -63,12 +63,12 @@ def listen_on_tcp(host: str, port: int) -> socket.socket:
 
 
 def listen_on_unix(path: Path) -> socket.socket:
-    """Return a socket that listens at a path, which only its owner may connect to.
+    """Return a Unix socket that listens at a path; only its owner may connect.
 
     The socket of a process that has ended gives way.
 
     Raises:
-        OSError: somebody listens there, or what is there is no socket; the message names it.
+        OSError: a process listens there, or the file is no socket; the message names it.
     """
     need_unix_sockets()
     if len(os.fsencode(path)) > _LONGEST:
@@ -77,10 +77,10 @@ def listen_on_unix(path: Path) -> socket.socket:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError(f"{path} is there, and no socket")
         if is_answered(path):
-            raise OSError(f"somebody listens at {path}")
+            raise OSError(f"a process listens at {path}")
         path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # from the first moment on nobody else may connect
+    before = os.umask(0o177)  # from the first moment on, only the owner may connect
     try:
         listening.bind(str(path))
     except OSError as error:
@@ -93,13 +93,13 @@ def listen_on_unix(path: Path) -> socket.socket:
 
 
 def is_answered(path: Path) -> bool:
-    """Tell whether a process listens at the path of a socket."""
+    """Return whether a process listens at the path of a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(1.0)
         try:
             asking.connect(str(path))
         except TimeoutError:
-            return True  # its line is full, so there is somebody
+            return True  # the backlog is full, so a process listens
         except OSError:
             return False
     return True

@@ -1,4 +1,4 @@
-"""The document that `/stats` answers: plain data, in the form of the schema `stats.schema.json`."""
+"""Builds the document of `/stats`: plain data, as the schema `stats.schema.json` describes it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Document = dict[str, Any]
 VERSION = 1
 """Of the form. What is added later leaves it alone; what would break a reader makes it grow."""
 
-_SLICE = 32  # members between which other threads may run
+_SLICE = 32  # members after which other threads get a turn
 
 
 def _let_others_run() -> None:
-    """Give up the interpreter, which a thread that only computes keeps for 5 ms at a time."""
+    """Release the GIL: a thread that only computes keeps it for 5 ms at a time."""
     time.sleep(0)
 
 
@@ -41,7 +41,7 @@ def document_of(services: Mapping[str, Document], process: Document, now: float)
 
     Arguments:
         services: those of `service_document`, by name.
-        process: who answers.
+        process: the process that answers.
         now: seconds since 1970.
     """
     return {"version": VERSION, "time": now, "process": process, "services": dict(services)}
@@ -50,7 +50,7 @@ def document_of(services: Mapping[str, Document], process: Document, now: float)
 def service_document(
     pool: BasePool[Any], stats: PoolStats, pause: Callable[[], None] = _let_others_run
 ) -> Document:
-    """Return what there is to say about one service.
+    """Return the part of the document about one service.
 
     Arguments:
         pool: its pool, for what is no number: settings, places of members.
@@ -92,7 +92,7 @@ def service_document(
 
 
 def _was_called(method: MethodStats) -> bool:
-    """Tell whether a method was called: a client may have 400, of which ten are."""
+    """Return whether a method was called: a client may have 400 methods, of which ten are used."""
     return bool(method.latency.count or method.neutrals)
 
 
@@ -139,7 +139,7 @@ def _of_method(stats: MethodStats) -> Document:
 
 
 def _of_latency(latency: LatencyStats) -> Document:
-    """Return durations; the bound of the last bucket is None, since JSON has no infinity."""
+    """Return a histogram as plain data; the bound of the last bucket is None, since JSON has no infinity."""
     return {
         "count": latency.count,
         "total": latency.total,
@@ -162,7 +162,7 @@ def _of_discovery(stats: DiscoveryStats) -> Document:
 
 
 def encoded(document: Document, pause: Callable[[], None] = _let_others_run) -> bytes:
-    """Return a document as JSON, in steps between which other threads may run."""
+    """Return a document as JSON, encoded in steps between which other threads get a turn."""
     return b"".join(_parts(document, pause))
 
 

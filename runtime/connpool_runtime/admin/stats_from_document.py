@@ -1,4 +1,4 @@
-"""Makes the stats of a pool from what `/stats` tells about a service. Decides only."""
+"""Rebuilds the stats of a pool from a service in the document of `/stats`. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["latency_of", "pool_stats_of"]
 
 Document = dict[str, Any]
 
-NO_TIMES = LatencyStats(count=0, total=0.0, buckets=())  # of a process of an older version
+NO_TIMES = LatencyStats(count=0, total=0.0, buckets=())  # from a process of an older version
 
 
 def pool_stats_of(name: str, service: Document) -> PoolStats:
-    """Return the stats of a pool, under the name of its service.
+    """Return the stats of a pool, named after its service.
 
     Arguments:
         name: of the service.
@@ -59,7 +59,7 @@ def pool_stats_of(name: str, service: Document) -> PoolStats:
 
 
 def latency_of(told: Document) -> LatencyStats:
-    """Return durations; a bound that is None is infinity."""
+    """Return a histogram from plain data; a bound of None is infinity."""
     buckets = tuple(
         (math.inf if bound is None else float(bound), int(count))
         for bound, count in told["buckets"]
@@ -100,5 +100,5 @@ def _discovery(told: Document) -> DiscoveryStats:
 
 
 def _fields(kind: type[Any], told: Document) -> Document:
-    """Return what is told of the fields of a record: a worker of a newer version may tell more."""
+    """Return the known fields of a record: a worker of a newer version may send more."""
     return {field.name: told[field.name] for field in fields(kind) if field.name in told}

@@ -1,4 +1,4 @@
-"""What an admin application is about: the pools of a manager, of a registry, or of a mapping of names."""
+"""The pools that an admin application works on: those of a manager, of a registry, or of a mapping of names."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ __all__ = ["Reloadable", "ReloadResult", "ShowsConfig", "Target", "TargetPools"]
 
 
 class ReloadResult(Protocol):
-    """What a reload came to."""
+    """The result of a reload."""
 
     @property
     def applied(self) -> bool:
-        """Whether the new config is in force; if not, the old one is."""
+        """Whether the new config is in force; if not, the old one still is."""
         ...
 
     @property
     def version(self) -> int:
-        """Which config is in force: 1 is the first."""
+        """The number of the config in force; 1 is the first."""
         ...
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What has changed, a line each."""
+        """What has changed, one line each."""
         ...
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Why it was not applied, a line each."""
+        """Why the config was not applied, one line each."""
         ...
 
 
 @runtime_checkable
 class Reloadable(Protocol):
-    """A manager that reads its config anew; `reload` may be a coroutine function."""
+    """A manager that can reload its config; `reload` may be a coroutine function."""
 
     def reload(self) -> ReloadResult | Awaitable[ReloadResult]:
-        """Read the config anew and put it in force."""
+        """Read the config again and apply it."""
         ...
 
 
 @runtime_checkable
 class ShowsConfig(Protocol):
-    """A manager that has a config, and shows it without its secrets."""
+    """A manager that has a config and can show it without its secrets."""
 
     def shown_config(self) -> Mapping[str, Any]:
-        """Return the config that is in force, secrets masked."""
+        """Return the config in force, with secrets masked."""
         ...
 
 
@@ -97,20 +97,20 @@ class TargetPools:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The services that are known, sorted, with and without a pool."""
+        """The names of all services, sorted, whether they have a pool or not."""
         if isinstance(self.target, BaseManager):
             return self.target.services
         return tuple(sorted(self.pools()))
 
     @property
     def has_tasks(self) -> bool:
-        """Whether its pools belong to an event loop, as far as can be told now."""
+        """Whether the pools belong to an event loop, as far as that is known now."""
         if isinstance(self.target, AsyncManager | AsyncRegistry):
             return True
         return any(isinstance(pool, AsyncPool) for pool in self.pools().values())
 
     def pools(self) -> dict[str, BasePool[Any]]:
-        """Return the pools that there are now, sorted by the name of their service."""
+        """Return the pools that exist now, sorted by the name of their service."""
         target = self.target
         if isinstance(target, BaseManager):
             return dict(target.pools())

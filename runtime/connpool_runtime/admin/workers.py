@@ -1,9 +1,8 @@
-"""Shows and steers all workers of one name on this host as if they were one process."""
+"""Shows and controls all workers of one name on this host as if they were one process."""
 
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +17,7 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
+from connpool_runtime.admin.event_history import EventRing
 from connpool_runtime.admin.health import Health
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.run_folder import RunningProcess, running
@@ -26,10 +26,10 @@ __all__ = ["WorkerActions", "WorkerEvents", "WorkerNumbers", "Workers"]
 
 R = TypeVar("R")
 
-_AT_A_TIME = 16  # workers that are asked at once
-_EVERY = 0.5  # seconds between looks for events
+_AT_A_TIME = 16  # workers that are queried at once
+_EVERY = 0.5  # seconds between polls for events
 _PATHS = ("/eject", "/uneject", "/drain", "/weight", "/metrics-only", "/reload")
-_LONGEST = 90.0  # seconds for a change: a drain may be waited for
+_LONGEST = 90.0  # seconds for a change, which may wait for a drain
 
 
 class Workers:
@@ -45,7 +45,7 @@ class Workers:
         self.name = name
 
     def ask(self, question: Callable[[Process], R]) -> dict[int, R | NotReached | Refused]:
-        """Ask all workers that there are now, at once; return the answers by their process ids."""
+        """Query all workers that exist now, at once; return the answers by process id."""
         there = running(self.folder, self.name)
         if not there:
             return {}
@@ -63,7 +63,7 @@ def _answer(question: Callable[[Process], R], one: RunningProcess) -> R | NotRea
 
 
 class WorkerNumbers:
-    """The numbers of all workers together, those that have ended included. Safe for threads.
+    """The stats of all workers together, ended ones included. Safe for threads.
 
     Arguments:
         workers: which.
@@ -84,7 +84,7 @@ class WorkerNumbers:
         self._document: Document = {}
 
     def document(self) -> Document:
-        """Return the document of `/stats`; nobody may change it.
+        """Return the document of `/stats`; it must not be changed.
 
         Raises:
             Problem: there is no worker.
@@ -101,11 +101,11 @@ class WorkerNumbers:
         return json.dumps(self.document()).encode()
 
     def forget(self) -> None:
-        """Have the next who asks look anew."""
+        """Drop cached stats, so that the next request reads new ones."""
         self._taken_at = None
 
     def health(self, required: tuple[str, ...] | None) -> Health:
-        """Tell how the services are: unavailable if they are so in all workers."""
+        """Return the health of the services: unavailable if they are so in all workers."""
         answers = self._workers.ask(lambda process: process.health())
         well, reasons = 0, list[str]()
         for pid, answer in answers.items():
@@ -130,7 +130,7 @@ class WorkerNumbers:
             else:
                 silent.append(pid)
         departed, ended = self._ended.look(frozenset(self._last.keys() & answers.keys()))
-        # One that has ended since it answered is among those by now.
+        # A worker that has ended since it answered is counted among the ended ones by now.
         self._last = {
             pid: document
             for pid, document in self._last.items()
@@ -145,7 +145,7 @@ class WorkerNumbers:
 
 
 class WorkerEvents:
-    """The events of all workers, looked for in a thread. Safe for threads.
+    """The events of all workers, polled in a thread. Safe for threads.
 
     Arguments:
         workers: which.
@@ -155,35 +155,29 @@ class WorkerEvents:
     def __init__(self, workers: Workers, size: int) -> None:
         self._workers = workers
         self._lock = new_lock()
-        self._ring: deque[Document] = deque(maxlen=size)
-        self._sequence = 0
+        self._ring = EventRing(size)
         self._known: dict[int, int] = {}
         self._ended = Event()
         self._thread: Thread | None = None
 
     @property
     def closed(self) -> bool:
-        """Whether nobody looks any more."""
+        """Whether polling has ended."""
         return self._ended.is_set()
 
     def follow(self) -> None:
-        """Begin to look, if nobody does."""
+        """Start polling, unless it runs already."""
         with self._lock:
             if self._thread is None and not self.closed:
                 self._thread = Thread(target=self._run, name="connpool worker events", daemon=True)
                 self._thread.start()
 
     def after(self, sequence: int) -> tuple[int, list[Document]]:
-        """Return how many events after that number are lost, and those that are not."""
-        with self._lock:
-            if sequence > self._sequence:
-                sequence = 0
-            kept = [told for told in self._ring if told["id"] > sequence]
-            missed = self._sequence - sequence - len(kept)
-        return (missed if sequence else 0), kept
+        """Return how many events after a number are lost, and those that are not; see `EventRing`."""
+        return self._ring.after(sequence)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         self._ended.set()
 
     def _run(self) -> None:
@@ -198,11 +192,9 @@ class WorkerEvents:
             ]
             new.sort(key=lambda told: told["time"])
             self._known = {pid: known for pid, known in self._known.items() if pid in answers}
-            with self._lock:
-                for told in new:
-                    self._known[told["worker"]] = told["id"]
-                    self._sequence += 1
-                    self._ring.append({**told, "id": self._sequence})
+            for told in new:
+                self._known[told["worker"]] = told["id"]
+                self._ring.add(told)
 
     def _new_of(self, process: Process) -> list[Document]:
         pid = int(process.label.rpartition(" ")[2])
@@ -210,7 +202,7 @@ class WorkerEvents:
 
 
 class WorkerActions:
-    """Does the same in all workers.
+    """Carries out the same change in all workers.
 
     Arguments:
         workers: which.
@@ -221,11 +213,11 @@ class WorkerActions:
 
     @property
     def by_path(self) -> Mapping[str, Callable[[Document], Awaitable[Document]]]:
-        """Each action by the path of its route."""
+        """The actions by the path of their route."""
         return {path: partial(self._everywhere, path) for path in _PATHS}
 
     async def config(self) -> Document:
-        """Return the config of one of them: they were made from the same."""
+        """Return the config of one worker: all were made from the same."""
         return next(iter(await self._answers(lambda process: process.get("/config"))))
 
     async def _everywhere(self, path: str, given: Document) -> Document:

@@ -1,1 +1,1 @@
-"""The balancers, which pick one of the members that may be picked."""
+"""Load balancers: each picks one of the members that may be picked."""

@@ -1,7 +1,7 @@
-"""Who serves the next call: the balancers by name.
+"""The table of balancers by name, and the checks of names and weights.
 
 A balancer is a class of pickers. A picker is made for a group of members that may be picked, and only
-those; it is told when they change, and its `pick` is called without any lock, from any thread, once per
+those; it is notified of changes, and its `pick` is called without any lock, from any thread, once per
 call.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
 from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
-from connpool_runtime.balancing.types import BalancerContext, GroupPicker
 from connpool_runtime.balancing.weighted import WeightedRandom, WeightedRoundRobin
 from connpool_runtime.calls.call import Balancer
 from connpool_runtime.members.group import Group
@@ -33,7 +33,7 @@ Factory: TypeAlias = Callable[[Group, BalancerContext], GroupPicker]
 
 
 def by_hash(group: Group, context: BalancerContext) -> GroupPicker:
-    """The same member for the same key; see `balancing/ring_hash.py`."""
+    """Pick the same member for the same key; see `balancing/ring_hash.py`."""
     from connpool_runtime.balancing.ring_hash import (
         ByHash,  # its hash function takes 4 ms to import
     )
@@ -50,14 +50,15 @@ BALANCERS: dict[str, Factory] = {
     "peak_ewma": PeakEwma,
 }
 
-# Those that must know how long attempts take.
+# Balancers that need to know how long attempts take.
 TIMED = {"peak_ewma"}
 
-# Those that must see the call: they pick for a call, of those to be passed over only if there is no other.
+# Balancers that need to see the call: they get the members to pass over, and pick one of these only if there is
+# no other.
 BY_CALL: dict[str, Factory] = {"consistent_hash": by_hash}
 
 
-# Those that look at the weights of members; the others would silently ignore them.
+# Balancers that use the weights of members; the others would silently ignore them.
 WEIGHTED = {
     "weighted_random",
     "weighted_round_robin",
@@ -68,12 +69,12 @@ WEIGHTED = {
 
 
 def uses_weights(balancer: str | Balancer) -> bool:
-    """Tell whether a balancer looks at the weights of members; a function of the user's own may."""
+    """Return whether a balancer uses the weights of members; a function may."""
     return not isinstance(balancer, str) or balancer in WEIGHTED
 
 
 def check_weight(weight: object, balancer: str | Balancer) -> None:
-    """Refuse a weight that is none, or that the balancer would ignore.
+    """Refuse a weight that is invalid, or that the balancer would ignore.
 
     Raises:
         ValueError: so it is; the message names the balancers that know weights.
@@ -88,7 +89,7 @@ def check_weight(weight: object, balancer: str | Balancer) -> None:
 
 
 def check_balancer(wanted: object) -> None:
-    """Refuse what is neither the name of a balancer nor a function.
+    """Refuse a balancer that is neither a known name nor a function.
 
     Raises:
         ValueError: so it is; the message lists the names and the nearest one.

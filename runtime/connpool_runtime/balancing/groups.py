@@ -1,21 +1,20 @@
-"""Pickers around pickers: shares of several groups of members, and slow starts."""
+"""Draws one of several groups of members, by the groups' shares of the calls."""
 
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
-from connpool_runtime.balancing.types import AnyMember, Picker, Random
+from connpool_runtime.balancing.base import Picker, Random
 from connpool_runtime.members.group import Candidates, Group, LivePicker
+from connpool_runtime.members.member import AnyMember
 
-__all__ = ["draw_group", "grouped_picker", "warming_picker"]
-
-DRAWS = 16  # then whoever was drawn: of ten members nine may be warming
+__all__ = ["draw_group", "grouped_picker"]
 
 
 def draw_group(candidates: Candidates, random: Random) -> Group:
-    """Return the group that serves a call, by the groups' shares."""
+    """Return the group that serves a call, drawn by the groups' shares."""
     groups = candidates.groups
     if len(groups) == 1:
         return groups[0][1]
@@ -23,7 +22,7 @@ def draw_group(candidates: Candidates, random: Random) -> Group:
 
 
 def grouped_picker(candidates: Candidates, pickers: Sequence[LivePicker], random: Random) -> Picker:
-    """Make a picker that draws one of several groups, then asks the picker of that group."""
+    """Return a picker that draws one of several groups, then asks the picker of that group."""
     edges = list(accumulate(share for share, _ in candidates.groups))
 
     def pick() -> AnyMember:
@@ -33,24 +32,5 @@ def grouped_picker(candidates: Candidates, pickers: Sequence[LivePicker], random
 
 
 def _index(edges: Sequence[float], random: Random) -> int:
-    # The last edge may be a hair below 1.
+    # Rounding may leave the last edge slightly below 1.
     return min(bisect(edges, random()), len(edges) - 1)
-
-
-def warming_picker(
-    pick: Picker, candidates: Candidates, random: Random, clock: Callable[[], float]
-) -> Picker:
-    """Turn a warming member down as often as its share of its weight says, and draw again.
-
-    That makes its weight so much less for every balancer, also for those that know no weights.
-    """
-
-    def pick_warming() -> AnyMember:
-        member = pick()
-        for _ in range(DRAWS):
-            if not candidates.is_warming(member) or random() < candidates.ramp(member, clock()):
-                break
-            member = pick()
-        return member
-
-    return pick_warming

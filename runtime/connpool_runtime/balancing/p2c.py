@@ -1,4 +1,4 @@
-"""Balancers that look at how busy the members are."""
+"""Balancers that pick the less loaded of two random members ("power of two choices")."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, cycle, repeat
 from math import exp
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker, Random
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker, Random
 from connpool_runtime.members.ewma import MEMORY
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["LeastRequest", "Pair", "PeakEwma"]
 
 Pair = tuple[AnyMember, AnyMember]
-SMALL = 64  # members: their pairs are drawn in advance
-TABLE = 1024  # that many pairs; many, so that their order has no rhythm
-LONG_AGO = 500.0  # the most that the age of two latencies is taken to differ, in units of `MEMORY`
+SMALL = 64  # members, up to which pairs are drawn in advance
+TABLE = 1024  # pairs in a table; so many that their order shows no rhythm
+# the largest difference in age of two latencies that is considered, in units of `MEMORY`
+LONG_AGO = 500.0
 
 
 class PairPicker(GroupPicker):
-    """The base of those that compare two different members, drawn anew for each call.
+    """Base of the balancers that compare two different members, drawn for each call.
 
     For a small group the pairs are drawn in advance, in rounds: in each one every member is the first
     once and the second once. That costs a third of drawing for each pick, and is more even: among
@@ -32,7 +34,8 @@ class PairPicker(GroupPicker):
         super().__init__(group, context)
         self._draw: Callable[[], Pair]
         self._is_large = False
-        self._extra = self._members[0]  # makes the rounds of the seconds longer
+        # lengthens the rounds of second members, so that pairs change from round to round
+        self._extra = self._members[0]
         self._weights: dict[int, int] = {}
         for member in self._members:
             self._count(member, 1)
@@ -66,7 +69,7 @@ class PairPicker(GroupPicker):
             self.pick = self._comparing(None)
 
     def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
-        """Return the picker, which draws from here, or from a table that it makes at its first pick."""
+        """Return a picker that compares the pairs from `draw`, or from a table made at the first pick."""
         raise NotImplementedError
 
     def _table(self) -> Callable[[], Pair]:
@@ -84,7 +87,7 @@ class PairPicker(GroupPicker):
 
 
 class LeastRequest(PairPicker):
-    """The less busy of two, by calls in flight for each unit of weight.
+    """Picks the less busy of two members, by calls in flight for each unit of weight.
 
     Two choices are nearly as good as a look at all, and no herd runs to the member that was idle
     a moment ago (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing"). The two
@@ -119,7 +122,8 @@ class LeastRequest(PairPicker):
             one, other = draw()
             if one is other:
                 other = _another(members, one)
-            # Fractions compared without dividing; the call to come is counted too, for the idle ones.
+            # Compares fractions without dividing; the new call is counted too, so that weights matter for idle
+            # members.
             load = (one.taken - one.served + 1) * other.weight
             if load <= (other.taken - other.served + 1) * one.weight:
                 return one
@@ -129,7 +133,7 @@ class LeastRequest(PairPicker):
 
 
 class PeakEwma(PairPicker):
-    """Of two, the one that will be done sooner: by latency, calls in flight and weight.
+    """Picks the member of two with the lower expected time: latency (a peak EWMA), calls in flight and weight.
 
     A member that nothing is known about is tried with one call, and gets no other before it ends.
     """
@@ -137,7 +141,7 @@ class PeakEwma(PairPicker):
     def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
         members, table = self._members, self._table
 
-        # May be given the call, like the others that take a path of their own.
+        # Accepts a method and its arguments, like the pickers of balancers that see the call.
         def pick(_method: object = None, _args: object = None) -> AnyMember:
             nonlocal draw
             if draw is None:
@@ -151,7 +155,7 @@ class PeakEwma(PairPicker):
             other_load = (other.taken - other.served + 1) * one.weight
             if seconds == 0.0 or other_seconds == 0.0:
                 return _untried(one, other, load, other_load)
-            # What was known fades with time: here only how much longer for one than for the other.
+            # Latencies fade with time; only the difference of their ages matters here.
             if at != other_at:
                 seconds *= exp(min((at - other_at) / MEMORY, LONG_AGO))
             return one if seconds * load <= other_seconds * other_load else other
@@ -160,7 +164,7 @@ class PeakEwma(PairPicker):
 
 
 def _untried(one: AnyMember, other: AnyMember, load: float, other_load: float) -> AnyMember:
-    """Choose where nothing is known about one of two, or both: idle, it goes first, and busy, last."""
+    """Choose where the latency of one or both is unknown: an idle unknown member goes first, a busy one last."""
     first, second = (_rank_of(member) for member in (one, other))
     if first == second:
         return one if load <= other_load else other
@@ -174,7 +178,7 @@ def _rank_of(member: AnyMember) -> int:
 
 
 def _another(members: Sequence[AnyMember], one: AnyMember) -> AnyMember:
-    """Return a member that is another one, if there are two."""
+    """Return a member other than this one, if there are two."""
     return members[-1] if members[0] is one else members[0]
 
 

@@ -9,27 +9,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer
-from connpool_runtime.balancing.groups import draw_group, grouped_picker, warming_picker
-from connpool_runtime.balancing.types import BalancerContext, Guard, Picker, Random
+from connpool_runtime.balancing.base import BalancerContext, Guard, Picker, Random
+from connpool_runtime.balancing.groups import draw_group, grouped_picker
+from connpool_runtime.balancing.slow_start import slow_start_picker
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
 from connpool_runtime.errors import InvalidPick
 from connpool_runtime.members.group import Candidates, Group, LivePicker
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 if TYPE_CHECKING:
     from connpool_runtime.balancing.ring_hash import ByHash
 
 __all__ = ["CallPicker", "PickerFactory", "untried"]
 
-AnyMember = Member[Any]
 CallPicker = Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]
 """Picks for a method and its packed arguments."""
-REDRAWS = 3  # then a scan: a retry should meet another member, at a bounded price
+REDRAWS = 3  # then a scan over all: a retry should get another member, at a bounded cost
 
 
 class PickerFactory:
-    """The pickers of the groups of a pool, made when first wanted.
+    """Creates the pickers of a pool's groups when they are first needed.
 
     Each lives as long as its group has members, and is kept in it.
 
@@ -70,16 +70,16 @@ class PickerFactory:
 
     @property
     def needs_call(self) -> bool:
-        """Whether the default balancer wants to see the call, or its end."""
+        """Whether the default balancer needs to see the call, or its end."""
         return not isinstance(self._default, str) or self._default in {*BY_CALL, *TIMED}
 
     @property
     def needs_time(self) -> bool:
-        """Whether the default balancer must know how long attempts take."""
+        """Whether the default balancer needs to know how long attempts take."""
         return self._default in TIMED
 
     def picker(self, candidates: Candidates, name: str | None = None) -> Picker:
-        """Return the picker of a named balancer for some candidates, the default one if not given."""
+        """Return the picker of a balancer for some candidates; that of the default balancer if no name is given."""
         wanted = name or str(self._default)
         for _, group in candidates.groups:
             if wanted not in group.pickers:
@@ -88,14 +88,14 @@ class PickerFactory:
         return self.picker_locked(candidates, wanted)
 
     def picker_locked(self, candidates: Candidates, name: str | None = None) -> Picker:
-        """Do the same while nothing can change."""
+        """Return the same under the lock, where no member can change."""
         wanted = name or str(self._default)
         pickers = [self._made(group, wanted) for _, group in candidates.groups]
         pick: Picker = pickers[0].pick
         if len(pickers) > 1:
             pick = grouped_picker(candidates, pickers, self._random)
         if candidates.slow_start:
-            pick = warming_picker(pick, candidates, self._random, self._clock)
+            pick = slow_start_picker(pick, candidates, self._random, self._clock)
         return pick if self._guard_all is None else _guarded(pick, self._guard_all)
 
     def _made(self, group: Group, name: str) -> LivePicker:
@@ -108,7 +108,7 @@ class PickerFactory:
         return made
 
     def call_picker_locked(self, candidates: Candidates) -> CallPicker | None:
-        """Return what the default balancer picks with if it sees calls, for the fast path.
+        """Return a picker for the fast path if the default balancer sees the call.
 
         None where a call needs more than that: a balancer of another kind, or several groups.
         """
@@ -133,7 +133,7 @@ class PickerFactory:
     ) -> AnyMember:
         if self._alone():
             return candidates.members[0]
-        # A key has its group as it has its member.
+        # The key also decides the group, so that a key always meets the same member.
         draw = self._random if call.key is None else partial(_share_of, call.key)
         group = draw_group(candidates, draw)
         if name not in group.pickers:
@@ -142,7 +142,7 @@ class PickerFactory:
         return self._made(group, name).pick(call, passed_over)
 
     def choose(self, call: Call, candidates: Candidates) -> AnyMember:
-        """Pick for a call: by its own balancer if it brought one, and untried members first.
+        """Pick a member for a call: with the call's own balancer if it has one, and preferably a member not tried yet.
 
         An excluded member is only returned if all are.
         """
@@ -165,7 +165,7 @@ class PickerFactory:
         return _draw(self.picker(candidates, balancer), candidates, passed_over)
 
     def choose_free(self, call: Call, candidates: Candidates) -> AnyMember | None:
-        """Do the same among those that can take one more call; None if there are none."""
+        """Pick among the members that can take one more call; None if there are none."""
         balancer = self._default if call.balancer is None else call.balancer
         if isinstance(balancer, str):
             for _ in range(1 + REDRAWS):
@@ -184,7 +184,7 @@ class PickerFactory:
 
 
 def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker:
-    """Return what asks a function of the user's."""
+    """Return a picker that calls a user's balancer function."""
 
     def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
         call, members = Call(pool, method, args), candidates.members
@@ -194,7 +194,7 @@ def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker
 
 
 def _share_of(key: object) -> float:
-    """Return a number in [0, 1) that is the same for the same key, in every process."""
+    """Return a number in [0, 1) that is the same for the same key in every process."""
     from connpool_runtime._hashing import point_of, text_of  # takes 4 ms to import
 
     return point_of(("share", text_of(key))) / 2**64
@@ -211,7 +211,7 @@ def _draw(pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]
 
 
 def untried(pick: Picker, tried: Sequence[AnyMember], otherwise: AnyMember) -> Picker:
-    """Return what draws a few times for a member that was not tried; and then gives another one up."""
+    """Return a picker that draws a few times for a member not tried yet, and then returns `otherwise`."""
 
     def draw() -> AnyMember:
         for _ in range(1 + REDRAWS):

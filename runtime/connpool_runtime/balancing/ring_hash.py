@@ -1,4 +1,4 @@
-"""Consistent hashing: calls with the same key meet the same member, for warm caches and sessions.
+"""Consistent hashing: calls with the same key go to the same member, for warm caches and sessions.
 
 A ring of points as in Karger et al., "Consistent Hashing and Random Trees": when a member comes or
 goes, only the keys that it gains or loses move. The bound on the load is that of Mirrokni, Thorup
@@ -16,23 +16,24 @@ from struct import unpack
 from typing import Any, cast
 
 from connpool_runtime._hashing import point_of, tagged, text_of
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.keys import common_key
 from connpool_runtime.calls.method import Method
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["ByHash"]
 
-POINTS = 128  # for each unit of weight: shares differ by some 9 per cent of themselves
-DIGEST = 64  # bytes, eight points
-PER_ARC = 16  # points of the ring that are searched together, on average, before it is cut finer
+POINTS = 128  # points for each unit of weight: shares deviate by about 9 per cent
+DIGEST = 64  # bytes of a digest, which give eight points
+PER_ARC = 16  # average number of points in an arc, above which the ring is cut into shorter arcs
 Arc = tuple[tuple[int, ...], tuple[AnyMember, ...]]
 
 
 class ByHash(GroupPicker):
-    """The member that a call's key belongs to; calls without a key go where least is done.
+    """Picks the member that owns a call's key; calls without a key go to the least busy of two members.
 
     Neither a pick nor a change of the group depends on the number of members.
     """
@@ -48,7 +49,7 @@ class ByHash(GroupPicker):
         self.pick = self._pick
 
     def resume(self, member: AnyMember, *, joined: bool) -> None:
-        """Put a member's points on the ring, or take them off."""
+        """Put a member's points on the ring, or remove them."""
         if joined:
             self._ring.add(member)
         else:
@@ -62,11 +63,11 @@ class ByHash(GroupPicker):
             member = self._without_key.pick()
             if member not in passed_over:
                 return member
-            key = member.name  # from there on, along the ring
+            key = member.name  # continue along the ring from this member
         return self._owner(point_of(key), passed_over)
 
     def for_calls(self) -> Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]:
-        """Return a function that picks by the argument that a method names as its key."""
+        """Return a picker for the fast path, which reads the key from the method's packed arguments."""
         ring, without_key, owner = self._ring, self._without_key, self._owner
         digest, number, pool = blake2b, int.from_bytes, self._context.pool
 
@@ -78,7 +79,7 @@ class ByHash(GroupPicker):
                 key = args[index] if index < len(args) else None
             if key is None:
                 return without_key.pick()
-            # `point_of` and `_owner` in one, for the most common keys and a member that is idle.
+            # `point_of` and `_owner` inlined, for the most common types of keys and an idle member.
             if type(key) is str:
                 text = key.encode("utf-8", "surrogatepass")
                 if "{" in key:
@@ -98,7 +99,7 @@ class ByHash(GroupPicker):
         return pick
 
     def _owner(self, point: int, tried: Sequence[AnyMember]) -> AnyMember:
-        """Return the first member from a point on that was not tried and is not too busy."""
+        """Return the first member on the ring from a point that was not tried and is not too busy."""
         passed: list[AnyMember] = []
         home: AnyMember | None = None
         for member in self._ring.members_from(point):
@@ -107,21 +108,21 @@ class ByHash(GroupPicker):
                 if self._has_room(member):
                     return member
                 passed.append(member)
-        # All are busy, which only a measurement out of date can say, or all were tried.
+        # All are too busy, which only an outdated measurement can say, or all were tried.
         return passed[0] if passed else home or self._members[0]
 
     def _has_room(self, member: AnyMember) -> bool:
         if not member.free:
             return False
         in_flight = member.taken - member.served
-        # One call at a time is always allowed.
+        # A member may always have one call.
         return in_flight <= 0 or in_flight + 1 <= self._limit_of(member)
 
     def _limit_of(self, member: AnyMember) -> float:
         if self._factor == math.inf:
             return math.inf
-        # The sum over all members is taken once for as many picks as an eighth of them, so that a
-        # pick costs the same however many they are. Any thread may take it for all.
+        # The sum over all members is measured once for a number of picks equal to an eighth of the members, so
+        # the cost of a pick does not grow with their number. Any thread may measure it.
         self._measure_in -= 1
         if self._measure_in < 0:
             members = tuple(self._members)
@@ -131,7 +132,7 @@ class ByHash(GroupPicker):
 
 
 class _Ring:
-    """The points of all members, cut into arcs of equal length.
+    """The points of all members on the hash ring, cut into arcs of equal length.
 
     `arcs` says how far a point is shifted to get the number of its arc; each arc is replaced as a whole,
     so that it can be read without a lock.
@@ -145,7 +146,7 @@ class _Ring:
             self.add(member)
 
     def add(self, member: AnyMember) -> None:
-        """Put the points of a member on the ring."""
+        """Add the points of a member to the ring."""
         self.weight += member.weight
         self._size += 1
         shift, arcs = self.arcs
@@ -160,7 +161,7 @@ class _Ring:
             self._cut_finer()
 
     def remove(self, member: AnyMember) -> None:
-        """Take the points of a member off."""
+        """Remove the points of a member from the ring."""
         self.weight -= member.weight
         self._size -= 1
         shift, arcs = self.arcs
@@ -173,7 +174,7 @@ class _Ring:
             )
 
     def members_from(self, point: int) -> Iterator[AnyMember]:
-        """Go round the ring; each member comes once."""
+        """Iterate over the members along the ring; each comes once."""
         shift, arcs = self.arcs
         first = point >> shift
         place, seen, size = bisect(arcs[first][0], point), set[AnyMember](), self._size

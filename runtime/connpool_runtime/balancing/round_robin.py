@@ -1,4 +1,4 @@
-"""One member after the other, and any member: the balancers that look at nothing."""
+"""Round robin and random: the balancers that ignore load and weight."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from bisect import bisect_left
 from itertools import chain, cycle, islice
 from operator import length_hint
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["AtRandom", "RoundRobin"]
 
 
 class RoundRobin(GroupPicker):
-    """One after the other; weights are ignored. Each pick is one atomic step of an iterator.
+    """Picks one member after the other; weights are ignored. Each pick is one atomic step of an iterator.
 
     The first one is drawn, or the first member would get the first call of each of many processes.
     When members come and go, the others keep their turns.
@@ -25,19 +26,19 @@ class RoundRobin(GroupPicker):
         self._start(int(context.random() * len(self._members)))
 
     def _start(self, place: int) -> None:
-        # No copy is made: the cycle collects the members in its first round.
+        # Makes no copy: the cycle collects the members in its first round.
         self._first = iter(self._members)
         self._first.__setstate__(place)  # type: ignore[attr-defined]  # of every list iterator
         self._untouched = len(self._members) - place
         self.pick = cycle(chain(self._first, islice(self._members, place))).__next__
 
     def pause(self) -> None:
-        """Note who is next, unless nobody was picked so far."""
+        """Note which member is next, unless none was picked so far."""
         started = length_hint(self._first) != self._untouched
         self._next = self.pick() if started or self._next is not None else None
 
     def resume(self, member: AnyMember, *, joined: bool) -> None:
-        """Go on with the one that was next, or with the one behind it."""
+        """Go on with the member that was next, or with the one after it."""
         if self._next is None:
             self._start(int(self._context.random() * len(self._members)))
         else:
@@ -45,7 +46,7 @@ class RoundRobin(GroupPicker):
 
 
 class AtRandom(GroupPicker):
-    """Any, with equal chances; weights are ignored."""
+    """Picks a random member, with equal chances; weights are ignored."""
 
     def __init__(self, group: Group, context: BalancerContext) -> None:
         super().__init__(group, context)
@@ -54,7 +55,7 @@ class AtRandom(GroupPicker):
         def pick() -> AnyMember:
             try:
                 return members[int(random() * len(members))]
-            except IndexError:  # one has just left
+            except IndexError:  # a member has just left
                 return members[0]
 
         self.pick = pick

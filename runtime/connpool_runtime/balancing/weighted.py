@@ -1,4 +1,4 @@
-"""The balancers that share out calls by weight alone."""
+"""The balancers that distribute calls by weight alone."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import accumulate, chain, cycle
 from operator import length_hint
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["WeightedRandom", "WeightedRoundRobin"]
 
-GOLDEN = 0.6180339887498949  # multiples of it are evenly spread in [0, 1), however many they are
-MOST_TURNS = 4096  # of a round that is written out: a change copies it, in some 10 us at most
-REDRAWS = 64  # each succeeds with a chance of a half at least
+# the golden ratio's multiples are evenly spread in [0, 1), however many there are
+GOLDEN = 0.6180339887498949
+# turns of a round that is stored as a list: a change copies the list, in about 10 us at most
+MOST_TURNS = 4096
+REDRAWS = 64  # draws, each with a chance of at least one half
 
-Turn = tuple[float, int, AnyMember]  # where on the circle, the member's number, the member
+Turn = tuple[float, int, AnyMember]  # position on the circle, number of the member, member
 Entry = tuple[int, float, int, int, int, AnyMember]
 
 
 def _phase(member: AnyMember) -> float:
-    """Return where the first turn of a member lies, as a share of the distance of its turns."""
+    """Return the position of a member's first turn, as a share of the distance between its turns."""
     return (0.5 + member.number * GOLDEN) % 1.0
 
 
@@ -32,7 +35,7 @@ def _turns(member: AnyMember) -> list[Turn]:
 
 
 class WeightedRandom(GroupPicker):
-    """Any, with chances in proportion to the weights.
+    """Picks a random member, with chances in proportion to the weights.
 
     Members whose weights have the same number of bits are in one class. A pick draws a class by the
     sum of its weights, then a member of it, which is turned down as often as the largest weight of
@@ -59,13 +62,13 @@ class WeightedRandom(GroupPicker):
         bits, place = member.weight.bit_length(), self._places.pop(member)
         members = self._classes[bits]
         self._sums[bits] -= member.weight
-        if len(members) == 1:  # the list stays as it is for those who are drawing from it
+        if len(members) == 1:  # the list is left as it is for threads that draw from it
             del self._classes[bits], self._sums[bits]
         elif (last := members.pop()) is not member:
             members[place], self._places[last] = last, place
 
     def resume(self, member: AnyMember, *, joined: bool) -> None:
-        """Put a member into its class, or take it out."""
+        """Add a member to its class, or remove it."""
         if joined:
             self._add(member)
         else:
@@ -83,7 +86,7 @@ class WeightedRandom(GroupPicker):
             for _ in range(REDRAWS):
                 try:
                     member = members[int(random() * len(members))]
-                except IndexError:  # one has just left
+                except IndexError:  # a member has just left
                     continue
                 if member.weight == most or random() * most < member.weight:
                     return member
@@ -93,20 +96,20 @@ class WeightedRandom(GroupPicker):
 
 
 class WeightedRoundRobin(GroupPicker):
-    """In proportion to the weights, exactly so over each round, and evenly spread.
+    """Picks members in proportion to their weights: exactly so in each round, and evenly spread.
 
-    A round is a circle. A member of weight w has w turns on it, at equal distances; where its first
-    one lies is its own, so that nobody's turns depend on who else is there: when members come and go,
-    the others keep theirs, and the calls go on where they were on the circle.
+    A round is a circle. A member of weight w has w turns on it, at equal distances. The position of its
+    first turn depends on the member only: when members come and go, the others keep their turns, and the
+    picks continue from the same position.
 
-    A round of up to `MOST_TURNS` is written out, and a pick is one atomic step of an iterator. The
+    A round of up to `MOST_TURNS` turns is stored as a list, and a pick is one atomic step of an iterator. The
     turns of a longer one are in a heap, and a pick takes the logarithm of the number of members.
     """
 
     def __init__(self, group: Group, context: BalancerContext) -> None:
         super().__init__(group, context)
         self._turns = sum(member.weight for member in self._members)
-        # Where on the circle the calls are; with the number of whoever is next, if several are there.
+        # The position on the circle, with the number of the next member if several share the position.
         self._at: tuple[float, ...] = (context.random(),)
         self._untouched = True
         self._written = self._turns <= MOST_TURNS
@@ -116,7 +119,7 @@ class WeightedRoundRobin(GroupPicker):
             self._heap_up()
 
     def pause(self) -> None:
-        """Note where on the circle the calls are, unless there was none so far."""
+        """Note the position on the circle, unless no member was picked so far."""
         if self._written:
             self._untouched = self._untouched and length_hint(self._first) == self._left
             if not self._untouched:
@@ -127,7 +130,7 @@ class WeightedRoundRobin(GroupPicker):
             self._at = tuple(at)
 
     def resume(self, member: AnyMember, *, joined: bool) -> None:
-        """Add a member's turns to the circle, or take them away, and go on from the same place."""
+        """Add or remove a member's turns, and continue from the same position."""
         self._turns += member.weight if joined else -member.weight
         if self._written and self._turns <= MOST_TURNS:
             order = self._order[:]
@@ -147,7 +150,7 @@ class WeightedRoundRobin(GroupPicker):
             self._written = True
             self._write(sorted(turn for one in self._members for turn in _turns(one)))
 
-    # A round that is written out: `_order` and what is made of it is never changed, only replaced.
+    # A round stored as a list: `_order` and what is derived from it are never changed, only replaced.
 
     def _write(self, order: list[Turn]) -> None:
         if self._untouched:
@@ -159,12 +162,12 @@ class WeightedRoundRobin(GroupPicker):
         self._indices: Iterator[int] = cycle(chain(self._first, range(place)))
         self.pick = map([member for _, _, member in order].__getitem__, self._indices).__next__
 
-    # A round in a heap: of each member its next turn, as (round, place on the circle, ...).
+    # A round stored as a heap: the next turn of each member, as (round, position on the circle, ...).
 
     def _heap_up(self) -> None:
         self._picked = False
         self._round = self._token = 0
-        self._tokens: dict[AnyMember, int] = {}  # of the entries that count
+        self._tokens: dict[AnyMember, int] = {}  # the valid heap entry of each member
         self._heap: list[Entry] = []
         for member in self._members:
             self._push(member)
@@ -188,7 +191,7 @@ class WeightedRoundRobin(GroupPicker):
         heap = self._heap
         while True:
             lap, _, number, turn, token, member = heap[0]
-            if self._tokens.get(member) != token:  # it left
+            if self._tokens.get(member) != token:  # the member left, or has a newer entry
                 heappop(heap)
                 continue
             lap, turn = (lap, turn + 1) if turn + 1 < member.weight else (lap + 1, 0)

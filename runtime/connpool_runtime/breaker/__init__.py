@@ -1,1 +1,1 @@
-"""The circuit breaker of a member: what counts as a failure, the window, the states."""
+"""The circuit breaker of a member: what counts as a failure, the sliding window, the states."""

@@ -1,4 +1,4 @@
-"""Cuts a failing member off, and lets a bounded number of probes find out whether it is back.
+"""The circuit breaker: opens when a member fails, and lets a few probes through to find out whether it has recovered.
 
 The states are those of the classic circuit breaker (Nygard, "Release It!"). Each stay in a state
 is an generation; the result of a call that was admitted in an earlier one changes nothing, so late
@@ -19,7 +19,7 @@ __all__ = ["Breaker", "BreakerSettings", "BreakerState", "Generation"]
 
 
 class BreakerState(Enum):
-    """Closed lets calls through, open none, half-open a few probes."""
+    """The state of a breaker: closed lets all calls through, open none, half-open a few probes."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -27,13 +27,13 @@ class BreakerState(Enum):
 
 
 class Generation:
-    """One stay in one state; compared by identity."""
+    """One stay of a breaker in one state; compared by identity."""
 
     __slots__ = ()
 
 
 class Breaker:
-    """The breaker of one member. Time is an argument; the owner's lock must be held."""
+    """The breaker of one member. The time is an argument; the owner's lock must be held."""
 
     __slots__ = (
         *(
@@ -51,15 +51,16 @@ class Breaker:
 
     def __init__(self, rules: BreakerSettings) -> None:
         self._settings = rules
-        self._probes: dict[object, float] = {}  # who probes, and until when it is believed in
-        self._pause = rules.cooldown  # how long the next trip lasts, before jitter
-        self.closed_at = -math.inf  # when its member joined, or came back
+        self._probes: dict[object, float] = {}  # probes in flight, and when each is given up
+        self._pause = rules.cooldown  # seconds that the next opening lasts, before jitter
+        self.closed_at = -math.inf  # when the member joined, or when the breaker closed last
         self.opened_at = -math.inf  # when a failure opened it last
         self.state = BreakerState.CLOSED
         self.forced_open = False
         self.generation = Generation()
         self.failures = 0
-        self.window: Window | None = None  # of the calls since something bad happened
+        # counts the calls since the last failure or slow call; None if there was none lately
+        self.window: Window | None = None
         self.until = math.inf
         self.cause: BaseException | None = None  # a copy without frames
         self.trips = 0
@@ -67,12 +68,12 @@ class Breaker:
 
     @property
     def is_steady(self) -> bool:
-        """Whether calls may pass without asking, and a quick success would change nothing."""
+        """Whether calls may pass without asking and a quick success would change nothing."""
         return self.state is BreakerState.CLOSED and self.failures == 0 and self.window is None
 
     @property
     def enforced(self) -> bool:
-        """Whether the state has consequences: in a dry run only a hand cuts members off."""
+        """Whether the state has consequences: with `metrics_only`, only a breaker opened by hand refuses calls."""
         return self.forced_open or not self._settings.metrics_only
 
     @property
@@ -88,7 +89,7 @@ class Breaker:
 
     @property
     def wake_at(self) -> float:
-        """When time alone will change something; `inf` if it will not."""
+        """The time at which the state changes without any call; `inf` if it does not."""
         if self.state is BreakerState.OPEN:
             return self.until
         if self.state is BreakerState.HALF_OPEN and not self._has_room:
@@ -96,13 +97,13 @@ class Breaker:
         return math.inf
 
     def wake(self, now: float) -> None:
-        """Do what is due: let probes in after the cooldown, give up on probes that hang."""
+        """Change state if it is time: half-open after the cooldown; give up probes that hang."""
         if self.state is BreakerState.OPEN and now >= self.until:
             self._enter(BreakerState.HALF_OPEN)
         self._probes = {probe: end for probe, end in self._probes.items() if end > now}
 
     def admit(self, caller: object, now: float) -> bool:
-        """Let a caller through, as a probe when half-open."""
+        """Let a call through, as a probe when half-open; return False if it is refused."""
         if self.state is BreakerState.HALF_OPEN and self._has_room:
             self._probes[caller] = now + self._settings.probe_timeout
             return True
@@ -119,14 +120,14 @@ class Breaker:
         seconds: float = 0.0,
         spare: bool = False,
     ) -> None:
-        """Take the result of an admitted call. A second result of the same probe is harmless.
+        """Record the result of an admitted call. A second result of the same probe is harmless.
 
         The call began in `generation` and took `seconds`; `spare` keeps a closed breaker from opening.
         """
         self._probes.pop(caller, None)
         if generation is not self.generation or outcome is Outcome.NEUTRAL:
             return
-        # Open, a call can only be one that was let pass in a dry run or a panic.
+        # When open, only a call let through by `metrics_only` or a panic can end.
         if self.state is BreakerState.OPEN:
             return
         if self.state is BreakerState.CLOSED and self._settings.off:
@@ -136,7 +137,7 @@ class Breaker:
         if failed:
             self.failures += 1
         enough = self._is_enough(failed)
-        # With a window a slow call may be the last straw after a failure, which is then the cause.
+        # With a sliding window, a slow call may open the breaker after a failure, which is then the cause.
         if failed and (enough or self.window is not None):
             self._blame(cause)
         if enough:
@@ -147,7 +148,7 @@ class Breaker:
     def eject_outlier(
         self, generation: object, now: float, cause: BaseException, *, spare: bool = False
     ) -> None:
-        """Open because the member gives an error that others do not, see `relative.py`.
+        """Open because the member gives an error that others do not give; see `relative.py`.
 
         The call began in `generation`; `spare` keeps a closed breaker from opening.
         """
@@ -157,9 +158,9 @@ class Breaker:
             self._trip(now, spare)
 
     def eject(self, now: float, seconds: float, cause: BaseException) -> bool:
-        """Open for a time because a comparison of all members says so, see `outliers.py`.
+        """Open for a time because the member is an outlier; see `outliers.py`.
 
-        Tells whether it was closed. When the time is over, probes are let in as after any cooldown.
+        Returns whether it was closed. When the time is over, probes are let through as after any cooldown.
         """
         if self.state is not BreakerState.CLOSED:
             return False
@@ -184,7 +185,7 @@ class Breaker:
         self._enter(BreakerState.CLOSED)
 
     def follow_settings(self, rules: BreakerSettings) -> None:
-        """Go by other numbers; the state stays, and so does a cooldown that has begun or has grown."""
+        """Use other settings; the state is kept, and so is a cooldown that has begun or has grown."""
         before, self._settings = self._settings, rules
         if self._pause == before.cooldown:
             self._pause = rules.cooldown
@@ -194,12 +195,12 @@ class Breaker:
             self.window = None
 
     def begin_anew(self) -> Breaker:
-        """Hear nothing of the calls that run now; return one that may hear of them instead."""
+        """Ignore the results of all calls in flight; return a new breaker for them."""
         self.generation, self._probes = Generation(), {}
         return Breaker(self._settings)
 
     def recover(self, now: float) -> None:
-        """Close on good news from elsewhere, as after a probe: only staying well ends the growth."""
+        """Close after a successful check or probe; a grown cooldown is reset once the member has stayed healthy."""
         self.closed_at = now
         self._enter(BreakerState.CLOSED)
 
@@ -207,7 +208,7 @@ class Breaker:
         self.cause = None if cause is None else without_traceback(cause)
 
     def _note(self, failed: bool, slow: bool, now: float) -> None:
-        """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""
+        """Record a call in the sliding window, which exists only while it holds a failure or a slow call."""
         if self.window is None:
             if not (failed or slow) or not self._settings.has_rates:
                 return
@@ -235,7 +236,8 @@ class Breaker:
             if spare:
                 self.spared += 1
                 return
-            if now - self.closed_at >= self._pause:  # it stayed well: what was before is forgiven
+            # it stayed healthy for longer than the pause, so the grown cooldown is reset
+            if now - self.closed_at >= self._pause:
                 self._pause = self._settings.cooldown
         self._enter(BreakerState.OPEN)
         self.opened_at = now

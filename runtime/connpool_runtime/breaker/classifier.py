@@ -1,4 +1,4 @@
-"""Results that a method's own function judges to be no success."""
+"""Counts results as failures where a method's `judge` function says so."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ResultClassifier: TypeAlias = Callable[[Any], Outcome | None]
 
 
 class ResultCountedAsFailure(PoolError):
-    """A result that its method's `judge` calls no success, on its way out through the middleware.
+    """A result that its method's `judge` counts as no success; raised through the middleware.
 
     Middleware see it as an error, so that a retry tries again; the caller gets the result instead.
     """
 
-    __module__ = "connpool_runtime"  # what tracebacks show
+    __module__ = "connpool_runtime"  # as tracebacks show it
 
     result: Any
     outcome: Outcome
@@ -43,7 +43,7 @@ class ResultCountedAsFailure(PoolError):
 
 
 def judged(invoke: Callable[[Any, Any], R], judge: ResultClassifier) -> Callable[[Any, Any], R]:
-    """Return a call of a client that raises the results which its judge calls no success."""
+    """Return a client call that raises the results which `judge` counts as no success."""
 
     def run(client: Any, args: Any) -> R:
         result = invoke(client, args)
@@ -62,7 +62,7 @@ def _passed(result: R, judge: ResultClassifier) -> R:
     outcome = ask(judge, result)
     if outcome is None or outcome is Outcome.SUCCESS:
         return result
-    # Without the value, which may be a secret or long.
+    # Without the value, which may be secret or long.
     raise ResultCountedAsFailure(
         f"a result of type {type(result).__name__} is judged as {outcome.value}",
         result=result,
@@ -71,10 +71,10 @@ def _passed(result: R, judge: ResultClassifier) -> R:
 
 
 def ask(judge: ResultClassifier, value: object) -> Outcome | None:
-    """Return what a judge says about a result or an error; one that fails says nothing."""
+    """Return the judge's opinion of a result or an error; None if the judge itself fails."""
     try:
         return judge(value)
     except Exception as error:
-        # The client's answer is worth more than an opinion about it.
+        # The client's answer matters more than a judge that fails.
         warn(f"{judge!r} failed: {error!r}")
         return None

@@ -8,7 +8,7 @@ __all__ = ["Outcome"]
 
 
 class Outcome(Enum):
-    """Success and failure are evidence for the breaker; neutral is none."""
+    """Success and failure count for the breaker; neutral does not."""
 
     SUCCESS = "success"
     FAILURE = "failure"

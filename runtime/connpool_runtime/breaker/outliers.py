@@ -1,4 +1,4 @@
-"""Which members are outliers: worse than the other members were in the same interval.
+"""Outlier detection: finds members that were worse than the others in the same interval.
 
 The rules are those of Envoy's outlier detection and of gRPC's proposal A50: members with enough calls in
 an interval are compared, if there are enough of them; one whose success rate is more than a number of
@@ -27,11 +27,10 @@ __all__ = ["Measure", "Outlier", "OutlierDetector", "OutlierRules", "Totals"]
 M = TypeVar("M", bound=Hashable)
 
 Measure: TypeAlias = Literal["success_rate", "latency"]
-EXCESS = (
-    0.05  # a share of failures that is barely higher than that of the others is not worth losing
-)
-SLOWER = 2.0  # times as slow as the others together, below which nobody is worth losing
-DEVIATIONS = 4.9  # of the difference of two means; exceeded once in a million, one-sided
+EXCESS = 0.05  # a member whose share of failures is barely higher than that of the others is kept
+SLOWER = 2.0  # a member less slow than this multiple of the others is kept
+# standard errors of the difference of two means; exceeded by chance once in a million, one-sided
+DEVIATIONS = 4.9
 
 
 class OutlierRules(NamedTuple):
@@ -47,12 +46,12 @@ class OutlierRules(NamedTuple):
     max_ejection_share: float = 0.1
 
     def may_eject(self, ejected: int, members: int) -> bool:
-        """Whether one more may be ejected where so many of the members are cut off: one always may."""
+        """Return whether one more member may be ejected when so many already are; the first one always may."""
         return ejected <= 0 or (ejected + 1) <= self.max_ejection_share * members
 
 
 class Totals(NamedTuple):
-    """What a member has done so far; the differences of two moments are compared.
+    """The running totals of a member; the differences between two moments are compared.
 
     Attributes:
         successes: calls that a healthy server answers, errors that are answers included.
@@ -69,7 +68,7 @@ class Totals(NamedTuple):
     squares: float = 0.0
 
     def since(self, before: Totals) -> Totals:
-        """Return what came after an earlier moment."""
+        """Return what was added since an earlier moment."""
         return Totals(
             self.successes - before.successes,
             self.failures - before.failures,
@@ -80,12 +79,12 @@ class Totals(NamedTuple):
 
     @property
     def calls(self) -> int:
-        """How many calls say something about the member."""
+        """The number of calls that say something about the member."""
         return self.successes + self.failures
 
 
 class Outlier(NamedTuple, Generic[M]):
-    """A member that is worse than the others.
+    """A member that was worse than the others.
 
     Attributes:
         member: which.
@@ -105,7 +104,7 @@ class Outlier(NamedTuple, Generic[M]):
 
 
 class OutlierDetector(Generic[M]):
-    """Finds the members that are worse than the others, and says for how long each is ejected.
+    """Finds the members that were worse than the others, and decides how long each is ejected.
 
     To be guarded by a lock, or used by one thread or task only.
     """
@@ -114,7 +113,7 @@ class OutlierDetector(Generic[M]):
         self._rules = rules
         self._before: dict[M, Totals] = {}
         self._away: frozenset[M] = frozenset()
-        self._times: dict[M, int] = {}  # how often each was ejected lately
+        self._times: dict[M, int] = {}  # how often each member was ejected lately
 
     def compare(
         self,
@@ -123,7 +122,7 @@ class OutlierDetector(Generic[M]):
         away: frozenset[M] = frozenset(),
         serving: Callable[[M], Hashable] = type,
     ) -> list[Outlier[M]]:
-        """Return the outliers of the interval that ends now, those that are worst first.
+        """Return the outliers of the interval that ends now, the worst first.
 
         Arguments:
             totals: of all members of the pool.
@@ -147,7 +146,7 @@ class OutlierDetector(Generic[M]):
             groups.setdefault(alike(one), {})[one] = counts
         for group in groups.values():
             found += [slow for slow in self._slow(group) if slow.member not in known]
-        # Who is no outlier, and took calls for the whole interval, has a shorter ejection next time.
+        # A member that is no outlier and took calls for the whole interval has a shorter ejection next time.
         known = {outlier.member for outlier in found}
         self._times = {one: times for one, times in self._times.items() if one in totals}
         for one in lately.keys() - known - self._away:
@@ -220,7 +219,7 @@ def _mean_and_deviation(values: list[float]) -> tuple[float, float]:
 
 
 def _is_slower(mine: Totals, others: Totals) -> bool:
-    """Tell whether the latencies of one are so much above those of the others that it matters, and no chance."""
+    """Return whether a member's latencies are higher than those of the others, by more than chance or a trifle."""
     difference = mine.logarithms / mine.timed - others.logarithms / others.timed
     doubt = math.sqrt(_variance(mine) / mine.timed + _variance(others) / others.timed)
     return difference >= math.log(SLOWER) and difference > DEVIATIONS * doubt

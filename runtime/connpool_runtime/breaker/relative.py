@@ -30,34 +30,35 @@ __all__ = ["RelativeEvidence", "differs"]
 M = TypeVar("M", bound=Hashable)
 
 CHANCE = 1e-6
-LIKELIHOOD = (
-    11.3  # nats; twice that is exceeded by chi-squared, one degree, one-sided, once in a million
-)
-DOUBT = 0.05  # the share of the others is taken as high as it is in all but so many cases
-EXCESS = 0.2  # a member whose share of errors is barely higher is not worth losing
-MAX_KINDS = 64  # of errors in a window; more are more than can be compared
-FEW_MEMBERS = 64  # whose calls are added up at each look; of more, the sum is believed for a while
-FRESHNESS = 0.01  # of the window: how long it is
+# nats; chi-squared with one degree of freedom exceeds twice that by chance once in a million, one-sided
+LIKELIHOOD = 11.3
+# probability that the true share of the others is higher than the bound assumed for it
+DOUBT = 0.05
+EXCESS = 0.2  # a member whose share of errors is higher by no more than this is kept
+MAX_KINDS = 64  # kinds of errors in a window that are compared
+# members whose calls are added up at each comparison; for more members the sum is cached for a while
+FEW_MEMBERS = 64
+FRESHNESS = 0.01  # share of the window for which the sum is cached
 
 
 class _Half(Generic[M]):
-    """What happened since one moment: half a window."""
+    """The errors and calls since one moment: half a window."""
 
     __slots__ = ("baseline", "began", "errors", "total")  # `errors` by kind and member
 
     def __init__(self, began: float, ended: dict[M, int]) -> None:
         self.began = began
-        self.baseline = ended  # the calls of each member that had ended by then
+        self.baseline = ended  # how many calls of each member had ended by then
         self.total = sum(ended.values())
         self.errors: dict[Hashable, Counter[M]] = {}
 
 
 class RelativeEvidence(Generic[M]):
-    """Compares the members of a pool by the unknown errors that they give. To be guarded by a lock.
+    """Compares the members of a pool by the unknown errors they give. Guarded by the owner's lock.
 
     Arguments:
         window: seconds that are compared; what is older is forgotten by halves.
-        least: errors of one kind within the window below which nobody is blamed.
+        least: errors of one kind within the window below which no member is blamed.
         ended: returns how many calls of each member have ended so far, errors included.
     """
 
@@ -66,12 +67,14 @@ class RelativeEvidence(Generic[M]):
         self._least = max(1, least)
         self._ended = ended
         self._halves: tuple[_Half[M], ...] = ()
-        self._total = (-math.inf, 0)  # when the calls of all members were added up, and to what
-        # The kind of a member's latest unknown error, how many calls had ended then, the run of them.
+        # when the calls of all members were last added up, and the sum
+        self._total = (-math.inf, 0)
+        # Of each member: the kind of its latest unknown error, how many of its calls had ended then, the length
+        # of the run.
         self._runs: dict[M, tuple[Hashable, int, int]] = {}
 
     def is_outlier(self, member: M, ended: int, kind: Hashable, now: float) -> bool:
-        """Note an unknown error; tell whether it counts against the member that gave it.
+        """Record an unknown error; return whether it counts against the member.
 
         Arguments:
             member: which gave it.
@@ -100,16 +103,17 @@ class RelativeEvidence(Generic[M]):
         )
 
     def _run(self, member: M, ended: int, kind: Hashable) -> int:
-        """Return how many of the member's latest calls all ended with this kind of error."""
+        """Return how many of the member's latest calls in a row ended with this kind of error."""
         before, ended_before, run = self._runs.get(member, (kind, 0, 0))
         run = run + 1 if before == kind and ended == ended_before + 1 else 1
         self._runs[member] = (kind, ended, run)
         return run
 
     def forget(self, member: M) -> None:
-        """Forget the errors of a member: it was cut off for them, or left."""
+        """Forget the errors of a member that was ejected or has left."""
         self._runs.pop(member, None)
-        # Its calls go with its errors, else they would count as good ones, and make the others look ill.
+        # Its calls are forgotten with its errors, else they would count as successes and make the others look
+        # worse.
         ended = self._ended().get(member)
         for half in self._halves:
             if ended is not None:
@@ -119,7 +123,7 @@ class RelativeEvidence(Generic[M]):
                 del counted[member]
 
     def _current(self, now: float) -> tuple[_Half[M], ...]:
-        """Return the halves that are in the window, beginning a new one when it is time."""
+        """Return the halves inside the window; begin a new one when it is time."""
         halves = self._halves
         if halves and now - halves[-1].began < self._window / 2:
             return halves
@@ -140,7 +144,7 @@ class RelativeEvidence(Generic[M]):
 
 
 def _is_long(run: int, others: int, other_calls: int) -> bool:
-    """Tell whether chance hardly makes such a run, where `others` of `other_calls` end so elsewhere."""
+    """Return whether a run of errors is too long for chance, given how often the other members give this error."""
     share = _upper(others, other_calls)
     return share < 1.0 and run * -math.log(share) >= -math.log(CHANCE)
 
@@ -152,7 +156,7 @@ def _upper(hits: int, calls: int) -> float:
     """
     if hits == 0:
         return 1.0 - math.pow(DOUBT, 1.0 / calls)
-    z = 1.645  # for `DOUBT`, one-sided
+    z = 1.645  # the quantile of the normal distribution for `DOUBT`, one-sided
     share, square = hits / calls, z * z / calls
     spread = z * math.sqrt(share * (1 - share) / calls + square / (4 * calls))
     return (share + square / 2 + spread) / (1 + square)
@@ -161,7 +165,7 @@ def _upper(hits: int, calls: int) -> float:
 def differs(
     mine: int, calls: int, others: int, other_calls: int, *, excess: float = EXCESS
 ) -> bool:
-    """Tell whether `mine` of `calls` is too far above `others` of `other_calls` for chance.
+    """Return whether `mine` errors of `calls` are too many for chance beside `others` of `other_calls`.
 
     Arguments:
         mine: what one member has, of its `calls`.

@@ -1,4 +1,4 @@
-"""The numbers of a breaker: the options of a pool that are about breakers, and what follows from them."""
+"""The settings of breakers, and what is derived from them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BreakerSettings(Settings):
     cooldown: float = option(
         default=5.0,
         rule=Rule.seconds(),
-        does="how long an open breaker lets nobody through; the first time.",
+        does="how long an open breaker lets no call through; the first time.",
         why="5.0 spares a server that is gone, and notices soon that it is back.",
         reloadable=True,
     )
@@ -41,7 +41,7 @@ class BreakerSettings(Settings):
         default=1,
         rule=Rule.whole_number(1, "calls"),
         does="calls let through at a time after the cooldown, until one of them succeeds.",
-        why="1: a server that is not well yet harms one call.",
+        why="1: a server that is not healthy yet harms one call.",
         reloadable=True,
     )
     probe_timeout: float = option(
@@ -55,7 +55,7 @@ class BreakerSettings(Settings):
         default=2.0,
         rule=Rule.amount(1.0),
         does="the factor by which the cooldown grows each time a breaker opens again, until its member has"
-        " stayed well for as long as it would be cut off next; 1.0 for no growth.",
+        " stayed healthy for as long as it would be ejected next; 1.0 for no growth.",
         why="2.0: a server that is gone costs ever fewer calls.",
         reloadable=True,
     )
@@ -123,8 +123,8 @@ class BreakerSettings(Settings):
     metrics_only: bool = option(
         default=False,
         rule=Rule.switch(),
-        does="breakers open and close and tell their listeners, but cut nobody off: to try"
-        " settings on real traffic. Members opened by hand are cut off all the same.",
+        does="breakers open and close and tell their listeners, but eject no member: to try"
+        " settings on real traffic. Members opened by hand are ejected all the same.",
         reloadable=True,
     )
     random: Callable[[], float] = option(
@@ -132,23 +132,23 @@ class BreakerSettings(Settings):
     )
 
     def check_together(self) -> None:
-        """Refuse a window that can never hold as many calls as a share needs."""
+        """Refuse a sliding window that cannot hold `minimum_calls` calls."""
         if 0 < self.sliding_window_calls < self.minimum_calls:
             rule = f"0 or at least minimum_calls, which is {self.minimum_calls}"
             raise refused("sliding_window_calls", self.sliding_window_calls, rule)
 
     @property
     def off(self) -> bool:
-        """Whether no evidence at all opens the breaker."""
+        """Whether no setting allows the breaker to open by itself."""
         return self.max_fails == 0 and not self.has_rates
 
     @property
     def has_rates(self) -> bool:
-        """Whether shares of the latest calls are looked at."""
+        """Whether a failure rate or a slow call rate is configured."""
         return self.failure_rate_threshold > 0 or self.slow_call_rate_threshold > 0
 
     def new_window(self) -> Window:
-        """Return an empty window of the kind asked for."""
+        """Return an empty sliding window of the configured kind."""
         return (
             CountBasedWindow(self.sliding_window_calls)
             if self.sliding_window_calls
@@ -156,7 +156,7 @@ class BreakerSettings(Settings):
         )
 
     def is_over(self, window: Window) -> bool:
-        """Whether too many of the latest calls failed, or were slow."""
+        """Return whether too many of the latest calls failed or were slow."""
         if window.calls < self.minimum_calls:
             return False
         failing = (
@@ -169,10 +169,10 @@ class BreakerSettings(Settings):
         )
 
     def lasts(self, pause: float) -> float:
-        """Return how long a pause really is: up to `cooldown_jitter` of it is left out."""
+        """Return the real length of a pause: shortened by up to `cooldown_jitter` of it."""
         return pause * (1 - self.cooldown_jitter * self.random())
 
     def after(self, pause: float) -> float:
-        """Return the pause that follows a pause: longer, up to `cooldown_max`."""
-        # A cooldown that is longer than the maximum is meant so.
+        """Return the length of the next pause: longer, up to `cooldown_max`."""
+        # A cooldown longer than `cooldown_max` is taken as intended.
         return min(pause * self.cooldown_factor, max(self.cooldown_max, self.cooldown))

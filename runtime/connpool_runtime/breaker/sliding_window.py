@@ -1,4 +1,4 @@
-"""The latest calls on a member: how many there were, and how many of them failed or were slow."""
+"""Sliding windows: how many of a member's latest calls failed or were slow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 __all__ = ["CountBasedWindow", "TimeBasedWindow", "Window"]
 
-SLICES = 10  # of a window of time: calls are forgotten a tenth at a time
+SLICES = 10  # slices of a time-based window: calls are forgotten one slice at a time
 
 
 class _Counts:
@@ -22,11 +22,11 @@ class _Counts:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing bad is remembered."""
+        """Whether the window holds no failure and no slow call."""
         return self.failures == 0 and self.slow == 0
 
     def add(self, calls: int, failures: int, slow: int) -> None:
-        """Change the sums; by negative numbers to forget."""
+        """Add to the sums; negative numbers remove calls."""
         self.calls += calls
         self.failures += failures
         self.slow += slow
@@ -43,7 +43,7 @@ class _Slice(_Counts):
 
 
 class TimeBasedWindow(_Counts):
-    """The calls of the last so many seconds, give or take a slice."""
+    """The calls of the last so many seconds, to within one slice."""
 
     __slots__ = ("_seconds", "_slices")
 
@@ -53,10 +53,10 @@ class TimeBasedWindow(_Counts):
         self._slices: deque[_Slice] = deque()
 
     def record(self, now: float, failed: bool, slow: bool) -> None:
-        """Count a call that ended now, and forget those that ended long ago."""
+        """Record a call that ended now, and forget slices that are too old."""
         number = int(now / self._seconds * SLICES)
         slices = self._slices
-        # A clock that goes backwards adds to the latest slice, and forgets nothing.
+        # If the clock goes backwards, the call is added to the latest slice and nothing is forgotten.
         if not slices or number > slices[-1].number:
             slices.append(_Slice(number))
         while slices[0].number <= number - SLICES:
@@ -77,7 +77,7 @@ class CountBasedWindow(_Counts):
         self._latest: deque[tuple[bool, bool]] = deque()
 
     def record(self, _now: float, failed: bool, slow: bool) -> None:
-        """Count a call, and forget the oldest one if there are too many."""
+        """Record a call, and forget the oldest one if the window is full."""
         self._latest.append((failed, slow))
         self.add(1, failed, slow)
         if self.calls > self._size:

@@ -1,4 +1,4 @@
-"""Records one call on its way through the pool, for middleware and balancers."""
+"""The record of one call on its way through the pool, for middleware and balancers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.calling import CallOptions
-from connpool_runtime.calls.judging import ErrorJudge, judged_as
+from connpool_runtime.calls.error_judge import ErrorJudge, judged_as
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.calls.route import Route
@@ -21,14 +21,14 @@ Reopen: TypeAlias = Callable[[BaseException], Any]
 
 
 class Exclusion(NamedTuple):
-    """Holds the members that one middleware keeps a call away from."""
+    """Members that one middleware excludes from the next attempts of a call."""
 
     members: Callable[[], Collection[Member[Any]]]
     refusal: Callable[[], Exception]
 
 
 class Call:
-    """Records one call of a user, over all its attempts.
+    """The record of one call of a user, over all its attempts.
 
     A middleware that wants something of the attempts inside it leaves that here, under its own
     name: `exclude` keeps them away from members, `judge_by` says what their errors mean, `on_close`
@@ -51,8 +51,8 @@ class Call:
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
         error_judge: judges errors that no middleware judges.
-        may_be_fast: whether its next attempt may take the fast path: nobody has a say in who is picked, but
-            the pool's balancer by method and arguments, and those that were tried.
+        may_be_fast: whether its next attempt may take the fast path: only the pool's balancer, by method and
+            arguments, and the members that were tried decide which member is picked.
         spent: seconds that passed before the middleware ran.
         given: a member that was picked already, for the first attempt.
         options: what the caller says of this call by `calling`, None if nothing.
@@ -60,8 +60,8 @@ class Call:
             a middleware once the stream is open, taken back by the stream after its first item.
     """
 
-    # What most calls never have stands here and not in each record: a record is made for every call
-    # that some middleware wants to see, so making one has to be cheap.
+    # Attributes that most calls never set have their defaults on the class: a record is created for every call
+    # that some middleware needs to see, so creating one has to be cheap.
     balancer: str | Balancer | None = None
     given: Member[Any] | None = None
     first_error: BaseException | None = None
@@ -101,7 +101,7 @@ class Call:
 
     @property
     def key(self) -> object:
-        """The key for consistent hashing: the one given, or the argument that the method names.
+        """The key for consistent hashing: the given one, or the argument that the method declares.
 
         Raises:
             KeysApart: the method takes several keys, and these do not belong together.
@@ -115,12 +115,12 @@ class Call:
 
     @property
     def has_key(self) -> bool:
-        """Whether a balancer may choose its member by a key."""
+        """Whether a balancer may choose the member by a key."""
         return self._key is not None or self.method.has_key
 
     @property
     def idempotent(self) -> bool:
-        """Whether running it twice does no harm: as the caller says, else by the method's policy."""
+        """Whether a second execution does no harm: as the caller says, else by the method's policy."""
         said = None if self.options is None else self.options.idempotent
         return self.method.idempotent if said is None else said
 
@@ -132,18 +132,18 @@ class Call:
 
     @property
     def retry(self) -> RetryPolicy | None:
-        """How it is tried again: as the caller says, else by the method's policy; None for as others are."""
+        """How the call is retried: as the caller says, else by the method's policy; None for the pool's `Retry`."""
         said = None if self.options is None else self.options.retry
         return NEVER if said is False else said or self.method.retry
 
     @property
     def route(self) -> Route | None:
-        """Which members it is for: as the caller says, else by the method's policy; None for the pool's default."""
+        """The route of the call: as the caller says, else by the method's policy; None for the pool's default."""
         said = None if self.options is None else self.options.route
         return self.method.route if said is None else said
 
     def follow(self, options: CallOptions) -> None:
-        """Go by what the caller says of this call; the arguments of the call itself win."""
+        """Apply the options of a `calling` block; the arguments of the call itself win."""
         self.options, self.may_be_fast = options, False
         if options.key is not None and self._key is None:
             self._key = options.key
@@ -161,23 +161,23 @@ class Call:
         self.verdict = None
 
     def avoid(self, member: Member[Any]) -> None:
-        """Let the next picks prefer members other than this one."""
+        """Make the next picks prefer other members than this one."""
         if isinstance(self.tried, list):
-            self.tried.append(member)  # which parallel attempts share
+            self.tried.append(member)  # parallel attempts share the list
         else:
             self.tried = [member]
 
     def fail_first(self, error: BaseException) -> None:
-        """Let the next attempt raise an error that came before any middleware ran."""
+        """Make the next attempt raise an error that was raised before any middleware ran."""
         self.first_error, self.may_be_fast = error, False
 
     @property
     def outcome(self) -> Outcome | None:
-        """What the latest attempt says about its member, None while it runs."""
+        """The verdict on the member of the latest attempt; None while it runs."""
         return None if self.verdict is None else self.verdict.outcome
 
     def fork(self) -> Call:
-        """Return a call for an attempt beside others of this one: it shares the members tried.
+        """Return a record for an attempt in parallel with others of this call: it shares the members tried.
 
         What middleware outside have excluded or judge holds for it too.
         """
@@ -201,7 +201,7 @@ class Call:
         """Keep the next attempts of this call away from members, until `readmit`.
 
         Arguments:
-            middleware: who excludes them; a new exclusion of its takes the place of the former.
+            middleware: the middleware that excludes them; a new exclusion replaces its former one.
             members: returns them; called at each pick, under no lock.
             refusal: makes the error of a call for which no other member is left.
         """
@@ -217,21 +217,21 @@ class Call:
 
     @property
     def excluded(self) -> frozenset[Member[Any]]:
-        """The members that the next attempt must not be made on."""
+        """The members that the next attempt must not use."""
         if not self._exclusions:
             return frozenset()
         none: frozenset[Member[Any]] = frozenset()
         return none.union(*(one.members() for one in self._exclusions.values()))
 
     def refusal(self, member: Member[Any] | None) -> Exception | None:
-        """Return the error of whoever excluded a member that was picked because no other is left."""
+        """Return the error of the middleware that excluded a member, picked because no other is left."""
         for exclusion in self._exclusions.values() if self._exclusions else ():
             if member in exclusion.members():
                 return exclusion.refusal()
         return None
 
     def on_close(self, middleware: object, act: Callable[[], object]) -> None:
-        """Let a middleware act when a call that is `held` is over, however that comes about.
+        """Register a function to run when a call that is `held` ends, in whatever way.
 
         It may run in a finalizer, so it must take no lock that the same thread may hold, and it
         must do no harm a second time. A middleware has one act; a new one takes the place of the old.
@@ -241,13 +241,13 @@ class Call:
         self._on_close[middleware] = act
 
     def run_on_close(self, middleware: object) -> None:
-        """Run what one middleware left for the end of the call, if it left anything."""
+        """Run the function that one middleware registered for the end of the call, if any."""
         if self._on_close is not None and (act := self._on_close.get(middleware)) is not None:
-            act()  # first, so that an interrupt leaves it to be done again
+            act()  # run before it is removed, so that an interrupt leaves it to be run again
             self._on_close.pop(middleware, None)
 
     def close(self) -> None:
-        """Run what all middleware left for the end of the call. Harmless when done already."""
+        """Run all functions registered for the end of the call. Harmless when done already."""
         while self._on_close:
             self.run_on_close(next(iter(self._on_close)))
 
@@ -256,7 +256,7 @@ class Call:
         middleware: object,
         judge: Callable[[BaseException], Outcome | Verdict | None] | None,
     ) -> None:
-        """Let a middleware judge the errors of the attempts inside it, until it gives None instead.
+        """Let a middleware judge the errors of the attempts inside it; None ends that.
 
         For errors that are the middleware's own doing: a cancellation is neutral, unless it was the
         answer to a slow member. The judge returns None where the method's policy shall decide.
@@ -269,7 +269,7 @@ class Call:
             self._judges.pop(middleware, None)
 
     def judge(self, error: BaseException | None) -> Verdict:
-        """Return what an attempt came to, given the error that ended it, and whether to try again."""
+        """Return the verdict on an attempt by the error that ended it, and whether to retry."""
         if error is None:
             return SUCCESS
         if self._judged is not None and self._judged[0] is error:

@@ -1,4 +1,4 @@
-"""Says of the calls inside a block what their signatures have no room for: a key, a member, whether to retry."""
+"""Options for all calls inside a block that signatures have no room for: key, member, retry, timeout, labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class CallOptions(NamedTuple):
-    """What holds for the calls inside a block; None where the block says nothing.
+    """The options for the calls inside a block; None where the block says nothing.
 
     Attributes:
         key: of calls that should meet the same member.
@@ -45,27 +45,27 @@ class CallOptions(NamedTuple):
     route: Route | None = None
 
     def over(self, outer: CallOptions) -> CallOptions:
-        """Return these, and what an outer block says where these say nothing."""
+        """Return these options, completed by those of an outer block."""
         said = {name: value for name, value in self._asdict().items() if value is not None}
         return outer._replace(**said)
 
 
 class Watcher(Protocol):
-    """A pool, which looks for blocks at each call only while there are any."""
+    """A pool, whose calls look for blocks only while any block is open."""
 
     def look_for_blocks(self) -> None:
-        """Let each call from now on look whether it is inside a block."""
+        """Make each call from now on look whether it is inside a block."""
 
 
 current_block: ContextVar[CallingScope | None] = ContextVar("connpool_calling", default=None)
 """The innermost block; what it says is told by `current_options`."""
-# The pools that do not look, and the blocks that are open anywhere in this process.
+# The pools whose calls do not look for blocks, and the number of open blocks in this process.
 _blind: weakref.WeakSet[Any] = weakref.WeakSet()
 _open: weakref.WeakSet[CallingScope] = weakref.WeakSet()
 
 
 class CallingScope:
-    """Holds for one `with` block; made by `calling`, for one use."""
+    """Options for one `with` block; made by `calling`, for one use."""
 
     __slots__ = ("__weakref__", "_entered", "_given", "_outer", "ended", "options")
 
@@ -93,7 +93,7 @@ class CallingScope:
 
     @staticmethod
     def latest_open(scope: CallingScope | None) -> CallingScope | None:
-        """Return the innermost block that still holds: the given one, or one around it."""
+        """Return the innermost block that is still open: the given one, or one around it."""
         while scope is not None and scope.ended:
             scope = scope._outer
         return scope
@@ -104,8 +104,8 @@ class CallingScope:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        # A generator that is suspended inside a block may be closed after blocks that began later, or in
-        # another context: then the block is only marked, and holds no more where it is still the current one.
+        # A generator suspended inside a block may be closed after blocks that began later, or in another
+        # context. Then this block is only marked as closed; it is skipped where it is still the current one.
         self.ended = True
         _open.discard(self)
         self._outer = self.latest_open(self._outer)
@@ -123,7 +123,7 @@ def _blind_pools() -> list[Watcher]:
     while True:
         try:
             return list(_blind)
-        except RuntimeError:  # another thread has made a pool meanwhile
+        except RuntimeError:  # another thread has created a pool meanwhile
             continue
 
 
@@ -136,7 +136,7 @@ def calling(
     idempotent: bool | None = None,
     label: str | Mapping[str, str] | None = None,
 ) -> CallingScope:
-    """Say how the calls inside a `with` block are made; for threads and for tasks.
+    """Set options for the calls inside a `with` block; for threads and for tasks.
 
         with calling(key=tenant, retry=False):
             users.get_user(42)
@@ -171,7 +171,7 @@ def calling(
 
 
 def current_options() -> CallOptions | None:
-    """Return what the blocks around the caller say, None if there are none."""
+    """Return the merged options of the blocks around the caller; None if there are none."""
     scope = current_block.get()
     if scope is not None and scope.ended:
         scope = CallingScope.latest_open(scope)
@@ -179,10 +179,10 @@ def current_options() -> CallOptions | None:
 
 
 def are_blocks_open() -> bool:
-    """Whether any block is open in this process, whoever is inside."""
+    """Return whether any block is open in this process, in whatever thread or task."""
     return bool(_open)
 
 
 def watch(pool: Watcher, *, looks: bool) -> None:
-    """Note whether the calls of a pool look for blocks; one whose do not is told when a block begins."""
+    """Note whether the calls of a pool look for blocks; pools that do not are notified when a block opens."""
     (_blind.discard if looks else _blind.add)(pool)

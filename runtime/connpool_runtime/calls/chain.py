@@ -1,4 +1,4 @@
-"""Puts middleware around a call, the first registered outermost."""
+"""Builds the middleware chain of a call, the first registered outermost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ AroundAttempt: TypeAlias = Callable[[str, AnyMethod, Invoke], Invoke]
 
 
 class Phase(Enum):
-    """States when a middleware has something to do.
+    """States in which phases of a call a middleware has something to do.
 
     A middleware without an attribute `phases` is run around every call. One that states its phases is
     left out where it has nothing to do, so that a call that succeeds at once does not pay for it.
@@ -69,7 +69,7 @@ class Middleware(Protocol):
     """A middleware as an object, for a `Pool`."""
 
     def around(self, call: Call, proceed: Proceed, /) -> Any:
-        """Run the rest of a call by `proceed(call)`, or not; return what the caller shall get."""
+        """Run the rest of a call by `proceed(call)`, or not; return what the caller gets."""
 
 
 class AsyncMiddleware(Protocol):
@@ -81,7 +81,7 @@ class AsyncMiddleware(Protocol):
 
 
 class Registration(NamedTuple):
-    """What a pool knows of a middleware.
+    """What a pool needs to know about one registered middleware.
 
     Attributes:
         middleware: as it was registered.
@@ -101,7 +101,7 @@ class Registration(NamedTuple):
 
 
 def registration_of(middleware: object, way: str) -> Registration:
-    """Return what a pool has to know of a middleware to run it.
+    """Return the registration of a middleware, after checking it.
 
     Arguments:
         middleware: an object with such a method, or a function of (call, proceed).
@@ -134,14 +134,15 @@ def registration_of(middleware: object, way: str) -> Registration:
             raise TypeError(
                 f"{name} has the phase ATTEMPT and needs a method attempt(pool, method, invoke)"
             )
-    # What is around attempts is run as `around` where another middleware has to see each call.
+    # A middleware with the phase ATTEMPT runs by `around` instead where another middleware has to see each
+    # call.
     needed = phases != {Phase.ADMIT} or hasattr(middleware, way)
     function = function_of(middleware, way) if needed else None
     return Registration(middleware, function, admit, attempt, False, is_async)
 
 
 def _check_admit(name: str, admit: object) -> None:
-    """Refuse what cannot be asked, or would have to be awaited."""
+    """Refuse an `admit` that cannot be called, or would have to be awaited."""
     if not callable(admit):
         raise TypeError(f"{name} has the phase ADMIT and needs a method admit(pool, method, args)")
     if inspect.iscoroutinefunction(admit):
@@ -183,8 +184,8 @@ _POOLS = {"around": "a Pool", "around_async": "an AsyncPool"}
 
 
 def _check(function: MiddlewareFunction, way: str) -> None:
-    """Refuse a function whose first call would fail, or would return what nobody awaits or iterates."""
-    runs = (function, type(function).__call__)  # an object that is called like a function, too
+    """Refuse a function whose first call would fail, or whose result would not be awaited or iterated."""
+    runs = (function, type(function).__call__)  # an object with a `__call__`, too
     if way == "around" and any(map(inspect.iscoroutinefunction, runs)):
         raise TypeError(f"{function!r} is a coroutine function: that is for an AsyncPool")
     if any(inspect.isgeneratorfunction(run) or inspect.isasyncgenfunction(run) for run in runs):
@@ -192,7 +193,7 @@ def _check(function: MiddlewareFunction, way: str) -> None:
     try:
         signature = inspect.signature(function)
     except Exception:
-        return  # a builtin does not tell, and annotations may fail; its first call will tell
+        return  # builtins have no signature, and annotations may fail; the first call will show
     try:
         signature.bind(None, None)
     except TypeError as error:
@@ -216,7 +217,7 @@ def around(innermost: Proceed, middleware: Sequence[Registration]) -> Proceed:
 def outermost(
     innermost: Proceed, middleware: Sequence[Registration]
 ) -> tuple[MiddlewareFunction, Proceed]:
-    """Return what `around` returns in two: the outermost middleware, and what lies inside it."""
+    """Return the outermost middleware and the function that runs what is inside it."""
     first, *others = middleware
     if first.around is not None and first.admit is None:
         return first.around, around(innermost, others)
@@ -228,7 +229,7 @@ def _passed_on(call: Call, inner: Proceed) -> Any:
 
 
 def around_admitted(innermost: Proceed, middleware: Sequence[Registration]) -> Proceed:
-    """Return a function that runs a call through all middleware, which have admitted it already."""
+    """Return a function that runs a call through all middleware, all of which have admitted it already."""
     proceed = innermost
     for one in reversed(middleware):
         if one.around is not None:

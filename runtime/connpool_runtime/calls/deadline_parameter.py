@@ -1,4 +1,4 @@
-"""Hands the caller's time to the client: the parameter by which a client itself bounds a call.
+"""Passes the time left to the client, through the parameter by which the client itself limits a call.
 
 A blocking call cannot be interrupted from outside, so only its client can end it in time. A method that states
 such a parameter gets the least of what was given, of its policy, and of what is left until the caller's deadline.
@@ -28,17 +28,17 @@ _TEXT = re.compile(
 _OVER = re.compile(r"time[- ]?out|timed[- ]?out|deadline exceeded", re.IGNORECASE)
 _UNITS = {None: (1.0, False), "seconds": (1.0, False), "ms": (0.001, True)}
 _UNITS["whole seconds"] = (1.0, True)
-# A client's own clock and rounding may end a call so many seconds before the deadline.
+# Because of its own clock and rounding, a client may end a call up to this many seconds before the deadline.
 _TOLERANCE = 0.01
-_CAUSES = 8  # errors that led to an error are looked at no further than that
-# What clients call the parts of a timeout that has several; each bounds a part of the call.
+_CAUSES = 8  # errors along the chain of causes that are looked at
+# What clients call the parts of a composite timeout; each limits a part of the call.
 _PARTS = ("connect", "read", "write", "pool", "sock_connect", "sock_read", "ceil_threshold")
-# Words in the names of the types by which clients mark what was not given.
+# Words in the names of sentinel types, by which clients mark an argument as not given.
 _MARKS = ("default", "missing", "notgiven", "omit", "sentinel", "unset")
 
 
 class DeadlineParameter:
-    """The parameter of a method that bounds how long its call takes.
+    """The parameter of a method that limits how long its call takes.
 
     Arguments:
         name: of the parameter, of the key, or of the option.
@@ -72,12 +72,12 @@ class DeadlineParameter:
 
     @property
     def is_of_callable(self) -> bool:
-        """Whether the callable of a member takes it, and not the function of the method table."""
+        """Whether the callable of a member takes the parameter, and not the function of the method table."""
         return self.place is None and self.maker is None
 
     @classmethod
     def read(cls, text: str, names: Sequence[str]) -> DeadlineParameter:
-        """Read the text of a wrapper's method table.
+        """Parse the text of a wrapper's method table.
 
         Arguments:
             text: `timeout`, `timeout in ms`, `timeout in whole seconds`; `kwargs[timeout]` for a key;
@@ -110,7 +110,7 @@ class DeadlineParameter:
         return cls(packed, place, unit, whole)
 
     def run(self, invoke: Invoke, client: Any, args: tuple[Any, ...], seconds: float) -> Any:
-        """Run a method on a client, which is told that so many seconds are left.
+        """Run a method on a client, passing the seconds that are left.
 
         Arguments:
             invoke: runs the method with packed arguments.
@@ -131,7 +131,7 @@ class DeadlineParameter:
         return invoke(client, (*args[:place], least, *args[place + 1 :]))
 
     def least(self, given: Any, seconds: float, client: object = None) -> object:
-        """Return what the client gets: the least of what the caller gave and of some seconds.
+        """Return the timeout to pass: the caller's own or the seconds given, whichever is less.
 
         Arguments:
             given: what the caller gave: None for no limit, a number, a timeout of several parts (a tuple, or an
@@ -164,12 +164,12 @@ class DeadlineParameter:
         return limit if given is None or limit < given else given
 
     def _with_parts(self, given: Any, seconds: float) -> object:
-        """Return a timeout of the same kind that is no longer; as it is if its kind is not known."""
+        """Return a composite timeout of the same kind, shortened; unchanged if its kind is not known."""
         kind = cast("Callable[..., object]", type(given))
         parts = {name: getattr(given, name) for name in _PARTS if hasattr(given, name)}
         if (
             hasattr(given, "total") and "sock_read" in parts
-        ):  # aiohttp's: `total` bounds all the others
+        ):  # aiohttp's: `total` limits all the others
             return kind(**parts, total=self._number(given.total, seconds))
         if parts.keys() == {"connect", "read", "write", "pool"}:  # httpx's
             return kind(**{name: self._number(part, seconds) for name, part in parts.items()})
@@ -177,12 +177,12 @@ class DeadlineParameter:
 
 
 def _own_limit(client: Any, option: str) -> float | None:
-    """Return the limit that a client has already: by the option itself, or that of each of its nodes."""
+    """Return the timeout that a client is configured with: the option itself, or that of its nodes."""
     own = getattr(client, f"_{option}", None)
     if _is_number(own):
         return cast("float", own)
     if own is None and hasattr(client, f"_{option}"):
-        return None  # somebody said that there is none
+        return None  # set to None: no limit
     try:
         nodes = client.transport.node_pool.all()
         limits: list[Any] = [getattr(node.config, option, None) for node in nodes]
@@ -193,7 +193,7 @@ def _own_limit(client: Any, option: str) -> float | None:
 
 
 def _without_limit(own: object) -> object:
-    """Return what says that there is no limit, of the kind of a client's own timeout: aiohttp takes no number."""
+    """Return the value that means "no limit" for the kind of a client's own timeout: aiohttp takes no number."""
     return type(own)() if hasattr(own, "sock_read") else None
 
 
@@ -202,13 +202,13 @@ def _is_number(value: object) -> bool:
 
 
 def _is_mark(value: object) -> bool:
-    """Whether a value is what a client has in the place of an argument that was not given."""
+    """Whether a value is a client's sentinel for an argument that was not given."""
     kind = type(value)
     return kind is object or any(mark in kind.__name__.lower() for mark in _MARKS)
 
 
 def bounded(method: Any, invoke: Invoke, *, opens: bool = False) -> Invoke:
-    """Return what runs a method on a client with its parameter set, if there is a limit at all.
+    """Return a function that runs a method with its parameter set, if there is any limit.
 
     `opens` as in `run_within`.
     """
@@ -257,7 +257,7 @@ class Rpc:
         self._awaited = awaited
 
     def __call__(self, rpc: Callable[..., Any]) -> Any:
-        """Run it on a member's callable."""
+        """Run the call on a member's callable."""
         parameter: DeadlineParameter | None = self._method.deadline_parameter
         if parameter is None:
             return rpc(*self._args, **self._kwargs)
@@ -281,14 +281,14 @@ def run_within(
     opens: bool = False,
     awaited: bool = False,
 ) -> R:
-    """Run a call with the seconds that it has: of its policy, or what is left of the caller's deadline.
+    """Run a call with the seconds it has: those of its policy, or what is left of the caller's deadline.
 
     The error by which a client says that the time of its caller was over becomes `DeadlineExceeded`: how
     patient a caller is says nothing about a member.
 
     Arguments:
         method: that is called.
-        run: gets the seconds, `inf` if nobody has set a limit.
+        run: gets the seconds, `inf` if there is no limit.
         opens: whether the result outlives the call, as a stream does, so that the policy, which is for one
             attempt, does not hold.
         awaited: whether whatever is returned has to be awaited, not only a coroutine.
@@ -325,7 +325,7 @@ async def _awaited(method: Any, left: float, result: Awaitable[R]) -> R:
 
 
 def _refuse_late(method: Any, left: float, error: Exception) -> None:
-    """Raise `DeadlineExceeded` for an error by which a client says that the caller's time was over."""
+    """Raise `DeadlineExceeded` for an error by which a client reports that the caller's time is over."""
     if remaining() <= _TOLERANCE and _is_timeout(error):
         raise DeadlineExceeded(
             f"{method.name} did not end before the deadline of its caller, {left:.3g} s after it began",
@@ -334,11 +334,11 @@ def _refuse_late(method: Any, left: float, error: Exception) -> None:
 
 
 def in_time(method: Any, scope: DeadlineScope, error: Exception) -> Exception:
-    """Return what ended a call that outlives the asking for it, such as a stream.
+    """Return the error that ended a call which outlives its request, such as a stream.
 
     Arguments:
         method: that was called.
-        scope: the deadline of its caller when it was opened, which the client was told.
+        scope: the deadline of its caller when it was opened, which was passed to the client.
         error: of the client; it stays as it is, unless by it the client says that this time was over.
     """
     late = scope.remaining() <= _TOLERANCE and not isinstance(error, PoolError)
@@ -350,15 +350,15 @@ def in_time(method: Any, scope: DeadlineScope, error: Exception) -> Exception:
 
 
 def _says_so(error: BaseException) -> bool:
-    """Whether an error of no kind that tells says in words that a time was over, as that of pymilvus does."""
+    """Whether the text of an error without a telling type reports a timeout, as pymilvus' does."""
     try:
         return _OVER.search(str(error)) is not None
-    except Exception:  # somebody else's code
+    except Exception:  # code of the client's library may raise anything
         return False
 
 
 def _is_timeout(error: BaseException | None) -> bool:
-    """Whether an error, or what led to it, says that a time was over."""
+    """Whether an error, or one of its causes, reports a timeout."""
     for _ in range(_CAUSES):
         if error is None:
             return False
@@ -368,7 +368,7 @@ def _is_timeout(error: BaseException | None) -> bool:
         code = getattr(error, "code", None)
         try:
             status: object = code() if callable(code) else code
-        except Exception:  # somebody else's code
+        except Exception:  # code of the client's library may raise anything
             status = None
         if getattr(status, "name", "") == "DEADLINE_EXCEEDED":
             return True

@@ -1,4 +1,4 @@
-"""Finds the key that stands for all keys of a call, for methods that take several."""
+"""Finds the one key that stands for all keys of a call, for methods that take several keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["common_key"]
 
 
 def common_key(method: Method[Any, Any], args: tuple[Any, ...], pool: str) -> object:
-    """Return the first key of a call whose keys belong together; None if it has none.
+    """Return the first key of a call whose keys all belong together; None if it has none.
 
     That is decided by the keys alone, never by where they happen to lie: else a call would work
     until a member is added.
@@ -35,7 +35,7 @@ def common_key(method: Method[Any, Any], args: tuple[Any, ...], pool: str) -> ob
 
 
 def _keys_in(value: object, method: str) -> Iterator[object]:
-    """Yield the keys that an argument holds: itself, or what is in it."""
+    """Yield the keys in an argument: the argument itself, or its items."""
     if value is None:
         return
     if isinstance(value, (str, bytes, bytearray, memoryview)) or not isinstance(value, Iterable):

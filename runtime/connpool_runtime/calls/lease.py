@@ -1,4 +1,4 @@
-"""A member in a caller's hands, with what must be remembered to give it back."""
+"""A lease: a member in a caller's hands, with what is needed to give it back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
-    from connpool_runtime.clients.pooled import PooledClient
+    from connpool_runtime.clients.pooled_client import PooledClient
     from connpool_runtime.errors import PoolError
 
 __all__ = ["Lease", "WaitingCall"]
@@ -18,7 +18,7 @@ C = TypeVar("C")
 
 
 class Lease(Generic[C]):
-    """One use of one member. `held` is true from the taking to the giving back, exactly once each.
+    """One use of one member. `held` turns true once when the member is taken, and false once when it is given back.
 
     It is made before the member is taken, so that an interrupt between the two finds an owner. For
     the same reason it knows the caller's place in the wait queue, if there is one: `waiter`.
@@ -46,12 +46,13 @@ class Lease(Generic[C]):
     ) -> None:
         self.taken_from = member
         self.generation = generation
-        self.began = 0.0  # when, if somebody asks how long attempts take
-        self.lent_at = lent_at  # when its client was there for the caller; for members with a limit
+        self.began = 0.0  # when the attempt began, if latencies are compared
+        self.lent_at = lent_at  # when the caller got the client; for members with a limit
         self.held = False
-        self.used = member is not None  # whether its client was given to anybody
-        self.broken_off = False  # in the middle of its use, as its holder knows
-        self.entry = entry  # of the member's store, if it has one
+        self.used = member is not None  # whether the caller got the client
+        # the holder knows that the use of the client was broken off
+        self.broken_off = False
+        self.entry = entry  # the client of the member's store, if it has one
         self.waiter: WaitingCall | None = None
 
     @property
@@ -66,26 +67,26 @@ class Lease(Generic[C]):
 
     @property
     def member(self) -> Member[C]:
-        """The member; stays readable after it was given back."""
+        """The member; readable even after it was given back."""
         if self.taken_from is None:
             raise RuntimeError("this lease has no member yet: enter it with `with` first")
         return self.taken_from
 
 
 class Wanted(Protocol):
-    """The members that a call is for, where only some of a pool may serve it."""
+    """The members that a call may use, where its route allows only some of them."""
 
     @property
     def kind(self) -> object:
-        """What calls have in common that are for the same members."""
+        """A key that is equal for calls that may use the same members."""
         ...
 
     def candidates_locked(self) -> Candidates:
-        """Return those of them that may be picked now."""
+        """Return the allowed members that may be picked now."""
         ...
 
     def refusal_locked(self) -> PoolError:
-        """Return the error of the call if there is none."""
+        """Return the error to raise if there is no such member."""
         ...
 
 
@@ -107,17 +108,17 @@ class WaitingCall:
         wanted: Wanted | None = None,
     ) -> None:
         self.wanted = wanted
-        self.number = 0  # in the order of joining the queue
+        self.number = 0  # position in the order of joining the queue
         self.lease = lease
         self.signal = signal
         self.since = since
         self.refusal: PoolError | None = None
 
     def takes(self, member: Member[Any]) -> bool:
-        """Tell whether a member may serve it."""
+        """Return whether a member may serve the call."""
         return self.wanted is None or self.wanted.candidates_locked().has(member)
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Whether the call has nothing more to wait for."""
         return self.lease.held or self.refusal is not None

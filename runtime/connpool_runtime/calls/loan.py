@@ -1,4 +1,4 @@
-"""What is noted of a client that is lent for longer than a call, to find out who does not give it back."""
+"""The record of a client lent for longer than a call, used to find leaks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 __all__ = ["Loan", "stack_outside_runtime"]
 
-DEPTH = 32  # of a stack: what lies farther out tells nobody anything more
+DEPTH = 32  # frames; those farther out say nothing more
 _RUNTIME = __file__.rpartition("calls")[0]
 
 Stack = list[tuple[str, int, str]]
@@ -15,12 +15,12 @@ Stack = list[tuple[str, int, str]]
 
 
 class Loan:
-    """Who has a client, since when, and where it was taken.
+    """Who holds a client, since when, and where it was taken.
 
     Attributes:
         method: of the call.
         since: in seconds of the pool's clock.
-        stack: of who took it.
+        stack: of the code that took it.
         told: whether a leak was suspected already.
     """
 
@@ -34,16 +34,17 @@ class Loan:
 
     def lines(self) -> tuple[str, ...]:
         """Return the stack as a traceback shows it, innermost last; reads the sources."""
-        from traceback import FrameSummary, StackSummary  # imports textwrap, which few need
+        # imports textwrap, which few programs need
+        from traceback import FrameSummary, StackSummary
 
         frames = [FrameSummary(*frame, lookup_line=False) for frame in reversed(self.stack)]
         return tuple(line.rstrip("\n") for line in StackSummary.from_list(frames).format())
 
 
 def stack_outside_runtime() -> Stack:
-    """Return the stack of the caller, without the frames of the runtime at its inner end.
+    """Return the caller's stack, without the runtime's frames at its inner end.
 
-    Sources are not read: that is left to who looks at it.
+    Sources are read only when the stack is shown.
     """
     frame: FrameType | None = currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):

@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 class Method(Generic[C_contra, R_co]):
-    """One method of a client class, made once per module and never changed.
+    """One method of a client class, created once per module and never changed.
 
     Arguments:
         name: the label of this method in stats and metrics.
@@ -34,7 +34,7 @@ class Method(Generic[C_contra, R_co]):
         idempotent: whether running it twice does no harm; `Retry` retries only such methods.
         timeout: seconds that one attempt may take: the client is told by `deadline_parameter`, and `Timeout`
             cancels it; None for no limit but that of `Timeout`.
-        expected: errors that are answers: the member is well.
+        expected: errors that are answers: the member is healthy.
         ignored: errors that say nothing about the member: the call counts as neutral.
         failures: errors that count against the member, whatever is known of them.
         judge: a function of what the client returned or of the `Exception` it raised; says what
@@ -95,7 +95,7 @@ class Method(Generic[C_contra, R_co]):
     ) -> None:
         self.name = name
         self.raw = self.unjudged = self.open = invoke
-        # Judging is part of the call itself, so that methods without a judge pay nothing for it.
+        # Judging results is part of the call itself, so that methods without a judge pay nothing for it.
         self.invoke = invoke if judge is None else judged(invoke, judge)
         self.judge = judge
         self.idempotent = idempotent
@@ -113,7 +113,7 @@ class Method(Generic[C_contra, R_co]):
         if deadline_parameter is not None and not deadline_parameter.is_of_callable:
             from connpool_runtime.calls.deadline_parameter import bounded  # few clients have one
 
-            # In place of `raw`: for results that are not judged, and for those that outlive their call.
+            # Replaces `raw` for results that are not judged, and for those that outlive their call.
             self.unjudged = within = bounded(self, invoke)
             self.open = bounded(self, invoke, opens=True)
             self._bounded = within if judge is None else judged(within, judge)
@@ -126,28 +126,28 @@ class Method(Generic[C_contra, R_co]):
 
     @property
     def invoke_in_time(self) -> Callable[[C_contra, Any], R_co]:
-        """What runs it on a client with a look at the time that the call has; `invoke` may be without."""
+        """The function that runs the method on a client within the time of the call; `invoke` may ignore the time."""
         return self._bounded or self.invoke
 
     def wrapped(
         self, wrap: Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]]
     ) -> Method[C_contra, R_co]:
-        """Return a copy that runs on a client what `wrap` makes of this one's own functions."""
+        """Return a copy whose functions are those of this method, wrapped by `wrap`."""
         twin = copy.copy(self)
         twin.raw, twin.unjudged, twin.open = map(wrap, (self.raw, self.unjudged, self.open))
-        # A judge looks at the results of the wrapping, and the time is looked at inside of it.
+        # A judge sees the results of the wrapping, inside which the time is observed.
         within = twin.unjudged
         twin.invoke = within if self.judge is None else judged(within, self.judge)
         twin._bounded = None
         return twin
 
     def look_at_time(self) -> None:
-        """Run it with a look at the time from now on."""
+        """Observe the time of the call from now on."""
         self.invoke = self.invoke_in_time
 
     @property
     def has_key(self) -> bool:
-        """Whether arguments of it are keys."""
+        """Whether some arguments of the method are keys."""
         return self.hash_key is not None or self.hash_keys is not None
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class Method(Generic[C_contra, R_co]):
 
 AnyMethod: TypeAlias = Method[Any, Any]
 
-# Methods with a `deadline_parameter` are called as they are until some caller sets a limit.
+# Methods with a `deadline_parameter` are called unchanged until some caller sets a deadline.
 _not_bounded: list[weakref.ref[AnyMethod]] = []
 
 
@@ -184,7 +184,7 @@ def method(
     retry: RetryPolicy | Literal[False] | None = None,
     route: str | None = None,
 ) -> Callable[[Callable[[C, Any], R]], Method[C, R]]:
-    """Make a `Method` of a function that unpacks the arguments and runs one method of a client.
+    """Return a `Method` for a function that unpacks the arguments and calls one method of a client.
 
         @method("get", idempotent=True, hash_key="key")
         def _get(client: Client, packed: tuple[str, int]) -> bytes:
@@ -218,7 +218,7 @@ def method(
         key = bounding = None
         if hash_key is not None or deadline_parameter is not None:
             code = cast("FunctionType", invoke).__code__
-            # What the function unpacks first comes first among its variables, after its parameters.
+            # The variables that the function unpacks first come first in `co_varnames`, after its parameters.
             names = code.co_varnames[code.co_argcount :]
             key = None if hash_key is None else key_getter(hash_key, names)
             if deadline_parameter is not None:

@@ -1,4 +1,4 @@
-"""Finds by their names which of a method's packed arguments are keys."""
+"""Locates the key parameters of a method, given by name, among its packed arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["key_getter"]
 
 
 def key_getter(text: str, names: Sequence[str]) -> int | Callable[[Any], object]:
-    """Return the place of a method's only key, or what gets all keys from the packed arguments.
+    """Return the index of a method's only key, or a function that returns all keys from the packed arguments.
 
     Arguments:
         text: the parameters that hold keys: `name`, `*names`, `source, *others`, or `*args[:count]` for the first
@@ -29,7 +29,7 @@ def key_getter(text: str, names: Sequence[str]) -> int | Callable[[Any], object]
 
 
 def _getter(part: str, names: Sequence[str]) -> Callable[[Any], object]:
-    """Return what gets one parameter, or its first items: `args`, `args[:count]`."""
+    """Return a function that returns one parameter, or its first items: `args`, `args[:count]`."""
     name, _, rest = part.partition("[:")
     place = _place(name, names)
     if not rest:

@@ -1,8 +1,8 @@
-"""What the middleware of a pool have to do for a call that succeeds at once.
+"""What the middleware of a pool does for a call that succeeds at its first attempt.
 
 When all middleware of a pool state their phases, its calls stay on the fast path: `admit` is asked before
 the pick, and the functions around the call are run only once its first attempt has failed, with a
-record of the call that tells of this attempt.
+record of the call that includes this attempt.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["CallCount", "CountCalls", "Phases"]
 
 
 class CallCount:
-    """Counts calls, mostly those that begin before a moment.
+    """Counts the calls that begin before `end`.
 
     Who counts adds to `calls` by one statement, which threads under the interpreter lock cannot tear.
 
@@ -44,7 +44,7 @@ ChainedCall: TypeAlias = tuple[Call, Proceed]
 
 
 class Phases:
-    """Keeps what the calls of a pool need of its middleware; made anew with each middleware.
+    """What the calls of a pool need of its middleware; rebuilt when the middleware changes.
 
     Arguments:
         pool: its name.
@@ -55,12 +55,12 @@ class Phases:
 
     Attributes:
         admit: asks the middleware before the pick, by method and arguments. Returns None if the call may
-            take the fast path, else its record and what runs it, after counting it. None if there is nobody
-            to ask.
-        invokes: for each method what is run on the client, where something is put around it; else None. A
-            method that is not there yet is asked for by `invoke_of`.
+            take the fast path, else its record and what runs it, after counting it. None if no middleware
+            has to be asked.
+        invokes: for each method the function that is run on the client, if middleware wraps it; else None.
+            `invoke_of` adds a method that is missing.
         chain: runs a call inside all middleware, which have admitted it.
-        call_count: of the calls that begin before its `end`; then `next_call_count` tells the next one.
+        call_count: of the calls that begin before its `end`; afterwards `next_call_count` gives the next one.
     """
 
     __slots__ = (
@@ -89,11 +89,11 @@ class Phases:
         self._new_call = new_call
         self.chain = around_admitted(innermost, middleware)
         self._count_calls: CountCalls | None = None
-        # Each with what lies outside it, which has to see its refusal.
+        # Each with the middleware outside it, which have to see its refusal.
         self._admits: list[tuple[Admit, Proceed]] = []
         for place, one in enumerate(middleware):
-            # A middleware that wants to know no more of a call than that it begins lets the pool count.
-            # Without the interpreter lock additions are lost, and the middleware counts under its own.
+            # A middleware that only counts calls lets the pool count for it. Without the GIL additions are
+            # lost, so there the middleware counts under its own lock.
             can_count = one.admit is not None and not FREE_THREADED
             ask = getattr(one.middleware, "count_calls", None) if can_count else None
             count: CountCalls | None = ask(clock) if self._count_calls is None and ask else None
@@ -128,7 +128,7 @@ class Phases:
         call_count.calls += 1
 
     def invoke_of(self, method: AnyMethod) -> Invoke:
-        """Return what is run on the client for a method, with all that is put around it."""
+        """Return the function to run on the client for a method, with all middleware of the phase ATTEMPT around it."""
         invoke: Invoke = method.invoke_in_time
         for attempt in self._attempts:
             invoke = attempt(self._pool, method, invoke)

@@ -1,4 +1,4 @@
-"""How one method, or one call, is tried again, where that differs from the pool's `Retry`."""
+"""How one method, or one call, is retried, where that differs from the pool's `Retry`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _are_errors(value: object) -> bool:
 
 
 def _check_errors(value: object) -> None:
-    """Raise an error that names what is no class of errors."""
+    """Raise an error that names a value that is not a class of errors."""
     if isinstance(value, tuple):
         for error in cast("tuple[object, ...]", value):
             if not (isinstance(error, type) and issubclass(error, BaseException)):
@@ -27,7 +27,7 @@ def _check_errors(value: object) -> None:
 
 
 class RetryPolicy(Settings):
-    """States how `Retry` tries a method again; what is None is as `Retry` has it.
+    """Says how `Retry` retries a method; None means as `Retry` itself is configured.
 
     Raises:
         ValueError: a number is not allowed.

@@ -1,4 +1,4 @@
-"""Which members a call is for: those of a role, and who serves it when none of these may be called."""
+"""Routes: which members a call may use, by role, and which serve it when none of those may be called."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Route(NamedTuple):
 
     Attributes:
         selectors: the labels of the members that are wanted, those that are preferred first.
-        fallback: who serves the call when none of these may be called: None for the pool's default
-            route, "any" for any member, "none" for nobody.
+        fallback: which members serve the call when none of these may be called: None for the pool's
+            default route, "any" for any member, "none" for no member.
     """
 
     selectors: tuple[Selector, ...]
@@ -29,7 +29,7 @@ class Route(NamedTuple):
 
     @classmethod
     def read(cls, text: object) -> Route:
-        """Read roles in the order of preference: `replica`, `replica, analytics`, `replica, any`, `replica, none`.
+        """Parse roles in order of preference: `replica`, `replica, analytics`, `replica, any`, `replica, none`.
 
         Raises:
             TypeError: it is no text.
@@ -40,7 +40,7 @@ class Route(NamedTuple):
         words = [word.strip() for word in text.split(",")]
         last = words.pop() if words[-1] in (ANY, NONE) else None
         if last == NONE and not words:
-            raise ValueError(f"route {text!r} leads to nobody: name a role first")
+            raise ValueError(f"route {text!r} leads to no member: name a role first")
         if "" in words or ANY in words or NONE in words or len(set(words)) != len(words):
             raise ValueError(
                 f"route {text!r} must be roles, each once, with commas between them; {ANY!r} or {NONE!r} may"
@@ -50,7 +50,7 @@ class Route(NamedTuple):
 
     @classmethod
     def of(cls, label: object) -> Route:
-        """Return the route of a caller who names labels: another member is called only if the text says so.
+        """Return the route of a caller who names labels: other members are used only if the text allows it.
 
         Arguments:
             label: a role or several, as `read` has them; or a mapping of labels that a member must have, all of them.
@@ -73,7 +73,7 @@ class Route(NamedTuple):
 
 
 class Routing:
-    """Tells for each route who serves its calls, and which route methods have that name none.
+    """The steps of each route, and the default route of methods that name none.
 
     Arguments:
         default: the route of these.
@@ -83,7 +83,7 @@ class Routing:
         self._last = (*default.selectors, *([ANY_MEMBER] if default.fallback == ANY else []))
 
     def steps(self, route: Route | None) -> tuple[Selector, ...]:
-        """Return the labels of the members that are wanted, those that are preferred first."""
+        """Return the labels of the wanted members, preferred ones first."""
         if route is None:
             return self._last
         if route.fallback == ANY:
@@ -98,7 +98,7 @@ UNROUTED = Routing(Route((), ANY))
 
 
 def routing_of(default_route: str | None, *, has_routes: bool) -> Routing | None:
-    """Return how calls are routed in a pool; None if they are not.
+    """Return the routing of a pool; None if its calls are not routed.
 
     Arguments:
         default_route: the setting; None if its owner has not said anything.

@@ -1,7 +1,7 @@
-"""Calls that wait for a member: one queue per pool, first come, first served.
+"""The wait queue: calls that wait for a member, one queue per pool, first come, first served.
 
-Whoever gives a member back hands it to the caller who waits longest; newcomers join behind, so
-nobody is overtaken (a FIFO with direct hand-off, as psycopg_pool and Finagle have it). A queue in
+A member that is given back is handed to the call that waits longest; new calls join behind, so no call is
+overtaken (a FIFO with direct hand-off, as psycopg_pool and Finagle have it). A queue in
 front of each member would make callers wait behind a slow one while others are free. Calls that only
 some of the members may serve are passed over when another one is free.
 """
@@ -26,41 +26,41 @@ def _kind_of(waiter: WaitingCall) -> object:
 
 
 class WaitQueue:
-    """The calls that wait, oldest first. Guarded by the pool's lock.
+    """The waiting calls, oldest first. Guarded by the pool's lock.
 
-    `due` says that somebody may have to be served: a `freed` member can take one more call, or the
-    available members changed. Whoever sees it serves, which can be repeated without harm.
+    `due` says that a call may have to be served: a `freed` member can take one more call, or the available
+    members changed. Any thread that sees `due` serves, which can be repeated without harm.
     """
 
     __slots__ = ("_by_wanted", "_joined", "due", "freed", "rerouted", "waiters", "waits")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.waiters: OrderedDict[WaitingCall, None] = OrderedDict()
-        # The same by the members that they are for, of which there are few kinds: who is served next is found
-        # without a look at each of thousands who wait for other members. An interrupt may leave some here who
-        # are not among the `waiters` any more.
+        # The same calls grouped by the members they may use, of which there are few groups: the next call to
+        # serve is found without looking at thousands that wait for other members. After an interrupt some calls
+        # here may no longer be in `waiters`.
         self._by_wanted: dict[object, OrderedDict[WaitingCall, None]] = {}
         self._joined = 0
         self.due = False
-        # Whether those that only some members may serve may be for others now.
+        # Whether the members that waiting calls may use have to be worked out again.
         self.rerouted = False
         self.freed: deque[Member[Any]] = deque()
-        self.waits = Histogram(bounds)  # how long those waited who were served
+        self.waits = Histogram(bounds)  # how long served calls have waited
 
     @property
     def routed(self) -> bool:
-        """Whether a call waits that only some of the members may serve."""
+        """Whether a call is waiting that only some of the members may serve."""
         return len(self._by_wanted) > (_ANY in self._by_wanted)
 
     def join(self, waiter: WaitingCall) -> None:
-        """Put a call at the end."""
+        """Add a call at the end."""
         self._joined += 1
         waiter.number = self._joined
         self._by_wanted.setdefault(_kind_of(waiter), OrderedDict())[waiter] = None
         self.waiters[waiter] = None
 
     def leave(self, waiter: WaitingCall) -> bool:
-        """Take a call out, wherever it stands; tell whether it was still there."""
+        """Remove a call from anywhere in the queue; return whether it was queued."""
         if waiter not in self.waiters:
             return False
         del self.waiters[waiter]
@@ -72,7 +72,7 @@ class WaitQueue:
         return True
 
     def first_for(self, member: Member[Any]) -> WaitingCall | None:
-        """Return the call that waits longest of those that a member may serve."""
+        """Return the longest waiting call that a member may serve."""
         if not self.routed:
             return next(iter(self.waiters), None)
         found: WaitingCall | None = None
@@ -85,16 +85,16 @@ class WaitQueue:
         return found
 
     def awaits(self, member: Member[Any]) -> bool:
-        """Tell whether a call waits that a member may serve."""
+        """Return whether a call is waiting that a member may serve."""
         return bool(self.waiters) and self.first_for(member) is not None
 
     def for_the_same(self) -> list[tuple[WaitingCall, ...]]:
-        """Return the calls that wait, those together that are for the same members."""
+        """Return the waiting calls, grouped by the members they may use."""
         kinds = [kind for kind in tuple(self._by_wanted) if self._first_of(kind)]
         return [tuple(o for o in self._by_wanted[kind] if o in self.waiters) for kind in kinds]
 
     def _first_of(self, kind: object) -> WaitingCall | None:
-        """Return the first of those that are for some members; forget the kind if there is none."""
+        """Return the first call of a group; drop the group if it is empty."""
         line = self._by_wanted[kind]
         while line:
             waiter = next(iter(line))
@@ -105,12 +105,12 @@ class WaitQueue:
         return None
 
     def free(self, *members: Member[Any]) -> None:
-        """Note, if anybody waits, that these may be able to take one more call."""
+        """If calls are waiting, note that these members may be able to take one more call."""
         if self.waiters:
             self.due = True
             self.freed.extend(members)
 
     def serve(self, waiter: WaitingCall, now: float) -> None:
-        """Let a call go with its member."""
+        """Remove a call that got its member, and record how long it waited."""
         if self.leave(waiter):
             self.waits.record(now - waiter.since)

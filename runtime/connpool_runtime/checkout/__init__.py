@@ -1,1 +1,1 @@
-"""How a call gets a client and gives it back; the only folder that holds the pool's lock."""
+"""How a call gets a client and gives it back; the only folder that takes the pool's lock."""

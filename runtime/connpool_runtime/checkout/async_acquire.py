@@ -1,4 +1,4 @@
-"""A call gets a client: takes a member, waiting in the queue and opening a client if need be."""
+"""Gives a call a client: takes a member, waits in the queue and opens a client if necessary."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.checkout.opening import refuse_late
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["acquire"]
@@ -17,7 +17,7 @@ C = TypeVar("C")
 
 
 async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
-    """Take a member for a call, waiting for one if need be, and return its client.
+    """Take a member for a call, waiting for one if necessary, and return its client.
 
     The wait queue, opening and validating share one limit: `checkout_timeout`, or what is left of the
     caller's deadline.
@@ -27,7 +27,7 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
     """
     state = checkout.state
     seconds = min(state.settings.checkout_timeout, remaining())
-    limit: TimeLimit | None = None  # made for those who have to wait for something
+    limit: TimeLimit | None = None  # created only if the call has to wait
     while True:
         waiter = checkout.claim(lease, call, seconds, _new_signal)
         if waiter is not None:
@@ -43,14 +43,14 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
             raise refuse_late(checkout, lease, call, seconds)
         limit = limit or TimeLimit(seconds, state.clock)
         if await _prepare(checkout, lease, call, limit.left):
-            lease.lent_at = state.clock()  # what opening it took is no use of it
+            lease.lent_at = state.clock()  # the time for opening a client does not count as its use
             break
     call.begin(lease.member)
     lease.used = True
     return lease.client
 
 
-# Imported by the first call that has to wait, or to open a client; most programs have none.
+# Imported by the first call that has to wait or to open a client; most programs have none.
 
 
 def _new_signal() -> Any:

@@ -1,4 +1,4 @@
-"""Opens, checks and closes the clients of endpoints with a factory; no lock is held meanwhile.
+"""Opens, validates and closes the clients of endpoints with a factory; holds no lock meanwhile.
 
 What a factory, a check or a closing raises stays here, as evidence that the endpoint cannot be reached
 or that the client is unfit; it is raised again only as a cause.
@@ -25,18 +25,18 @@ from connpool_runtime.checkout.opening import (
     store_of,
     trust,
 )
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
 __all__ = ["close_discarded", "closing_of", "open_idle", "prepare", "reset_returned"]
 
-CLOSED_AT_ONCE = 16  # clients of an endpoint that leaves
+CLOSED_AT_ONCE = 16  # clients of a leaving endpoint that are closed at a time
 
 
 async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
-    """See to it that a lease has a client that works; if that fails, give the lease back.
+    """Make sure that the client of a lease is open and works; if that fails, give the lease back.
 
     Arguments:
         checkout: of the pool.
@@ -45,7 +45,7 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
         limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
     source = lease.member.source
-    lease.used = True  # a validation that is broken off leaves an answer on its way, too
+    lease.used = True  # a cancelled validation leaves an answer on its way, too
     if isinstance(source, SingleClient):
         if source.reopen is not None:
             return await _reopen_single(checkout, lease, call, source.reopen, limit)
@@ -73,8 +73,8 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
 async def _open(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
     """Open one client, configure it, and note how long that took.
 
-    The client is in the list from the moment that it is open. Whatever breaks this off, a `configure` that
-    fails or an interrupt, the caller finds the client there, to close it.
+    The client is in the list from the moment it is open. If a `configure` that fails or an interrupt breaks
+    this off, the caller finds the client in the list, and closes it.
     """
     state = checkout.state
     started = state.clock()
@@ -109,7 +109,7 @@ async def _reopen_single(
             await resolve(reopen(limit))
     except Exception as error:
         call.avoid(lease.member)
-        if lease.member.source.needs_validation:  # nobody else had more luck meanwhile
+        if lease.member.source.needs_validation:  # no other attempt succeeded meanwhile
             mark_unhealthy(checkout, lease.member, error)
         give_back_unused(checkout, lease)
         return False
@@ -119,7 +119,7 @@ async def _reopen_single(
 async def _error_of_validation(
     validate: Callable[..., object] | None, limit: float, *client: object
 ) -> Exception | None:
-    """Return why a client is not fit for use, None if it is."""
+    """Return the error of a client's validation; None if the client is usable."""
     if validate is None:
         return None
     try:
@@ -131,7 +131,7 @@ async def _error_of_validation(
 
 
 async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:
-    """Open one client for the store, if one may be opened; tell whether it was.
+    """Open one client for the store if that is allowed; return whether it was opened.
 
     It may take as long as in a call, `checkout_timeout`; a blocking call of threads ends by itself.
 
@@ -156,7 +156,7 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
 async def reset_returned(
     checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
 ) -> None:
-    """Reset the clients that were given back, one after the other; one that cannot be is closed.
+    """Reset returned clients one after the other; a client that cannot be reset is closed.
 
     A reset may take as long as a checkout; a blocking one of threads ends by itself.
     """
@@ -208,7 +208,7 @@ def _was_reset(
 
 
 async def close_discarded(pool: str, store: ClientStore[Any]) -> None:
-    """Close the clients that are to be closed, one after the other; what goes wrong is logged."""
+    """Close discarded clients one after the other; errors are logged."""
     while (client := _next_discarded(store)) is not None:
         try:
             await resolve(_close(store, client[0]))
@@ -219,10 +219,10 @@ async def close_discarded(pool: str, store: ClientStore[Any]) -> None:
 
 
 def _next_discarded(store: ClientStore[Any]) -> tuple[Any] | None:
-    """Return the client that is to be closed next, in a tuple as it may be any object."""
+    """Return the next client to close, in a tuple because the client may be any object."""
     try:
         return (store.to_close.popleft(),)
-    except IndexError:  # others close too
+    except IndexError:  # other helpers take from it, too
         return None
 
 
@@ -231,13 +231,14 @@ def _close(store: ClientStore[Any], client: Any) -> object:
 
 
 def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], Awaitable[None]]:
-    """Return what closes all clients of a member that has left, beside each other."""
+    """Return a function that closes all clients of a member that has left, several at a time."""
 
     async def close() -> None:
         state, own = checkout.state, store.latest
         with state.after_lock, state.lock:
             own.clear()
-            state.queue.free(*state.membership.may_serve)  # which may open clients instead
+            # a client less may let other endpoints open one
+            state.queue.free(*state.membership.may_serve)
             clients = [*own.to_close]
             own.to_close.clear()
         found = await run_all(lambda client: _close(store, client), clients, at_once=CLOSED_AT_ONCE)

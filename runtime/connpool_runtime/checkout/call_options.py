@@ -1,4 +1,4 @@
-"""Does for a call what its caller asks for by `calling`, or says why this pool cannot."""
+"""Applies the options that a caller sets by `calling`, or refuses those that this pool cannot honour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUIET = 1000
 
 
 def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C] | None:
-    """Return the member that the caller names, None if any will do.
+    """Return the member that the caller names; None if any will do.
 
     Raises:
         InvalidCallOption: the pool cannot do what is asked for.
@@ -43,7 +43,7 @@ def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C
     if not member.ready:
         cause = member.unreachable or member.breaker.cause
         wait = max(0.0, member.wake_at - state.clock())
-        why = "is leaving" if member.leaving else "is cut off"
+        why = "is leaving" if member.leaving else "is ejected"
         raise _unavailable(state, member, why, wait, cause)
     if state.limited and (state.queue.waiters or not member.free):
         raise _unavailable(state, member, "is busy, and such a call does not wait", math.inf, None)
@@ -72,7 +72,7 @@ def _require_keys(state: PoolState[C], call: Call) -> None:
 
 
 def _require_limit(state: PoolState[C], call: Call) -> None:
-    """Refuse a time that nobody could see to."""
+    """Refuse a timeout that neither the client nor any middleware could enforce."""
     if call.method.deadline_parameter is not None:
         return
     if state.blocking or not _has(state, "TIMEOUT"):
@@ -85,7 +85,7 @@ def _require_limit(state: PoolState[C], call: Call) -> None:
 
 
 def _has(state: PoolState[C], role: str) -> bool:
-    """Whether middleware of a role is registered."""
+    """Return whether a middleware of a role is registered."""
     roles = [getattr(one.middleware, "role", None) for one in state.middleware]
     return any(getattr(found, "name", "") == role for found in roles)
 
@@ -93,11 +93,11 @@ def _has(state: PoolState[C], role: str) -> bool:
 def outside_blocks(
     pick: Callable[P, Member[Any]], inside: Member[Any], rest: Callable[[], object]
 ) -> Callable[P, Member[Any]]:
-    """Return what picks for calls outside of blocks, and sends those inside on the slow path.
+    """Return a picker for calls outside `calling` blocks; it sends calls inside them on the slow path.
 
     Arguments:
         pick: picks a member.
-        inside: the member that stands for the slow path.
+        inside: the member that sends a call on the slow path.
         rest: is called when there were no calls inside for long.
     """
     quiet = 0

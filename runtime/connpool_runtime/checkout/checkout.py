@@ -34,13 +34,13 @@ from connpool_runtime.settings import PoolSettings
 __all__ = ["Checkout"]
 
 C = TypeVar("C")
-_CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
+_CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _INTERRUPTED = neutral("interrupted")
 NewSignal = Callable[[], Any]
 
 
 class Checkout(Generic[C]):
-    """Who has which member: lends members to calls and takes them back. Safe for threads; never waits.
+    """Lends members to calls and takes them back. Safe for threads; never waits.
 
     Arguments:
         name: of the pool.
@@ -66,7 +66,7 @@ class Checkout(Generic[C]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process, to which neither threads nor connections belong.
+        """Start anew in a child process, to which neither threads nor connections belong.
 
         Calls that run in the thread that forked end on members that are in the pool no more, so that no
         count here knows of them. What follows from the members is derived by the next call.
@@ -99,7 +99,7 @@ class Checkout(Generic[C]):
     def claim(
         self, lease: Lease[C], call: Call, limit: float, new_signal: NewSignal | None
     ) -> WaitingCall | None:
-        """Take a member for a call; return the place in the queue if the call has to wait for one.
+        """Take a member for a call; if none is free, return the call's place in the wait queue.
 
         Arguments:
             lease: gets the member, or the place. It owns the place, so giving the lease back, at
@@ -121,13 +121,14 @@ class Checkout(Generic[C]):
         return None
 
     def _choose(self, call: Call) -> Member[C] | None:
-        """Pick a member that can take one more call, unless others wait for it already."""
+        """Pick a member that can take one more call, unless other calls wait for it already."""
         state, wanted = self.state, None
         if state.routing is None and call.options is None:
             candidates = self.router.candidates()
         else:
             if call.options is not None:
-                from connpool_runtime.checkout.call_options import asked_for  # few programs ask
+                # few programs use options
+                from connpool_runtime.checkout.call_options import asked_for
 
                 self.router.candidates()
                 if (named := asked_for(state, call, call.options)) is not None:
@@ -139,7 +140,7 @@ class Checkout(Generic[C]):
         elif state.suspended:
             return None
         elif state.queue.waiters and wanted is None and not state.queue.routed:
-            return None  # whoever waits may be served by any member
+            return None  # without routes, any waiting call may be served by any member
         else:
             member = state.pickers.choose_free(call, candidates)
             if member is not None and state.queue.waiters:
@@ -150,7 +151,7 @@ class Checkout(Generic[C]):
         return member
 
     def _not_awaited(self, member: Member[C], candidates: Candidates) -> Member[C] | None:
-        """Return a member that is free, and for which nobody waits: this one, or else another one."""
+        """Return a free member that no call waits for: this one, or else another one."""
         state = self.state
         with state.after_lock, state.lock:
             if not state.queue.awaits(member):
@@ -159,7 +160,7 @@ class Checkout(Generic[C]):
             return next(free, None)
 
     def _take(self, lease: Lease[C], member: Member[C]) -> bool:
-        """Take a member for a newcomer, who does not overtake those who wait."""
+        """Take a member for a new call, which must not overtake waiting calls."""
         state = self.state
         with state.after_lock, state.lock:
             queue = state.queue
@@ -168,9 +169,9 @@ class Checkout(Generic[C]):
             return may_be and self._take_locked(lease, member)
 
     def _take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
-        """Take a member that is free, if its breaker lets the call through."""
+        """Take a free member, if its breaker lets the call through."""
         state = self.state
-        # This says nothing before the lease is held, which is the source's one statement.
+        # Has no meaning until the lease is held, which the source sets in one statement.
         lease.taken_from = member
         lease.lent_at = state.clock()
         lent = member.source.borrow(member, lease, lease.lent_at)
@@ -185,8 +186,8 @@ class Checkout(Generic[C]):
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         breaker = member.breaker
-        # A closed breaker lets the call pass and stays as it is. What an interrupt may have kept somebody from
-        # following up on is done when the call ends.
+        # A closed breaker lets the call pass and keeps its state. If an interrupt has kept a change of the
+        # member from being followed up, that happens when the call ends.
         if breaker.state is _CLOSED and not member.leaving:
             return True
         entered = not member.leaving and (breaker.admit(lease, self.state.clock()) or member.panic)
@@ -240,17 +241,17 @@ class Checkout(Generic[C]):
         return True
 
     def _available_locked(self, wanted: Wanted | None) -> tuple[Member[C], ...]:
-        """Return the members that may serve a call, given those that it is for."""
+        """Return the members that may serve a call now."""
         if wanted is None:
             return self.state.membership.available
         return wanted.candidates_locked().members
 
     def _is_one_free_locked(self, members: Iterable[Member[C]]) -> bool:
-        """Tell whether one of these is free, and nobody waits for it."""
+        """Return whether one of these members is free and no call waits for it."""
         queue = self.state.queue
         if not queue.waiters:
             return any(one.free for one in members)
-        # Without routes whoever waits may be served by any member.
+        # Without routes, any waiting call may be served by any member.
         return queue.routed and any(one.free and not queue.awaits(one) for one in members)
 
     def _no_place(
@@ -278,7 +279,7 @@ class Checkout(Generic[C]):
         )
 
     def look_up(self, lease: Lease[C], left: float, limit: float) -> None:
-        """Do what has become due while a caller waited; refuse the caller whose time is over.
+        """Do what has become due while a call waited; refuse the call if its time is over.
 
         Arguments:
             lease: of the caller, whose signal did not come so far.
@@ -300,12 +301,12 @@ class Checkout(Generic[C]):
                 state.counters.reject(waiter.refusal)
 
     def patience(self) -> float:
-        """Return the seconds until time alone may make a member available; `inf` if it never will."""
+        """Return the seconds until time alone may make a member available; `inf` if it cannot."""
         wake_at = self.state.membership.wake_at
         return math.inf if wake_at == math.inf else max(0.0, wake_at - self.state.clock())
 
     def arrive(self, lease: Lease[C], waiter: WaitingCall) -> None:
-        """Leave the queue with the member, or with the refusal.
+        """Leave the queue with the member, or raise the refusal.
 
         Raises:
             Rejected: the call was refused.
@@ -317,19 +318,19 @@ class Checkout(Generic[C]):
         if not lease.held and waiter.refusal is not None:
             raise waiter.refusal
 
-    # 3. Whoever gives a member back hands it to those who wait, in their order.
+    # 3. A member that is given back is handed to the waiting calls, in their order.
 
     def _hand_over(self) -> None:
         state = self.state
-        with state.lock:  # of `act`, which goes on until nothing is left to hand over
+        with state.lock:  # for `act`, which repeats until nothing is left to hand over
             self._hand_over_locked()
 
     def _hand_over_locked(self) -> None:
-        """Hand free members to those who wait, or tell them that there is none to wait for."""
+        """Hand free members to waiting calls, or refuse the calls if there is no member to wait for."""
         self.router.wake_locked()
         queue = self.state.queue
         if queue.waiters and self.state.quota.limited:
-            # A client less at one endpoint is one more for any other.
+            # One client less at one endpoint allows one more at any other.
             queue.freed.extend(self.state.membership.may_serve)
         while queue.freed and queue.waiters and not self.state.suspended:
             self._hand_out_locked(queue.freed[0])
@@ -347,14 +348,15 @@ class Checkout(Generic[C]):
     def _hand_out_locked(self, member: Member[C]) -> None:
         queue = self.state.queue
         while (waiter := queue.first_for(member)) is not None:
-            # Held already if an interrupt struck between the taking and the waking.
+            # The lease is held already if an interrupt struck between taking the member and waking the caller.
             if not waiter.lease.held and not (
                 member.ready and member.free and self._take_locked(waiter.lease, member)
             ):
                 return
             if waiter.signal.set():
                 queue.serve(waiter, self.state.clock())
-            else:  # its event loop was closed: nobody will ever accept, so the next one gets it
+            # the event loop was closed, so this caller will never accept; the next one gets the member
+            else:
                 queue.leave(waiter)
                 self.give_back_locked(waiter.lease, None)
 
@@ -371,7 +373,7 @@ class Checkout(Generic[C]):
             waiter.signal.set()
             state.queue.leave(waiter)
 
-    # 4. The call runs, elsewhere. 5. The member is given back, with what the call came to.
+    # 4. The call runs, outside this module. 5. The member is given back, with the verdict on the call.
 
     def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
         """Give the member of an attempt back. Harmless when done already."""
@@ -404,7 +406,7 @@ class Checkout(Generic[C]):
         """End a call from a finalizer, which may run while this very thread holds the lock."""
         self._given_up.add(partial(self._settle_locked, lease, call, verdict, None, started))
         self._run_given_up()
-        if self.state.departed:  # its last call, and perhaps nobody else ever uses the pool
+        if self.state.departed:  # its last call has ended, and the pool may never be used again
             run_beside_finalizer(self.act)
 
     def _settle(
@@ -424,11 +426,11 @@ class Checkout(Generic[C]):
                         with state.lock:
                             self._settle_locked(lease, call, verdict, error, started)
                 finally:
-                    if lease.open:  # an interrupt came in between; all parts can be repeated
+                    if lease.open:  # an interrupt struck in between; every step can be repeated
                         with state.lock:
                             self._settle_locked(lease, call, _INTERRUPTED)
         finally:
-            if state.queue.due:  # and here, the same
+            if state.queue.due:  # the same here
                 self._hand_over()
         if call.suspects and verdict is SUCCESS:
             self.recorder.record_proof(call, lease.member)
@@ -460,7 +462,7 @@ class Checkout(Generic[C]):
         seconds: float = 0.0,
         call: Call | None = None,
     ) -> None:
-        """Give a member back with what its use came to, None if it was not used at all.
+        """Give a member back with the verdict on its use; None if it was not used at all.
 
         Harmless when done already.
         """
@@ -480,10 +482,10 @@ class Checkout(Generic[C]):
             method=None if call is None else call.method,
         )
 
-    # 6. What was collected under the lock is done after it.
+    # 6. What was collected under the lock is done after releasing it.
 
     def act(self) -> None:
-        """Do what was collected under the lock: `PoolState.after_lock` calls this on leaving."""
+        """Do what was collected under the lock; `PoolState.after_lock` calls this on leaving."""
         state = self.state
         if self._given_up.work:
             self._run_given_up()
@@ -501,29 +503,29 @@ class Checkout(Generic[C]):
         state.maintenance_due = False
         if state.housekeeper is not None:
             state.housekeeper.poke()
-        # Where no event loop runs yet, the first call will see to it.
+        # Where no event loop runs yet, the first call starts the rest.
         running = [sweeper.start() for sweeper in state.sweepers]
         state.maintenance_due = state.maintenance_due or not all(running)
 
     def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
-        """Close the members that are drained, however many, and strike them off.
+        """Close all members that are drained, and remove them from the pool.
 
         Striking one off comes here again, for which none is left: a thousand in a row would be as many
         calls within each other.
         """
         state, drained = self.state, deque[Member[C]]()
         try:
-            with suppress(IndexError):  # others take from it, too
+            with suppress(IndexError):  # other threads take from it, too
                 while True:
                     drained.append(state.departed.popleft())
             while drained:
                 close(drained.popleft())
-        finally:  # an interrupt leaves the rest to whoever comes next
+        finally:  # after an interrupt, the next thread does the rest
             state.departed.extend(drained)
 
     def _run_given_up(self) -> None:
         state = self.state
         self._given_up.run(state.lock)
-        # Not if the lock is held, which may be by this very thread; its holder does it. See `Deferred.run`.
+        # Not if the lock is held, perhaps by this very thread: its holder does it. See `Deferred.run`.
         if state.queue.due and not state.lock.locked():
             self._hand_over()

@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_fast_path.py; edit that.
-"""The fast path of a call on members with a limit, for when one is free and nobody waits.
+"""The fast path of a call on members with a limit, used when one is free and no call waits.
 
 One short look under the lock to take a member, and one to give it back: no object is made, nothing is
 signalled. Whatever is out of the ordinary goes on with a lease, on the slow path. There is a function
@@ -16,7 +16,7 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import LockedFastPath
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
@@ -31,7 +31,7 @@ BUSY: Any = object()
 
 
 class Unfinished(NamedTuple):
-    """Stands for a result: the first attempt failed, and the call may go on."""
+    """Returned in place of a result: the first attempt failed, and the call may go on."""
 
     call: Call
 
@@ -44,7 +44,7 @@ def call_single(
     args: tuple[Any, ...],
     may_go_on: bool = False,
 ) -> R:
-    """Run a method on the one client of a member if it is free; or return `BUSY`.
+    """Run a method on the one client of a member if it is free; otherwise return `BUSY`.
 
     Of a call that goes on after a failure of its first attempt, only this attempt is ended, and an
     `Unfinished` is returned.
@@ -99,7 +99,7 @@ def call_stored(
     args: tuple[Any, ...],
     may_go_on: bool = False,
 ) -> R:
-    """Run a method on an idle client of an endpoint; or return `BUSY` or `Unfinished`, as above."""
+    """Run a method on an idle client of an endpoint; otherwise return `BUSY` or `Unfinished`, as above."""
     _, clock, latest, lock, waiters = path
     store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
     lease: Lease[C] | None = None
@@ -178,8 +178,8 @@ def _drop(
     method: Method[C, Any],
     held: bool,
 ) -> None:
-    """Give back what an interrupt kept from being given back; mostly nothing."""
+    """Give back what an interrupt kept from being given back; usually there is nothing."""
     lease = lease or Lease(member, generation, entry, checkout.state.clock())
     if held:
-        lease.held = True  # the caller, who held the member, is on its way out
+        lease.held = True  # the exception is already on its way to the caller, who held the member
     checkout.drop(lease, checkout.new_call(method))

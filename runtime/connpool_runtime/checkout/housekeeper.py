@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_housekeeper.py; edit that.
-"""Looks after endpoints with a factory while nobody calls: closes, replaces, keeps the minimum.
+"""Maintains endpoints with a factory in the background: closes, replaces and opens clients.
 
 One worker per pool that has such endpoints decides what is due. It starts when the first client was
 opened, ends with the pool, and does not keep a forgotten pool alive. Factories and closings are the
@@ -31,7 +31,7 @@ CLOSERS = 4  # helpers that close clients of one endpoint at a time
 
 
 class Housekeeper:
-    """Looks after the endpoints of an `Pool`, in a thread.
+    """Maintains the endpoints of an `Pool`, in a thread.
 
     Arguments:
         checkout: of the pool; held weakly.
@@ -40,16 +40,18 @@ class Housekeeper:
     def __init__(self, checkout: Checkout[Any]) -> None:
         name = f"housekeeper of pool {checkout.state.name!r}"
         self._openers, self._closers = Helpers(name), Helpers(name)
-        self._lock = new_lock()  # guards the two that follow
-        self._opening: set[ClientStore[Any]] = set()  # that have a helper which opens
-        self._resetting: Counter[ClientStore[Any]] = Counter()  # helpers that reset, by store
-        self._closing: Counter[ClientStore[Any]] = Counter()  # helpers that close, by store
+        self._lock = new_lock()  # guards the attributes below
+        self._opening: set[ClientStore[Any]] = set()  # stores with a helper that opens clients
+        # number of helpers that reset, by store
+        self._resetting: Counter[ClientStore[Any]] = Counter()
+        # number of helpers that close, by store
+        self._closing: Counter[ClientStore[Any]] = Counter()
         self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
         self._checkout = ref(checkout, lambda _: worker.stop())
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the helpers, in a child process; the worker and they themselves do that too."""
+        """Forget the helpers in a child process; the worker and the helpers themselves do the same."""
         self._opening.clear()
         self._closing.clear()
         self._resetting.clear()
@@ -60,18 +62,18 @@ class Housekeeper:
         self._worker.wake()
 
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:
-        """Close what was opened for an endpoint that had left by then: nobody else looks at it any more."""
+        """Close a client that was opened for an endpoint which had left meanwhile."""
         self._closers.start(close_discarded, pool, store)
 
     def stop(self, seconds: float) -> None:
-        """Open nothing any more, and wait for the end of closings; called when the pool is closed."""
+        """Open nothing any more, and wait for clients that are being closed; called when the pool is closed."""
         self._worker.stop()
         self._openers.cancel()
         self._worker.join(seconds)
         self._closers.join(seconds)
 
     def _tend(self) -> float:
-        """Begin what is due; return when there is more."""
+        """Start the work that is due; return when more will be due."""
         checkout = self._checkout()
         if checkout is None or checkout.state.membership.closed:
             self._worker.stop()
@@ -86,7 +88,8 @@ class Housekeeper:
         return next_look(checkout)
 
     def _begin_closing(self, pool: str, store: ClientStore[Any]) -> None:
-        # One for each client: those that are there may hang. Whoever finds nothing to close ends at once.
+        # One helper for each client, since helpers that run may hang. A helper with nothing to close ends at
+        # once.
         with self._lock:
             count = min(CLOSERS - self._closing[store], len(store.to_close))
             if count > 0:
@@ -152,19 +155,19 @@ class Housekeeper:
 
 
 def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
-    """Retire what has expired in all stores, and return these with their members."""
+    """Retire expired clients in all stores, and return the stores that need work, with their members."""
     state = checkout.state
     with state.after_lock, state.lock:
         checkout.router.wake_locked()
         now, found = state.clock(), stores_of(state)
         for member, store in found:
             retire_expired(store, now)
-            state.queue.free(member)  # a smaller store may open a new client
+            state.queue.free(member)  # a smaller store may let another one open a client
     return found
 
 
 def next_look(checkout: Checkout[Any]) -> float:
-    """Return when something will be due, in seconds of the pool's clock."""
+    """Return when work will be due, in seconds of the pool's clock."""
     state = checkout.state
     with state.after_lock, state.lock:
         return min((next_due(store) for _, store in stores_of(state)), default=math.inf)

@@ -1,4 +1,4 @@
-"""Marks members unhealthy and healthy, as health checks found them, whatever their breaker says."""
+"""Marks members unhealthy or healthy by the results of health checks, whatever their breakers say."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:
 
 
 def emit(checkout: Checkout[Any], event: Event) -> None:
-    """Tell the pool's listeners of an event."""
+    """Queue an event for the pool's listeners."""
     state = checkout.state
     with state.after_lock, state.lock:
         state.events.queue(event)

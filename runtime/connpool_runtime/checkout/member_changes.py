@@ -1,4 +1,4 @@
-"""Members change in place, leave without anybody waiting, and come back: many of them at one rebuild.
+"""Changes, removes and restores many members at once, with one rebuild of the pickers.
 
 What stays is the member: its breaker, its counts and the calls that run on it.
 """
@@ -18,7 +18,7 @@ __all__ = ["Placement", "Replacing", "change_members"]
 
 
 class Placement(NamedTuple):
-    """What balancers and routes know about a member, beside its name."""
+    """What balancers and routes know about a member, beside its name: weight, priority, zone, labels."""
 
     weight: int
     priority: int
@@ -38,7 +38,7 @@ def change_members(
     restore: Iterable[str] = (),
     new_gate: Callable[[], Any],
 ) -> frozenset[str]:
-    """Change members, let members go and take members back, all at the same moment.
+    """Change members, let members go and restore members, all at the same moment.
 
     Names that no member has are passed over: it left meanwhile.
 
@@ -76,7 +76,7 @@ def change_members(
 
 
 def _place_locked(state: PoolState[Any], member: Member[Any], change: Replacing) -> bool:
-    """Tell whether anything about the member has changed."""
+    """Apply a placement to a member; return whether it changed anything."""
     now = Placement(member.weight, member.priority, member.zone, member.labels)
     placement = change(now)
     if now == placement:
@@ -104,7 +104,7 @@ def _release_locked(
 
 
 def _restore_locked(state: PoolState[Any], member: Member[Any]) -> bool:
-    # One that is drained is being closed, and for one that is not orphaned somebody waits.
+    # A drained member is being closed, and one that is not orphaned still has a waiter who closes it.
     if not member.leaving or member.drained or not member.orphaned:
         return False
     member.leaving = member.orphaned = False

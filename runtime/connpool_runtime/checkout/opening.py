@@ -1,4 +1,4 @@
-"""What a pool notes, under its lock, about clients that are opened, checked and discarded.
+"""The bookkeeping, under the pool's lock, of clients that are opened, validated and discarded.
 
 Opening, checking and closing themselves happen without the lock, in `opener.py` and `async_opener.py`.
 """
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def stores_of(state: PoolState[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
-    """Return the members whose clients are opened on demand, each with its store."""
+    """Return the members whose clients are opened on demand, with their stores."""
     return [
         (member, member.source)
         for member in state.membership.members
@@ -42,12 +42,12 @@ def stores_of(state: PoolState[Any]) -> list[tuple[Member[Any], ClientStore[Any]
 
 
 def store_of(lease: Lease[Any]) -> ClientStore[Any]:
-    """Return the store that a lease of an endpoint is from."""
+    """Return the store that a lease's client is from."""
     return cast("ClientStore[Any]", lease.member.source)
 
 
 def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
-    """Give back a client that is not fit for use, to be closed."""
+    """Give back a client that is not usable, to be closed."""
     state = checkout.state
     with state.after_lock, state.lock:
         if lease.entry is not None:
@@ -56,7 +56,7 @@ def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
 
 
 def trust(checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any]) -> None:
-    """Note that the one client of a member was validated."""
+    """Note that the one client of a member was validated successfully."""
     state, member = checkout.state, lease.member
     with state.after_lock, state.lock:
         source.needs_validation = False
@@ -90,7 +90,7 @@ def lend_opened(checkout: Checkout[Any], lease: Lease[Any], opened: list[Any]) -
 
 
 def close_unused(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
-    """Have a client closed that was opened and is in no store, if there is one: its opening was broken off."""
+    """Close a client that was opened and is in no store, if there is one: its opening was broken off."""
     if opened:
         state = checkout.state
         with state.after_lock, state.lock:
@@ -101,21 +101,21 @@ def close_unused(checkout: Checkout[Any], store: ClientStore[Any], opened: list[
 def opening_failed(
     checkout: Checkout[Any], lease: Lease[Any], call: Call, error: Exception
 ) -> None:
-    """Give back the right to open a client, which could not be used."""
+    """Give back the right to open a client, after the opening failed."""
     state = checkout.state
     call.avoid(lease.member)
     draw = state.settings.random()
     with state.after_lock, state.lock:
         store_of(lease).refused(error, state.clock(), draw)
         checkout.give_back_locked(lease, None)
-        # For who is reachable, and for the time to wake up.
+        # To follow up on who is reachable, and on the time of the next attempt.
         checkout.router.follow_locked(call.tried[-1])
 
 
 def refuse_late(
     checkout: Checkout[Any], lease: Lease[Any], call: Call, seconds: float
 ) -> PoolTimeout:
-    """Give back the right to open or validate a client, for which no time is left; return the refusal."""
+    """Give back the right to open or validate a client because no time is left; return the refusal."""
     state, member = checkout.state, lease.member
     causes = [one.source.cause for one in call.tried if one.source.cause is not None]
     refusal = PoolTimeout(
@@ -134,7 +134,7 @@ def refuse_late(
 def opening_idle(
     checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
 ) -> Generator[Callable[[list[Any]], None] | None, None, None]:
-    """Reserve the right to open one client that nobody waits for.
+    """Reserve the right to open one client that no call waits for.
 
     Yields what moves the opened client from a list into the store; None if no client may be opened now.
     """

@@ -1,4 +1,4 @@
-"""Options change in a running pool: its members, their calls and who waits stay as they are."""
+"""Changes options of a running pool; its members and its running and waiting calls stay."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["change_settings"]
 
 
 def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
-    """Let a pool go by other settings from now on.
+    """Make a pool use other settings from now on.
 
-    Who is cut off stays so for as long as it was to be. A member whose limit was the pool's gets the new
+    An ejected member stays ejected for the time that was set. A member whose limit was the pool's gets the new
     one; calls over it end as they would have. Where the buckets of the histograms change, or whether
     methods are counted apart, the counts begin anew.
 
@@ -58,7 +58,7 @@ def _refuse_fixed(before: PoolSettings, after: PoolSettings) -> None:
             )
 
 
-_KEPT = {"clock", "random"}  # for tests; never part of a change
+_KEPT = {"clock", "random"}  # only for tests; never changed in a running pool
 
 
 def _change_member_locked(state: PoolState[Any], member: Member[Any], before: PoolSettings) -> None:

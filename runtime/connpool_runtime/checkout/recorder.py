@@ -1,4 +1,4 @@
-"""What the end of a call means: for its member's breaker, for the counters, for those who wait."""
+"""Records the end of calls: for the member's breaker, for the counters, for waiting calls."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from connpool_runtime.stats.histogram import NO_BUCKET, Bucket, Histogram
 __all__ = ["Recorder"]
 
 C = TypeVar("C")
-_CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
+_CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
-_STILL_ILL = failure("the error that it was cut off for")
+_STILL_ILL = failure("the error that it was ejected for")
 _TOO_OFTEN_LATE = failure("meets the deadlines of its callers more often than other members do")
 _OUTLIERS = (_OUTLIER, _TOO_OFTEN_LATE)
 
@@ -41,11 +41,11 @@ class Recorder(Generic[C]):
         self._relative = self._new_evidence()
 
     def after_fork(self) -> None:
-        """Compare the members anew in a child process."""
+        """Start comparing the members anew in a child process."""
         self._relative = self._new_evidence()
 
     def follow_settings(self, before: PoolSettings) -> None:
-        """Compare the members anew, under the lock, if other settings say when unknown errors count."""
+        """Start comparing the members anew, under the lock, if the settings about unknown errors have changed."""
         now = self._state.settings
         names = ("unknown_errors", "max_fails", "sliding_window_seconds")
         if any(getattr(before, name) != getattr(now, name) for name in names):
@@ -80,7 +80,7 @@ class Recorder(Generic[C]):
             generation: of its breaker when the attempt began; a later one takes no notice.
             verdict: what the attempt came to; None if the member was not used at all.
             error: which ended the attempt.
-            seconds: how long it took, if somebody asks.
+            seconds: how long it took, where durations are needed.
             lease: holds the member and gives it back here; None where that was done already.
             call: of the attempt, if it has a record.
             method: of the call; unknown errors of one method are compared with each other.
@@ -91,23 +91,24 @@ class Recorder(Generic[C]):
             and member.fast_generation is generation
             and seconds <= state.slow_call_duration
         )
-        # As long as the breaker stays closed, such an end changes counts, and never who may be picked. If the
-        # breaker is steady and calls take the slow path all the same, an interrupt has kept somebody from
-        # following up on a change of the member, and that is done here.
+        # While the breaker stays closed, such an end changes counts, but never which members may be picked. If
+        # the breaker is steady and calls take the slow path all the same, an interrupt has kept a change of the
+        # member from being followed up, and that is done here.
         only_counts = (
             before is _CLOSED
             and (member.fast_generation is generation or not member.breaker.is_steady)
             and (lease is None or member.is_plain)
         )
-        gave_up = verdict is OUT_OF_TIME  # on an answer that may still come
-        # 1. An unknown error, or a deadline that passed, counts if the other members give it less often.
+        gave_up = verdict is OUT_OF_TIME  # the answer may still arrive
+        # 1. An unknown error, or a missed deadline, counts if the other members give it less often.
         compared = verdict if verdict is UNKNOWN or verdict is OUT_OF_TIME else None
         if compared is not None and error is not None and method is not None:
             verdict = self._compared_locked(member, generation, method, error, call, compared)
-        # 2. The breaker hears of it: an interrupt after this finds the lease held, and repeats all.
+        # 2. The breaker is informed. After an interrupt here the lease is still held, and all of it is
+        # repeated.
         if not routine:
             self._tell_breaker_locked(member, lease, generation, verdict, error, seconds)
-        # 3. Those who wait may have the member, and 4. it is given back: from here on nothing is repeated.
+        # 3. Waiting calls may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
             broken_off = lease.broken_off or self._broke_off(lease, error)
@@ -125,7 +126,7 @@ class Recorder(Generic[C]):
             member.count(counted_as)
             if error is not None:
                 member.last_error = (_name_of(error), counted_as, verdict.reason)
-        # 6. Whatever changed about the member: who may be picked, events, the end of a drain.
+        # 6. Changes of the member are followed up: who may be picked, events, the end of a drain.
         if not routine:
             if only_counts and member.breaker.state is _CLOSED and not member.leaving:
                 self._router.refresh_locked(member)
@@ -134,14 +135,14 @@ class Recorder(Generic[C]):
         return verdict
 
     def _broke_off(self, lease: Lease[C], error: BaseException | None) -> bool:
-        """Whether an error cut the client off in the middle: an interrupt, or a cancellation."""
+        """Return whether an interrupt or a cancellation broke off the use of the client."""
         if not lease.used or error is None or isinstance(error, Exception):
             return False
-        # A task is cancelled where it awaits, and the runtime awaits nothing but the client.
+        # A task is cancelled where it awaits, and the runtime awaits only the client.
         return not self._state.blocking or not _struck_in_runtime(error)
 
     def _cut_off_locked(self, member: Member[C]) -> None:
-        """Lend a client to nobody until somebody vouches for it: a health check, or `uneject`."""
+        """Take a client out of use until a health check succeeds or `uneject` is called."""
         member.fast_generation = None
         member.unreachable = cause = UseBrokenOff()
         if self._state.events.has_listeners:
@@ -160,11 +161,11 @@ class Recorder(Generic[C]):
         call: Call | None,
         verdict: Verdict,
     ) -> Verdict:
-        """Return what an error counts, by what the member and the others did before."""
+        """Return the verdict on an unknown error, after comparing the member with the others."""
         breaker = member.breaker
         if breaker.state is BreakerState.HALF_OPEN and type(error) is kind_of(breaker.cause):
             return _STILL_ILL
-        # Where a key decides which member its calls meet, its errors say nothing about the member.
+        # Where a key decides which calls a member gets, its errors say nothing about the member.
         if self._relative is None or self._goes_by_key(method, call):
             return verdict
         late = verdict is OUT_OF_TIME
@@ -179,7 +180,7 @@ class Recorder(Generic[C]):
         balancer = None if call is None else call.balancer
         if balancer is None:
             balancer = self._state.settings.balancer
-        # A function of the user's may look at the key too; the other balancers do not.
+        # A user's function may use the key too; the other balancers do not.
         if isinstance(balancer, str) and balancer != "consistent_hash":
             return False
         return method.has_key if call is None else call.has_key
@@ -207,7 +208,7 @@ class Recorder(Generic[C]):
             )
 
     def record_proof(self, call: Call, member: Member[C]) -> None:
-        """Count unknown errors of a call's other members as failures: it has succeeded on this one."""
+        """Count unknown errors of a call's other members as failures, since the call succeeded on this one."""
         suspects, call.suspects = call.suspects or (), None
         state = self._state
         with state.after_lock, state.lock:
@@ -218,7 +219,7 @@ class Recorder(Generic[C]):
                     self._router.changed_locked(suspect, before)
 
     def observe_latency_locked(self, lease: Lease[C], outcome: Outcome) -> float:
-        """Tell a member how long an attempt took, and return that in seconds."""
+        """Add the duration of an attempt to the member's latency, and return it in seconds."""
         now = self._state.clock()
         seconds = now - lease.began
         if outcome is not Outcome.NEUTRAL:
@@ -226,17 +227,17 @@ class Recorder(Generic[C]):
         return seconds
 
     def record_call(self, call: Call, started: float, error: BaseException | None = None) -> None:
-        """Count a whole call, whatever its attempts were."""
+        """Count a whole call, however many attempts it had."""
         state, verdict = self._state, call.judge(error)
         with state.after_lock, state.lock:
             self.count_call_locked(call.method, started, verdict)
 
     def count_call_locked(self, method: AnyMethod, started: float, verdict: Verdict) -> None:
-        """Count a whole call under the lock."""
+        """Count a whole call; the lock must be held."""
         seconds = self._state.clock() - started
         self._state.counters.of(method.name).count(verdict.counted_as, seconds)
 
-    # The ends of calls on the fast path, which gave their member back already.
+    # The end of calls on the fast path, which have given their member back already.
 
     def first_success(
         self,
@@ -274,9 +275,9 @@ class Recorder(Generic[C]):
         *,
         as_use: bool = False,
     ) -> None:
-        """Count a duration that is not in the latest bucket, and make its bucket the latest.
+        """Count a duration that is not in the latest bucket, and make its bucket the latest one.
 
-        Buckets above `slow_call_duration` never are the latest, so that every slow call comes here.
+        Buckets above `slow_call_duration` never become the latest one, so that every slow call is noticed here.
         """
         state = self._state
         counters, latest = self._durations(method, as_use)
@@ -284,7 +285,7 @@ class Recorder(Generic[C]):
         with state.after_lock, state.lock:
             if FREE_THREADED:  # an addition without the lock may be lost
                 bucket = counters.record(seconds)
-            # Where the member has another generation, `first_success` has told its breaker already.
+            # If the member's generation has changed, `first_success` has already informed its breaker.
             if seconds > state.slow_call_duration and member.fast_generation is generation:
                 self._success_locked(member, generation, seconds)
             elif method in latest and bucket.high <= state.slow_call_duration:
@@ -293,15 +294,15 @@ class Recorder(Generic[C]):
     def _durations(
         self, method: AnyMethod, as_use: bool
     ) -> tuple[Histogram, dict[AnyMethod, Bucket]]:
-        """Return where the durations of a method are counted, and the latest buckets of that kind."""
+        """Return the histogram for the durations of a method, and the table of its latest buckets."""
         state = self._state
-        # Without the interpreter lock calls take the locked path also where no member has a limit.
+        # Without the GIL, calls take the locked path also where no member has a limit.
         if as_use and state.membership.limited:
             return state.counters.uses_of(method.name), state.latest_uses
         return state.counters.of(method.name), state.latest
 
     def _success_locked(self, member: Member[C], generation: object, seconds: float) -> None:
-        """Tell the breaker of a success that the member's own counters know already."""
+        """Inform the breaker of a success that the member's own counters include already."""
         before = member.breaker.state
         self._tell_breaker_locked(member, None, generation, SUCCESS, None, seconds)
         self._router.changed_locked(member, before)
@@ -345,7 +346,7 @@ class Recorder(Generic[C]):
         verdict: Verdict,
         call: Call | None = None,
     ) -> Verdict | None:
-        """Record the end of an attempt that gave its member back already; return what counts."""
+        """Record the end of an attempt that has given its member back already; return the verdict that counts."""
         state = self._state
         seconds = (now := state.clock()) - started
         if state.timed and verdict.outcome is not Outcome.NEUTRAL:
@@ -354,16 +355,16 @@ class Recorder(Generic[C]):
             member, generation, verdict, error, seconds=seconds, call=call, method=method
         )
 
-    # The ends of calls that were run around by middleware.
+    # The end of calls that run inside middleware.
 
     def notable_success(self, member: Member[C], generation: object, seconds: float) -> None:
-        """Tell a member's breaker of a success that may matter to it: after a failure, or a slow one."""
+        """Inform a member's breaker of a success that may matter to it: after a failure, or a slow call."""
         state = self._state
         with state.after_lock, state.lock:
             self._success_locked(member, generation, seconds)
 
     def count_success(self, method: AnyMethod, seconds: float) -> None:
-        """Count a call that succeeded, whatever its attempts were."""
+        """Count a call that succeeded, however many attempts it had."""
         state, counters = self._state, self._state.counters.of(method.name)
         if FREE_THREADED:  # an addition without the lock may be lost
             with state.after_lock, state.lock:
@@ -377,7 +378,7 @@ class Recorder(Generic[C]):
 
 
 def _end_of_use(verdict: Verdict | None, *, gave_up: bool, broken_off: bool) -> EndOfUse:
-    """Return what the end of an attempt says about the client that it used."""
+    """Return what the end of an attempt says about its client."""
     failed = verdict is not None and verdict.outcome is Outcome.FAILURE
     if not (failed or gave_up or broken_off):
         return CLEAN
@@ -389,15 +390,13 @@ _RUNTIME = __file__.rpartition("checkout")[0]
 
 
 def _struck_in_runtime(error: BaseException) -> bool:
-    """Whether an interrupt struck a line of the runtime's own, before or after the client's method."""
+    """Whether an interrupt struck a line of the runtime, before or after the client's method."""
     trace = error.__traceback__
-    if (
-        trace is None
-    ):  # made by the runtime, where it found that an interrupt had kept it from its work
+    if trace is None:  # created by the runtime, where an interrupt had kept it from its work
         return isinstance(error, GeneratorExit)
     while trace.tb_frame.f_code.co_filename.startswith(_RUNTIME):
         here, inner = trace.tb_frame, trace.tb_next
-        # What follows is a signal handler, and not the client, if it was given this very frame.
+        # If the next frame was given this very frame, it is a signal handler and not the client.
         if inner is None or any(value is here for value in inner.tb_frame.f_locals.values()):
             return True
         trace = inner

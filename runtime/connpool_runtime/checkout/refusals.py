@@ -1,4 +1,4 @@
-"""Says why none of the members that a call is for may be called."""
+"""The error of a call for which no member on its route may be called."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["no_member_for"]
 
 
 def no_member_for(state: PoolState[Any], call: Call, steps: tuple[Selector, ...]) -> PoolError:
-    """Return the error of a call for which none of the members that it is for may be called.
+    """Return the error of a call for which no member on its route may be called.
 
     Arguments:
         state: of the pool, whose lock is held.
@@ -53,4 +53,4 @@ def _why(member: Member[Any]) -> str:
         return "is ejected by hand"
     if member.unreachable is not None or member.source.unreachable:
         return "cannot be reached"
-    return "is cut off"
+    return "is ejected"

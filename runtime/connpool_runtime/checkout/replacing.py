@@ -1,4 +1,4 @@
-"""A new client takes a member's place: its name, weight and orders by hand stay, the old client drains."""
+"""Replaces a member's client: name, weight and ejection by hand stay, the old client drains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def replace_client(
     validate: Callable[[], object] | None,
     new_gate: Callable[[], Any],
 ) -> Member[Any] | None:
-    """Put a member with a new client in the place of one; the old client is closed by its last call.
+    """Replace a member by one with a new client; the old client is closed after its last call.
 
     Whatever goes by names goes on: keys of consistent hashing, series of metrics, orders by hand. A
     member that was ejected stays so.
@@ -30,7 +30,7 @@ def replace_client(
         old: the member that is replaced.
         client: the new client.
         close: closes it when its member leaves.
-        validate: tells whether it may be used again after a call was broken off; None if nobody can.
+        validate: checks whether it may be used again after a call was broken off; None if it cannot be checked.
         new_gate: makes what opens when the old member is drained.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Who may be picked: keeps the candidates, the pickers and the fast path in step with the members."""
+"""Decides who may be picked: keeps candidates, pickers and fast path in step with the members."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ C = TypeVar("C")
 
 
 class _NoBuckets(dict[AnyMethod, Bucket]):
-    """Has a bucket for each method that nothing falls into, so that durations are counted under the lock."""
+    """A table whose buckets hold no duration, so that every duration is counted under the lock."""
 
     def get(self, _method: AnyMethod, _default: object = None) -> Bucket:
         return NO_BUCKET
@@ -37,7 +37,7 @@ _NO_BUCKETS = _NoBuckets()
 
 
 class Wanted(Generic[C]):
-    """The members that one call is for: those with the labels of the first step that has any to be picked.
+    """The members that one call may use: those with the labels of the first step that has an available member.
 
     Arguments:
         router: of the pool.
@@ -54,7 +54,7 @@ class Wanted(Generic[C]):
         self._router = router
         self._state = state
         self._call = call
-        # Asked for here, for middleware that exclude members are not to be asked under the lock.
+        # Read here, because middleware that excludes members must not be asked under the lock.
         self._passed_over = [*call.tried, *call.excluded]
         self._steps = steps
 
@@ -64,11 +64,11 @@ class Wanted(Generic[C]):
         return self._steps, frozenset(self._passed_over)
 
     def candidates_locked(self) -> Candidates:
-        """Return those of them that may be picked now."""
+        """Return the allowed members that may be picked now."""
         return self._router.chosen_locked(self._steps, self._passed_over)
 
     def refusal_locked(self) -> PoolError:
-        """Return the error of the call if there is none."""
+        """Return the error to raise if there is no such member."""
         from connpool_runtime.checkout.refusals import no_member_for  # few calls are refused
 
         return no_member_for(self._state, self._call, self._steps)
@@ -79,10 +79,10 @@ class Router(Generic[C]):
 
     def __init__(self, state: PoolState[C]) -> None:
         self._state = state
-        self._routed = False  # whether all that follows from the members was done
+        self._routed = False  # whether all consequences of the latest change have been derived
 
     def candidates(self) -> Candidates:
-        """Return the members that may be picked, after doing what time has made due.
+        """Return the members that may be picked, after doing what has become due by time.
 
         Raises:
             Rejected: there is none; the type says why.
@@ -106,7 +106,7 @@ class Router(Generic[C]):
         return found
 
     def candidates_for(self, wanted: Wanted[C] | None) -> Candidates:
-        """Return those of the members that may be picked that a call is for, by its route.
+        """Return the candidates on a call's route.
 
         Raises:
             Rejected: there is none; the type says why.
@@ -125,7 +125,7 @@ class Router(Generic[C]):
         return found
 
     def wanted(self, call: Call) -> Wanted[C] | None:
-        """Return which members a call is for; None if any may serve it."""
+        """Return the members that a call may use; None if any may serve it."""
         state = self._state
         asked = None if call.options is None else call.options.route
         if asked is not None:
@@ -137,7 +137,7 @@ class Router(Generic[C]):
     def chosen_locked(
         self, steps: tuple[Selector, ...], passed_over: Collection[Member[Any]] = ()
     ) -> Candidates:
-        """Return the members of the first step that has one that may be picked, and is not to be passed over.
+        """Return the candidates of the first step that has a member which is available and not passed over.
 
         If all are to be passed over it is the first step that has one at all; empty if none has.
         """
@@ -151,15 +151,15 @@ class Router(Generic[C]):
         return first
 
     def after_fork(self) -> None:
-        """Let the next call in a child process derive who may be picked."""
+        """Make the next call in a child process derive anew who may be picked."""
         self._look_first()
 
     def pick_after_wake(self) -> Member[C]:
-        """Pick where time may have changed who may be picked, or where nobody may be."""
+        """Pick a member where time may have changed who may be picked, or where no member may be."""
         return self._state.pickers.picker(self.candidates())()
 
     def wake_locked(self) -> None:
-        """Do what time alone has made due: breakers half-open, probes given up, retries of opening."""
+        """Do what has become due by time: breakers half-open, probes given up, new attempts to open clients."""
         membership, now = self._state.membership, self._state.clock()
         if now < membership.wake_at and self._routed:
             return
@@ -170,16 +170,17 @@ class Router(Generic[C]):
         self.follow_locked()
 
     def changed_locked(self, member: Member[C], before: BreakerState) -> None:
-        """Follow up on whatever changed about a member, whose breaker was in a state before.
+        """Follow up on any change of a member, whose breaker was in state `before`.
 
-        Who changes a member sets its `fast_generation` to None first: should an interrupt keep the
-        thread from coming here, the next call on the member takes the slow path and does.
+        Code that changes a member sets `fast_generation` to None first: if an interrupt keeps the thread
+        from calling this method, the next call on the member takes the slow path and calls it.
         """
         state, breaker = self._state, member.breaker
         self.follow_locked(member)
-        self.refresh_locked(member)  # after that: until then each call on the member comes here
+        # last: until then every call on the member takes the slow path and follows up
+        self.refresh_locked(member)
         if breaker.state is BreakerState.OPEN and before is not BreakerState.OPEN:
-            member.source.distrust(state.clock())  # so that a probe meets a client that works
+            member.source.distrust(state.clock())  # so that a probe gets a client that works
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         if breaker.state is not before:
             state.counters.changed(breaker.state)
@@ -189,18 +190,18 @@ class Router(Generic[C]):
             self._drained_locked(member)
 
     def changed_all_locked(self, members: Collection[Member[C]]) -> None:
-        """Do the same for many members at once, of which none has changed its breaker."""
+        """Follow up on changes of many members at once, none of which changed its breaker."""
         if not members:
             return
         self.follow_locked(*members)
-        self.reroute_locked()  # also if it is only a weight, which no fact tells
+        self.reroute_locked()  # also if only a weight has changed, which no fact includes
         for member in members:
             self.refresh_locked(member)
             if member.leaving and member.in_flight == 0 and not member.drained:
                 self._drained_locked(member)
 
     def refresh_locked(self, member: Member[C]) -> None:
-        """Derive anew whether calls on a member may take the fast path, and whether successes matter to it."""
+        """Derive whether calls on a member may take the fast path, and whether successes matter to it."""
         state = self._state
         member.refresh()
         if member.fast_generation is None and member.has_anomaly:
@@ -214,11 +215,11 @@ class Router(Generic[C]):
         self._state.anomalous.discard(member)
         if member.orphaned:
             self._state.departed.append(member)
-        member.gate.open()  # a signal of ours, which neither waits nor calls back
-        member.drained = True  # last: what an interrupt breaks off before is done again
+        member.gate.open()  # a gate of the runtime: opening it neither waits nor calls user code
+        member.drained = True  # last: if an interrupt breaks off the lines before, they run again
 
     def follow_locked(self, *members: Member[C]) -> None:
-        """Follow up on whatever changed about who may be picked: members, or the time."""
+        """Follow up on any change of who may be picked, by members or by time."""
         state, membership = self._state, self._state.membership
         now = state.clock()
         if self._routed and not membership.differs(now, *members):
@@ -229,19 +230,19 @@ class Router(Generic[C]):
         self._route_locked(panic)
 
     def rebuild_locked(self) -> None:
-        """Derive anew who is picked from, and forget whose turn it is."""
+        """Derive anew who may be picked, and restart the order of the pickers."""
         panic = self._state.membership.panic
         self._look_first()
         self._state.membership.refresh(self._state.clock())
         self._route_locked(panic)
 
     def reroute_locked(self) -> None:
-        """Derive anew by which path calls go."""
+        """Derive anew which path calls take."""
         self._look_first()
         self._route_locked(self._state.membership.panic)
 
     def _look_first(self) -> None:
-        # So it stays if an interrupt strikes, and the next call to look does what is left to do.
+        # After an interrupt this state remains, and the next call follows up on the change.
         state, self._routed = self._state, False
         state.fast_path = (state.pick_slow_path, state.clock, state.latest)
         state.locked_fast_path = state.call_picker = None
@@ -257,7 +258,7 @@ class Router(Generic[C]):
         if state.readiness:
             self._tell_ready_locked()
         if state.queue.waiters:
-            # Who waits for members of one role may have to go to those of another one now.
+            # Calls that wait for one role may have to be served by another role now.
             state.queue.rerouted = state.queue.routed
             state.queue.free(*membership.freed(all_of_them=changed or state.queue.rerouted))
         paths, state.call_picker = self._paths(), self._call_picker()
@@ -267,31 +268,32 @@ class Router(Generic[C]):
         self._routed = True
 
     def _paths(self) -> tuple[FastPath[C], LockedFastPath[C] | None]:
-        """Return what the next calls go by."""
+        """Return the fast path and the locked fast path for the next calls."""
         state, membership = self._state, self._state.membership
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         if state.suspended:
             return slow, None
-        # With routes, or a balancer that sees the call, every call takes the slow path, or one that is made for it.
+        # With routes, or a balancer that sees the call, every call takes the slow path, or the one of
+        # `call_picker`.
         if state.by_call:
             return slow, None
         limited = state.limited or FREE_THREADED
-        # Nobody may be picked, or time will change who may be: look at the clock before each pick.
+        # No member may be picked, or time will change who may be: check the clock before each pick.
         if not membership.candidates or membership.wake_at != math.inf:
             pick: Callable[[], Member[C]] = self.pick_after_wake
             return (slow if limited else (pick, state.clock, state.latest)), None
         pick = state.pickers.picker_locked(membership.candidates)
-        # A member may be too busy, or counting needs the lock: the call takes it under the lock, if nobody
-        # waits.
+        # A member may be at its limit, or counting needs the lock: the call takes the member under the lock, if
+        # no other call waits.
         if limited:
-            if state.compares_latency:  # which is not observed there
+            if state.compares_latency:  # the locked path does not observe latencies
                 return slow, None
             latest = _NO_BUCKETS if FREE_THREADED else state.latest_uses
             return slow, (pick, state.clock, latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
 
     def _call_picker(self) -> CallPicker | None:
-        """Return what picks for calls on the fast path, if that depends on the call."""
+        """Return a picker for the fast path of calls whose member depends on the call."""
         state, membership = self._state, self._state.membership
         if not state.by_call or state.limited or FREE_THREADED:
             return None
@@ -311,8 +313,8 @@ class Router(Generic[C]):
         return pick_before_wake
 
     def _picker_by_route(self, routing: Routing) -> CallPicker:
-        """Return what picks among the members that the calls of a method are for."""
-        # Made anew with each change of the members, so that what was found out about a method holds.
+        """Return a picker that picks among the members on the route of the call's method."""
+        # Rebuilt with each change of the members, so what is cached for a method stays valid.
         state = self._state
         by_method: dict[AnyMethod, Callable[..., Member[C]]] = {}
         by_route: dict[Route | None, Callable[..., Member[C]]] = {}
@@ -331,7 +333,7 @@ class Router(Generic[C]):
         return lambda method, _args: (by_method.get(method) or find(method))()
 
     def _picker_locked(self, candidates: Candidates) -> Callable[..., Member[C]]:
-        """Return what picks among some members, or sends calls on the slow path."""
+        """Return a picker among some members, or one that sends calls on the slow path."""
         state = self._state
         if candidates and not state.pickers.needs_call:
             return state.pickers.picker_locked(candidates)
@@ -339,24 +341,24 @@ class Router(Generic[C]):
         return by_call or (lambda *_: state.slow_path_member)
 
     def _tell_ready_locked(self) -> None:
-        """Wake those who wait for members to be well, if so many are, or never will be."""
+        """Wake waiters for healthy members if there are enough of these, or if the pool is closed."""
         state, membership = self._state, self._state.membership
         well = membership.well
         for one in state.readiness:
             if well >= one.members or membership.closed:
                 one.signal.set()
 
-    # While blocks of `calling` are open, each call looks whether it is inside one.
+    # While blocks of `calling` are open, each call checks whether it is inside one.
 
     def begin(self) -> None:
-        """Derive who may be picked for the first time."""
+        """Derive who may be picked, when the pool is created."""
         watch(self, looks=False)
         if are_blocks_open():
             self._state.looks_for_blocks = True
         self.rebuild_locked()
 
     def look_for_blocks(self) -> None:
-        """Let each call from now on look whether it is inside a block of `calling`."""
+        """Make each call from now on check whether it is inside a block of `calling`."""
         state = self._state
         with state.after_lock, state.lock:
             watch(self, looks=True)
@@ -366,7 +368,7 @@ class Router(Generic[C]):
     def _stop_looking(self) -> None:
         state = self._state
         with state.after_lock, state.lock:
-            # In this order: a block that begins now finds this pool, and waits for the lock.
+            # In this order: a block that begins now finds this pool registered, and waits for the lock.
             watch(self, looks=False)
             state.looks_for_blocks = are_blocks_open()
             self.reroute_locked()
@@ -374,7 +376,7 @@ class Router(Generic[C]):
     def _looking(
         self, path: FastPath[C], locked: LockedFastPath[C] | None
     ) -> tuple[FastPath[C], LockedFastPath[C] | None]:
-        """Return the same paths for calls outside of blocks; the others take the slow path."""
+        """Return the same paths for calls outside blocks; calls inside take the slow path."""
         # Few programs have blocks.
         from connpool_runtime.checkout.call_options import outside_blocks
 

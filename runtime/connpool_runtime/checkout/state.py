@@ -1,7 +1,7 @@
-"""What a pool consists of. Everything here is guarded by one lock, `PoolState.lock`.
+"""The parts of a pool. Everything here is guarded by one lock, `PoolState.lock`.
 
 Lock discipline: nothing of the user's runs under the lock: no client, factory, balancer function,
-listener or closing. What such a thing must be told is collected under the lock, and done after it:
+listener or closing. Work for these is collected under the lock, and done after it:
 
     with state.after_lock, state.lock:
         ...
@@ -23,7 +23,7 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.chain import Registration
-from connpool_runtime.calls.judging import ErrorJudge
+from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.route import routing_of
@@ -55,35 +55,35 @@ LockedFastPath = tuple[
 
 
 class BackgroundWorker(Protocol):
-    """Does what is due beside the calls."""
+    """Works in the background of a pool."""
 
     def poke(self) -> None:
-        """Look now whether there is something to do; from anywhere."""
+        """Look now whether there is something to do; callable from anywhere."""
 
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:
-        """Close what was opened for an endpoint that had left by then."""
+        """Close a client that was opened for an endpoint which had left meanwhile."""
 
     def stop(self, seconds: float) -> Any:
-        """Wait so long for the end of what is being done; in a task, to be awaited."""
+        """Wait up to a number of seconds for the end of running work; to be awaited in an `AsyncPool`."""
 
 
 class Sweeper(Protocol):
-    """Looks at a pool again and again."""
+    """Examines a pool periodically."""
 
     def start(self) -> bool:
-        """Begin, if it has not; tell whether it runs now."""
+        """Start, unless it runs already; return whether it runs now."""
         ...
 
     def stop(self) -> None:
-        """End, for ever."""
+        """Stop for good."""
 
 
 class Readiness:
-    """Somebody who waits until so many members are well.
+    """A caller that waits until a number of members are healthy.
 
     Arguments:
         members: how many.
-        signal: wakes whoever waits.
+        signal: wakes the caller.
     """
 
     __slots__ = ("members", "signal")
@@ -94,7 +94,7 @@ class Readiness:
 
 
 class AfterLock:
-    """Does on leaving what was collected under the lock; entering does nothing."""
+    """On leaving, does what was collected under the lock; entering does nothing."""
 
     __slots__ = ("_act",)
 
@@ -118,7 +118,7 @@ class PoolState(Generic[C]):
         blocking: whether callers are threads, which may wait on the spot.
     """
 
-    # More than 30 attributes in a dictionary would make each look at one of them slower.
+    # Slots, because with more than 30 attributes a dictionary makes each access slower.
     __slots__ = (
         "__orig_class__",
         "_has_routes",
@@ -163,7 +163,7 @@ class PoolState(Generic[C]):
         "timed",
     )
 
-    after_lock: AfterLock  # of the checkout, which knows what there is to do
+    after_lock: AfterLock  # set by the checkout, which knows what there is to do
 
     def __init__(
         self,
@@ -190,42 +190,42 @@ class PoolState(Generic[C]):
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
         self.queue = WaitQueue(settings.buckets)
         self.openings = Histogram(settings.buckets)  # how long it took to open clients of endpoints
-        self.suspended = False  # whether calls wait for `resume`, though members may be free
-        self.readiness: dict[Readiness, None] = {}  # who waits for members to be well
-        # Whether who is picked depends on the call: by the balancer, or by the route of its method.
+        self.suspended = False  # whether calls wait for `resume`, although members may be free
+        self.readiness: dict[Readiness, None] = {}  # callers that wait for healthy members
+        # Whether the pick depends on the call: by the balancer, or by the route of its method.
         self.by_call = False
-        self.limited = False  # whether members may be too busy for one more call
+        self.limited = False  # whether a member may be at its limit of calls
         self.slow_call_duration = _slow_from(settings)
-        # Whether somebody asks how long attempts take.
+        # Whether durations of attempts are needed.
         self.timed = self._asks_for_time()
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
         self.middleware: tuple[Registration, ...] = ()
-        # For each method the bucket that its last duration fell into. A call looks no further as long
-        # as it finds one; empty while the end of a call may matter to one of the `anomalous` members.
+        # For each method the bucket of its last duration, which a call tries first. Empty while the end of a
+        # call may matter to one of the `anomalous` members.
         self.latest: dict[AnyMethod, Bucket] = {}
-        self.latest_uses: dict[AnyMethod, Bucket] = {}  # the same, of `locked_fast_path`
+        self.latest_uses: dict[AnyMethod, Bucket] = {}  # the same for `locked_fast_path`
         self.anomalous: set[Member[C]] = set()
         self.slow_path_member: Member[C] = _slow_path_member()
         self.pick_slow_path = repeat(self.slow_path_member).__next__
-        self.fast_path: FastPath[C]  # all that a call needs, in one look; the router's
+        self.fast_path: FastPath[C]  # everything a call needs, in one attribute; set by the router
         self.locked_fast_path: LockedFastPath[C] | None = None
         self.looks_for_blocks = False  # whether calls may be inside a block of `calling`
-        self.call_picker: CallPicker | None = None  # on the fast path of a balancer that sees calls
-        # Collected under the lock, done after it.
-        self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
-        self.sweepers: tuple[Sweeper, ...] = ()  # that look at the members, or at what is lent
-        self.maintenance_due = False  # for the housekeeper; or a sweeper does not run yet
-        # What is lent for longer than a call, where it is looked for leaks.
+        self.call_picker: CallPicker | None = None  # the fast path of a balancer that sees the call
+        # Collected under the lock, done after releasing it.
+        self.housekeeper: BackgroundWorker | None = None  # created with the first endpoint
+        self.sweepers: tuple[Sweeper, ...] = ()  # examine the members, or the lent clients
+        self.maintenance_due = False  # the housekeeper has work, or a sweeper does not run yet
+        # What is lent for longer than a call; None unless leaks are looked for.
         self.loans: dict[Lease[C], Loan] | None = {} if settings.leak_threshold else None
-        self.departed: deque[Member[C]] = deque()  # drained after the time for it; to be closed
-        self.revivals: list[Callable[[], object]] = []  # in a child, due at the first call there
+        self.departed: deque[Member[C]] = deque()  # drained after the drain timeout; to be closed
+        self.revivals: list[Callable[[], object]] = []  # in a child process, run by the first call
         self.close_departed: Callable[[Member[C]], None] | None = None
         for method in methods:
             self.counters.of(method.name)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process; see `Checkout.after_fork`."""
+        """Start anew in a child process; see `Checkout.after_fork`."""
         self.queue = WaitQueue(self.settings.buckets)
         self.readiness = {}
         self.membership.after_fork()
@@ -240,10 +240,10 @@ class PoolState(Generic[C]):
         self.revivals = []
 
     def follow_settings(self, settings: PoolSettings) -> None:
-        """Go by other settings, under the lock; what follows for members and routes is the caller's."""
+        """Use other settings, under the lock; the caller follows up for members and routes."""
         before, self.settings = self.settings, settings
         eligibility = settings.eligibility()
-        if settings.client_id == before.client_id:  # the drawn name stays
+        if settings.client_id == before.client_id:  # the generated client id stays
             eligibility = eligibility._replace(client_id=self.membership.eligibility.client_id)
         self.membership.eligibility = eligibility
         self.routing = routing_of(settings.default_route, has_routes=self._has_routes)
@@ -283,14 +283,14 @@ class PoolState(Generic[C]):
 
 
 def _slow_from(settings: PoolSettings) -> float:
-    """Return the seconds after which a call is a slow one that counts."""
+    """Return the duration above which a call counts as slow."""
     return settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
 
 
 def _slow_path_member() -> Member[Any]:
     """Return the member that is picked where every call has to take the slow path.
 
-    It leaves the pool for ever, so its `fast_generation` is always None.
+    It is marked as leaving, so its `fast_generation` is always None.
     """
     member = Member[Any]("slow path", cast("Any", None))
     member.leaving = member.drained = True

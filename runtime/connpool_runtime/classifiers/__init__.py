@@ -9,7 +9,7 @@ A classifier is a pure function `(error) -> Verdict | None`; None means: not kno
 - one file per library, named after it;
 - `registry.py`: which classifier is for which package, and `judge`, which asks them all.
 
-**The rule.** What says no to a *call* is an answer: the server is well, and another caller with another key gets
+**The rule.** What says no to a *call* is an answer: the server is healthy, and another caller with another key gets
 what it wants. What says no to the *connection* (refused, reset, wrong certificate, wrong password), or says that
 the server cannot do its work (HTTP 500, a read-only primary), is a failure of the server. What says "not now, too
 much" is neither, but the call may come back later. What never left this process is not about the server at all.

@@ -22,7 +22,7 @@ _MISUSE = neutral("misuse of the client")
 
 
 def _reply(error: BaseException) -> Verdict | None:
-    """Judge by the status, which the client makes up as 400 when the answer was not HTTP at all."""
+    """Judge by the status; aiohttp reports 400 for an answer that was not HTTP at all."""
     made_up = type(error.__cause__).__module__ == "aiohttp.http_exceptions"
     return PROTOCOL_ERROR if made_up else status(error)
 

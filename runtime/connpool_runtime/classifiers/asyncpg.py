@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.sqlstate import sqlstate_verdict
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import PROTOCOL_ERROR

@@ -33,7 +33,7 @@ azure = ErrorTable(
         "ResourceNotModifiedError": answer("HTTP 304"),
         "ResponseNotReadError": _MISUSE,
         "SerializationError": _MISUSE,
-        # The client's own promise: no request was sent.
+        # The client guarantees that no request was sent.
         "ServiceRequestError": never_connected(CONNECT_FAILED, *_SENDERS),
         "ServiceRequestTimeoutError": CONNECT_TIMED_OUT,
         "ServiceResponseError": lost(CONNECTION_LOST, *_SENDERS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.status import http_verdict, retry_after_seconds
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import (
@@ -38,7 +38,7 @@ _THROTTLED = frozenset({
     "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling", "ThrottlingException",
     "TooManyRequestsException", "TransactionInProgressException",
 })  # fmt: skip
-# Some services say these with a status that says less.
+# Codes that some services send with a status that says less.
 _FAILED = frozenset({
     "InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "RequestTimeout",
     "RequestTimeoutException", "ServiceUnavailable", "ServiceUnavailableException",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.table import ErrorTable, Rules
 from connpool_runtime.classifiers.transport import (
     CONNECTION_ERROR,
@@ -37,7 +37,7 @@ _OVERLOADED = pushed_back("overloaded")
 
 
 def _no_host(error: BaseException) -> Verdict:
-    """Judge by what each host said: only when none was reached was the call not sent."""
+    """Judge by the error of each host: the call was not sent only if none was reached."""
     found = attribute(error, "errors")
     if not isinstance(found, Mapping):
         return _NO_HOST

@@ -1,4 +1,4 @@
-"""Errors of etcd3aio, which says little itself: what led to them tells."""
+"""Errors of etcd3aio, which say little themselves: the errors that led to them are judged."""
 
 from __future__ import annotations
 

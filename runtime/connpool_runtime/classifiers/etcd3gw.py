@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.requests import requests
 from connpool_runtime.classifiers.status import GRPC_CODES
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
@@ -15,7 +15,7 @@ from connpool_runtime.classifiers.verdict import Verdict, answer, failure, neutr
 
 __all__ = ["etcd3gw"]
 
-# The numbers of gRPC, which the gateway writes into the body of its answer.
+# gRPC status codes, which the gateway puts in the body of its answer.
 _NUMBERED = (
     "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
@@ -27,7 +27,7 @@ _CODES: dict[object, Verdict] = {
 
 
 def _code(error: BaseException) -> int | None:
-    """Return the code of gRPC in the answer, None if there is none."""
+    """Return the gRPC status code in the answer; None if there is none."""
     try:
         body: Any = json.loads(str(attribute(error, "detail_text")))
     except ValueError:

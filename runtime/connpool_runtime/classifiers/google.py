@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.requests import requests
 from connpool_runtime.classifiers.status import http_verdict, retry_after_of, status
 from connpool_runtime.classifiers.table import ErrorTable
@@ -14,7 +14,7 @@ __all__ = ["google"]
 
 
 def _reply(error: BaseException) -> Verdict | None:
-    """Judge by the answer; the classes have a code of gRPC also when HTTP was spoken."""
+    """Judge by the answer; the classes have a gRPC code even where HTTP was used."""
     found = attribute(error, "response", "status_code")
     if isinstance(found, int) and 400 <= found < 600:
         return http_verdict(found, retry_after_of(error))

@@ -1,4 +1,4 @@
-"""Errors of grpcio, sync and aio: the code that they carry."""
+"""Errors of grpcio, sync and aio, by their status code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of httpx and of httpcore below it, in all the versions that are installed beside each other."""
+"""Errors of httpx and of httpcore below it, in all versions that may be installed side by side."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ __all__ = ["kafka"]
 _MISUSE = neutral("misuse of the client")
 _UNAVAILABLE = failure("broker not available")
 _TOO_FEW = failure("too few replicas")
-# The broker is well; the client has asked the wrong one and will look again.
+# The broker is healthy; the client has asked the wrong one and will look up the right one.
 _MOVED = neutral("not the leader", MayRetry.NOT_SENT)
 
 kafka = ErrorTable(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import TLS_ERROR
@@ -14,7 +14,7 @@ _MISUSE = neutral("misuse of the client")
 
 
 def _reply(error: BaseException) -> Verdict | None:
-    """Judge by the status; the client makes an answer with status 0 of a handshake that failed."""
+    """Judge by the status; the client reports status 0 for a failed handshake."""
     return TLS_ERROR if attribute(error, "status") == 0 else status(error)
 
 

@@ -1,4 +1,4 @@
-"""Errors that end a call from our side: cancellation, interrupts, refusals of a pool."""
+"""Errors that end a call on our side: cancellation, interrupts, refusals of a pool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_BEGUN = neutral("deadline exceeded before it began")
 
 
 def _deadline_exceeded(error: BaseException) -> Verdict:
-    """Tell whether a member was at work when the time was over: then something else ended its call."""
+    """Judge a deadline that passed: if a member was at work then, the member may be to blame."""
     return _NOT_BEGUN if getattr(error, "cause", None) is None else OUT_OF_TIME
 
 
@@ -25,7 +25,7 @@ local = ErrorTable(
         "GeneratorExit": _CANCELLED,
         "KeyboardInterrupt": neutral("interrupted"),
         "SystemExit": neutral("interrupted"),
-        # Of this pool or of another one that a client of ours uses: neither is about the server.
+        # Of this pool, or of another pool that a client uses: neither is about the server.
         "Rejected": _REFUSED,
         "DeadlineExceeded": _deadline_exceeded,
     },

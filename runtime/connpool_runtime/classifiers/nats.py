@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.transport import (
     CONNECTION_LOST,
@@ -42,7 +42,7 @@ nats = ErrorTable(
         "nats.errors:BadSubjectError": _MISUSE,
         "nats.errors:BadSubscriptionError": _MISUSE,
         "nats.errors:BadTimeoutError": _MISUSE,
-        # The client is closed for good once it has tried to reconnect in vain.
+        # The client closes for good after it has tried in vain to reconnect.
         "nats.errors:ConnectionClosedError": unreached("connection is closed"),
         "nats.errors:ConnectionDrainingError": neutral("client is closed"),
         "nats.errors:ConnectionReconnectingError": unreached("client reconnects"),

@@ -1,8 +1,8 @@
-"""Errors of neo4j: the class that its code leads to."""
+"""Errors of neo4j, by the class that their code leads to."""
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.transport import CONNECTION_ERROR, CONNECTION_LOST, lost
 from connpool_runtime.classifiers.verdict import (
@@ -22,7 +22,7 @@ _MISUSE = neutral("misuse of the client")
 _NOT_LEADER = unreached("not the leader")
 _NO_SERVER = unreached("no server found")
 
-# Most of what Neo4j calls transient is about two transactions that met.
+# Most errors that Neo4j calls transient are conflicts of two transactions.
 _TRANSIENT: dict[object, Verdict] = {
     "Neo.TransientError.General.DatabaseUnavailable": unreached("database unavailable"),
     "Neo.TransientError.General.MemoryPoolOutOfMemoryError": pushed_back("out of memory"),

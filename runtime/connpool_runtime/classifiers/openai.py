@@ -1,8 +1,8 @@
-"""Errors of openai and anthropic, whose clients are made alike."""
+"""Errors of openai and anthropic, whose clients are built alike."""
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.httpx import httpx
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
@@ -28,7 +28,7 @@ _NO_MONEY = answer("quota used up")
 _RATE_LIMIT = pushed_back("rate limit")
 _SERVER_ERROR = failure("server error")
 
-# What the services call an error in its body; in the midst of a stream there is no status.
+# Names of errors in the body; in the middle of a stream there is no status.
 _KINDS: dict[object, Verdict] = {
     "api_error": _SERVER_ERROR,
     "insufficient_quota": _NO_MONEY,
@@ -40,7 +40,7 @@ _KINDS: dict[object, Verdict] = {
 
 
 def _kind(error: BaseException) -> str | None:
-    """Return the kind of an error: openai says it in `code` or `type`, anthropic in `type`."""
+    """Return the kind of an error: openai has it in `code` or `type`, anthropic in `type`."""
     for name in ("code", "type"):
         found = attribute(error, name)
         if isinstance(found, str) and found in _KINDS:
@@ -49,7 +49,7 @@ def _kind(error: BaseException) -> str | None:
 
 
 def _limited(error: BaseException) -> Verdict | None:
-    """Judge a 429: too much for the moment, or all that was paid for."""
+    """Judge a 429: too many requests for the moment, or a quota used up."""
     return _NO_MONEY if _kind(error) == "insufficient_quota" else status(error)
 
 

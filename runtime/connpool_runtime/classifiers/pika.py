@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.transport import (
     CONNECT_FAILED,
@@ -47,7 +47,7 @@ _never_connected = never_connected(CONNECT_FAILED)
 
 
 def _attempt(error: BaseException) -> Verdict | None:
-    """Judge an attempt to connect by the error that the client keeps in it."""
+    """Judge an attempt to connect by the error that the client stores in it."""
     found = attribute(error, "exception")
     return _never_connected(found) if isinstance(found, BaseException) else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.sqlstate import sqlstate_verdict
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import (
@@ -24,7 +24,7 @@ __all__ = ["psycopg"]
 _MISUSE = neutral("misuse of the client")
 _OWN_LIMIT = own_limit("client's own connection limit")
 
-# What libpq says when there is no state: the first of these in the text.
+# What libpq reports when there is no SQLSTATE: the first of these texts that is found.
 _WORDS = {
     "too many clients": pushed_back("server's connection limit"),
     "remaining connection slots": pushed_back("server's connection limit"),
@@ -46,7 +46,7 @@ def _by_state(error: BaseException) -> Verdict | None:
 
 
 def _operational(error: BaseException) -> Verdict | None:
-    """Judge by the state; an error without one is the client's own words about the connection."""
+    """Judge by the SQLSTATE; an error without one is the client's own report about the connection."""
     if attribute(error, "sqlstate") or attribute(error, "pgcode"):
         return _by_state(error)
     text = str(error)
@@ -59,7 +59,7 @@ def _interface(error: BaseException) -> Verdict | None:
 
 
 def _statement(error: BaseException) -> Verdict | None:
-    """Judge by the state; an error without one was found by the client before it asked."""
+    """Judge by the SQLSTATE; an error without one was raised by the client before it sent anything."""
     state = attribute(error, "sqlstate") or attribute(error, "pgcode")
     return _by_state(error) if state else _MISUSE
 

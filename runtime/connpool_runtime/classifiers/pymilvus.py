@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.grpc import grpc
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
@@ -21,7 +21,7 @@ __all__ = ["pymilvus"]
 _MISUSE = neutral("misuse of the client")
 _NOT_FOUND = answer("not found")
 
-# 1 is both "service not ready" and what the client says of its own accord, so it says nothing.
+# Code 1 means both "service not ready" and errors of the client itself, so it says nothing.
 _CODES: dict[object, Verdict] = {
     2: unreached("service unavailable"),
     3: pushed_back("memory limit"),
@@ -50,7 +50,7 @@ _behind = lost(None, grpc)
 
 
 def _reply(error: BaseException) -> Verdict | None:
-    """Judge by what led to the error, then by whose mistake the server says it is."""
+    """Judge by the errors that led to this one, then by whose mistake it is according to the server."""
     found = status(error) or _behind(error)
     if found is None and attribute(error, "is_input_error") is True:
         return answer("invalid parameter")
@@ -73,7 +73,7 @@ pymilvus = ErrorTable(
         "PartitionAlreadyExistException": answer("exists already"),
         "SchemaMismatchRetryableException": answer("schema changed"),
         "ServerVersionIncompatibleException": answer("unimplemented"),
-        # What the client finds wrong before it asks.
+        # Codes of mistakes that the client finds before it sends anything.
         **dict.fromkeys(
             (
                 "AmbiguousIndexName", "AutoIDException", "CannotInferSchemaException", "ClusteringKeyException",

@@ -1,8 +1,8 @@
-"""Errors of pymongo: the number of MongoDB."""
+"""Errors of pymongo, by MongoDB's error code."""
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.transport import (
     CONNECTION_ERROR,
@@ -52,7 +52,7 @@ _CODES: dict[object, Verdict] = {
     11602: _NOT_PRIMARY,
     13435: unreached("not primary"),
     13436: _NOT_PRIMARY,
-    # Known to be unknown: nobody knows what went wrong.
+    # Codes known to say nothing: the server itself does not know what went wrong.
 }
 _OVERLOADED = pushed_back("server overloaded")
 _UNKNOWN_ERROR = 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.httpx import httpx
 from connpool_runtime.classifiers.status import retry_after_seconds, status
 from connpool_runtime.classifiers.table import ErrorTable
@@ -21,7 +21,7 @@ qdrant = ErrorTable(
     ("qdrant_client",),
     {
         "ResourceExhaustedResponse": _limited,
-        # Holds what httpx raised, or what was wrong with the answer.
+        # Wraps what httpx raised, or an answer that could not be parsed.
         "ResponseHandlingException": lost(None, httpx),
         "UnexpectedResponse": status,
     },

@@ -1,4 +1,4 @@
-"""Errors of redis and valkey, which have the same names and the same server behind them."""
+"""Errors of redis and valkey, which have the same names and the same server."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from connpool_runtime.classifiers.verdict import (
 
 __all__ = ["redis"]
 
-# A loading server refuses every command, for as long as it takes: cut off, and no harm in asking another.
+# A loading server refuses every command until it is done: it is ejected, and another server may be asked.
 _LOADING = failure("LOADING", MayRetry.PUSHED_BACK)
 _READ_ONLY = unreached("READONLY")
 _CLUSTER_DOWN = unreached("CLUSTERDOWN")
 _NO_PRIMARY = unreached("MASTERDOWN")
 _OUT_OF_MEMORY = pushed_back("OOM")
-# The password is the connection's, so no call of anybody gets through.
+# The password belongs to the connection, so all calls of all callers fail.
 _WRONG_PASSWORD = unreached("authentication failed")
 _OWN_LIMIT = own_limit("client's own connection limit")
 _SERVER_LIMIT = pushed_back("server's connection limit")
 _MISUSE = neutral("misuse of the client")
 
-# The first word of what the server says, where the client has no class of its own for it.
+# The first word of the server's message, where the client has no class for it.
 _WORDS: dict[object, Verdict] = {
     "BUSY": pushed_back("BUSY"),
     "CLUSTERDOWN": _CLUSTER_DOWN,
@@ -61,7 +61,7 @@ _IN_PIPELINE = re.compile(r"caused error: (\w+)")
 
 
 def _first_word(error: BaseException) -> str:
-    """Return the server's code, which a pipeline puts after words of its own."""
+    """Return the server's error code, which a pipeline puts after words of its own."""
     text = str(error)
     found = _IN_PIPELINE.search(text)
     return found[1] if found else text.partition(" ")[0]

@@ -1,11 +1,11 @@
-"""Which classifier is for which package, and the judge who asks them all."""
+"""Finds the classifier for a package, and judges errors by all classifiers."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 from connpool_runtime._log import warn
-from connpool_runtime.classifiers.chain import first_known, stands_alone
+from connpool_runtime.classifiers.error_chain import first_known, stands_alone
 from connpool_runtime.classifiers.local import local
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ErrorTable
@@ -74,12 +74,12 @@ _packages: dict[str, str] = {
 
 
 def known_libraries() -> list[str]:
-    """Return the names under which classifiers are to be had."""
+    """Return the names of all classifiers."""
     return sorted({*LIBRARIES, *_registered})
 
 
 def classifier(name: str) -> Classifier:
-    """Return the classifier of a library, or the one that was registered in its place.
+    """Return the classifier of a library, or the one registered in its place.
 
     Raises:
         ValueError: there is none of that name; the text has the nearest ones.
@@ -95,7 +95,7 @@ def classifier(name: str) -> Classifier:
 
 
 def library_of_package(package: str) -> str | None:
-    """Return the name of the classifier for a client of a package, None if its library is not known.
+    """Return the name of the classifier for a client of a package; None if its library is not known.
 
     Arguments:
         package: an import package or a module below one, such as `redis.asyncio`.
@@ -108,13 +108,13 @@ def library_of_package(package: str) -> str | None:
 
 
 def classifier_for_package(package: str) -> Classifier | None:
-    """Return the classifier for a client of a package, None if its library is not known."""
+    """Return the classifier for a client of a package; None if its library is not known."""
     name = library_of_package(package)
     return None if name is None else classifier(name)
 
 
 def register_classifier(name: str, function: Classifier, packages: tuple[str, ...] = ()) -> None:
-    """Put a classifier of the user's own in the place of one of the library's, or beside them.
+    """Register a user's classifier, in place of one of the library's or in addition to them.
 
     Call it before pools are made: what a judge has learned about a class of errors it keeps.
 
@@ -139,17 +139,17 @@ def _library_of_errors(module: str) -> str | None:
 
 
 def _libraries_of(kind: type) -> list[Classifier]:
-    """Return the classifiers of the libraries that a class of errors and its bases come from."""
+    """Return the classifiers for the libraries that an error class and its bases come from."""
     names = [_library_of_errors(base.__module__) for base in kind.__mro__]
     return [classifier(name) for name in dict.fromkeys(names) if name is not None]
 
 
 class Judge:
-    """Judges errors: by what is declared, by the library they come from, by status, by the network.
+    """Judges errors: by the declared classifier, by their library, by status, by network error.
 
     The outermost error that one of them knows decides; then come those that led to it. Within one error the
     order is: the classifiers given here, what is about this process, the error's library, statuses, the network.
-    An error that nobody knows has no verdict.
+    An unknown error has no verdict.
 
     What depends on the class of an error alone is remembered, so that it costs one look-up when it comes again.
     Safe to share between threads. A classifier that raises is reported by a warning
@@ -167,21 +167,21 @@ class Judge:
         self._classifiers: dict[type, tuple[Classifier, ...]] = {}
 
     def __call__(self, error: BaseException) -> Verdict | None:
-        """Return what an error says, None if nobody knows."""
+        """Return what an error says about the server; None if it is unknown."""
         certain = self._certain.get(type(error))
-        # What a plain ConnectionError stands for is told by what led to it.
+        # A plain ConnectionError is judged by the errors that led to it.
         if certain is not None and (certain is not CONNECTION_ERROR or stands_alone(error)):
             return certain
         verdict = first_known(error, self._judge_one)
         return transport(error) or verdict if verdict is CONNECTION_ERROR else verdict
 
     def forget(self) -> None:
-        """Forget what was learned about classes of errors."""
+        """Forget what was learned about error classes."""
         self._certain.clear()
         self._classifiers.clear()
 
     def _judge_one(self, error: BaseException) -> Verdict | None:
-        """Judge an error by itself."""
+        """Judge an error by itself, without the errors that led to it."""
         for each in self._classifiers.get(type(error)) or self._learn(type(error)):
             try:
                 verdict = each(error)
@@ -193,9 +193,9 @@ class Judge:
         return None
 
     def _learn(self, kind: type[BaseException]) -> tuple[Classifier, ...]:
-        """Find out who is to be asked about a class of errors, and whether asking is needed at all."""
+        """Find the classifiers for an error class, and whether all its errors get the same verdict."""
         libraries = _libraries_of(kind)
-        # What the standard library says of the network carries no status, and is judged without looking for one.
+        # Network errors of the standard library carry no status, so none is looked for.
         plain = network.is_about(kind) and network.decision(kind) is not None
         rest = (network,) if plain else (status, network)
         asked: tuple[Classifier, ...] = (*self._declared, local, *libraries, *rest)
@@ -211,11 +211,11 @@ class Judge:
         return f"Judge{self._declared!r}"
 
 
-_MOST_TYPES = 512  # a program that makes classes without end does not fill the memory
+_MOST_TYPES = 512  # a program that keeps creating classes must not fill the memory
 
 
 def _certain(asked: tuple[Classifier, ...], kind: type[BaseException]) -> Verdict | None:
-    """Return the verdict of all errors of a class, None if it depends on the error."""
+    """Return the verdict that all errors of a class get; None if it depends on the error."""
     for each in asked:
         if not isinstance(each, ErrorTable):
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import inner
+from connpool_runtime.classifiers.error_chain import inner
 from connpool_runtime.classifiers.status import http_verdict, status
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import (
@@ -22,7 +22,7 @@ _MISUSE = neutral("misuse of the client")
 
 
 def _gave_up(error: BaseException) -> Verdict:
-    """Return what the status says that urllib3 has retried in vain."""
+    """Return the verdict on the status that urllib3 has retried in vain."""
     return inner(error, urllib3) or http_verdict(500)
 
 

@@ -1,9 +1,9 @@
-"""Errors of SQLAlchemy: disconnects, and what the driver below says."""
+"""Errors of SQLAlchemy: disconnects, and the errors of the driver below."""
 
 from __future__ import annotations
 
 from connpool_runtime.classifiers.asyncpg import asyncpg
-from connpool_runtime.classifiers.chain import attribute, first_known
+from connpool_runtime.classifiers.error_chain import attribute, first_known
 from connpool_runtime.classifiers.psycopg import psycopg
 from connpool_runtime.classifiers.sqlstate import sqlstate_verdict
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
@@ -22,7 +22,7 @@ __all__ = ["sqlalchemy"]
 _MISUSE = neutral("misuse of the client")
 _BROKEN_FILE = failure("database file broken")
 
-# SQLite names the kind of its errors.
+# The names of SQLite's error codes.
 _SQLITE: dict[object, Verdict] = {
     "SQLITE_BUSY": pushed_back("SQLITE_BUSY"),
     "SQLITE_LOCKED": pushed_back("SQLITE_LOCKED"),
@@ -32,7 +32,7 @@ _SQLITE: dict[object, Verdict] = {
     "SQLITE_IOERR": _BROKEN_FILE,
     "SQLITE_NOTADB": _BROKEN_FILE,
 }
-# MySQL and MariaDB count theirs, in the first argument of every driver's error.
+# MySQL and MariaDB number their errors; every driver has the number as first argument.
 _MYSQL: dict[object, Verdict] = {
     1040: pushed_back("server's connection limit"),
     1053: failure("server is shutting down"),
@@ -65,7 +65,7 @@ _sqlite = ErrorTable(
 
 
 def _driver(error: BaseException) -> Verdict | None:
-    """Judge an error of a driver, whichever it is."""
+    """Judge an error of any driver."""
     for known in (psycopg, asyncpg, _sqlite, network):
         verdict = known(error)
         if verdict is not None:

@@ -1,4 +1,4 @@
-"""SQLSTATE, the five characters by which PostgreSQL says what went wrong."""
+"""SQLSTATE, the five characters by which PostgreSQL reports what went wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from connpool_runtime.classifiers.verdict import (
 __all__ = ["ANSWER_CLASSES", "STATES", "sqlstate_verdict"]
 
 STATES = {
-    # Nobody can tell a standby from a transaction that its caller made read-only: left to comparison.
+    # A standby cannot be told from a transaction that its caller made read-only, so the members are compared.
     "25006": None,
     "25P03": neutral("idle too long in a transaction"),
     "53100": failure("disk full"),
@@ -47,7 +47,7 @@ ANSWER_CLASSES = frozenset({
 
 
 def sqlstate_verdict(state: object) -> Verdict | None:
-    """Return what a state says, None for one that is not known or says nothing for certain."""
+    """Return the verdict for an SQLSTATE; None for one that is unknown or ambiguous."""
     if not isinstance(state, str) or len(state) != 5:
         return None
     if state in STATES:

@@ -1,11 +1,11 @@
-"""Statuses of HTTP and codes of gRPC, by what an error carries, whatever the library."""
+"""HTTP statuses and gRPC codes that errors carry, whatever the library."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import Any
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.verdict import (
     MayRetry,
     Verdict,
@@ -30,19 +30,19 @@ FAILED_STATUSES = frozenset({500, 502, 503, 504, *range(520, 528), 530})
 
 _TOO_MUCH = frozenset({429, 529})
 _OTHERS = {
-    # The server waited for a request that did not come: who was slow cannot be told.
+    # The server waited for a request that did not arrive; which side was slow is unknown.
     408: neutral("HTTP 408", MayRetry.YES),
-    # Not for this connection, or not this early: refused before it was looked at.
+    # Refused for this connection, or this early, before the server looked at the request.
     421: neutral("HTTP 421", MayRetry.NOT_SENT),
     425: neutral("HTTP 425", MayRetry.NOT_SENT),
-    # A proxy's note that we hung up.
+    # A proxy's note that the client hung up.
     499: neutral("HTTP 499"),
 }
 
 GRPC_CODES = {
     "ABORTED": answer("gRPC ABORTED"),
     "ALREADY_EXISTS": answer("gRPC ALREADY_EXISTS"),
-    # By us, or by a server on its way out: who cancels a call of its own does not wait for an answer.
+    # Cancelled by us, or by a server that shuts down: a caller who cancels does not wait for an answer.
     "CANCELLED": neutral("gRPC CANCELLED", MayRetry.YES),
     "DATA_LOSS": failure("gRPC DATA_LOSS"),
     "DEADLINE_EXCEEDED": failure("gRPC DEADLINE_EXCEEDED"),
@@ -62,7 +62,7 @@ GRPC_CODES = {
 
 _TOO_LARGE = answer("gRPC message too large")
 
-# Where clients keep the status of an answer.
+# Attributes where clients keep the status of an answer.
 _STATUS_PLACES = (
     ("status_code",),
     ("http_status",),
@@ -74,12 +74,12 @@ _STATUS_PLACES = (
 )
 _CODE_PLACES = ("grpc_status_code", "code", "status")
 _HEADER_PLACES = (("headers",), ("response", "headers"), ("resp",), ("meta", "headers"))
-# Header, and how many of its units make a second.
+# Header, and its units per second.
 _WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
 
 
 def status(error: BaseException) -> Verdict | None:
-    """Judge an error by the status that it carries itself, whatever led to it.
+    """Judge an error by the status that it carries itself.
 
     HTTP and gRPC cannot be mixed up: an HTTP status is a number from 400 to 599, a code of gRPC a member of an
     enumeration with one of its sixteen names. A number elsewhere than in the places of a status says nothing.
@@ -92,7 +92,7 @@ def status(error: BaseException) -> Verdict | None:
 
 
 def http_verdict(status: int, retry_after: float | None = None) -> Verdict:
-    """Return what an HTTP status says.
+    """Return the verdict for an HTTP status.
 
     Arguments:
         status: from 400 to 599.
@@ -106,10 +106,10 @@ def http_verdict(status: int, retry_after: float | None = None) -> Verdict:
 
 
 def grpc_verdict(name: str, error: BaseException) -> Verdict:
-    """Return what a code of gRPC says, with the push-back and the details of the error that has it.
+    """Return the verdict for a gRPC code, with the push-back and the details of the error that carries it.
 
     UNAVAILABLE is never "not sent", although our own channel says "failed to connect to all addresses": a server
-    that hands on the error of one behind it says it in the same words, and may have carried half of the call out.
+    that passes on the error of an upstream server uses the same words, and may have done half of the call.
     """
     verdict = GRPC_CODES[name]
     if verdict.retry in (MayRetry.YES, MayRetry.PUSHED_BACK):
@@ -119,12 +119,12 @@ def grpc_verdict(name: str, error: BaseException) -> Verdict:
         if asked is not None:
             return pushed_back(verdict.reason, asked)
     if name == "RESOURCE_EXHAUSTED" and "larger than max" in str(_called(error, "details")):
-        return _TOO_LARGE  # the size of this message, on either side
+        return _TOO_LARGE  # the size of this message, in either direction
     return verdict
 
 
 def retry_after_seconds(value: object, now: float | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait, None if it cannot be read.
+    """Return the seconds that a Retry-After header asks to wait; None if it cannot be read.
 
     Arguments:
         value: the header: seconds, or a date.
@@ -142,7 +142,7 @@ def retry_after_seconds(value: object, now: float | None = None) -> float | None
 
 
 def retry_after_of(error: BaseException) -> float | None:
-    """Return the seconds that the answer an error carries asks to wait.
+    """Return the seconds that the answer in an error asks to wait.
 
     A date is compared with the answer's own date, so that no clock of ours is asked, which may go wrong.
     """
@@ -164,7 +164,7 @@ def _http_status(error: BaseException) -> int | None:
         found = attribute(error, *place)
         if isinstance(found, int) and 400 <= found < 600:
             return int(found)
-    # Many libraries keep numbers of their own as `code`; only these two are known to mean HTTP.
+    # Many libraries keep numbers of their own in `code`; only these two are known to be HTTP statuses.
     code = attribute(error, "code")
     named = type(code).__name__ == "HTTPStatus" or _is_urllib(error)
     return int(code) if named and isinstance(code, int) and 400 <= code < 600 else None
@@ -186,41 +186,41 @@ def _grpc_code(error: BaseException) -> str | None:
 
 
 def _called(error: BaseException, method: str) -> object:
-    """Return what a method of an error says, None if there is none or it fails."""
+    """Return the result of an error's method; None if there is none or it raises."""
     found = attribute(error, method)
     if not callable(found):
         return None
     try:
         said: object = found()
-    except Exception:  # somebody else's code
+    except Exception:  # code of another library
         return None
     return said
 
 
 def _pushback(error: BaseException) -> float | None:
-    """Return the seconds of `grpc-retry-pushback-ms`; less than zero means: do not retry."""
+    """Return the seconds of `grpc-retry-pushback-ms`; a negative number means: do not retry."""
     metadata: Any = _called(error, "trailing_metadata") or ()
     try:
         asked = [value for name, value in metadata if name == "grpc-retry-pushback-ms"]
-    except (TypeError, ValueError):  # no pairs
+    except (TypeError, ValueError):  # not a sequence of pairs
         return None
     if not asked:
         return None
     try:
         return int(asked[0]) / 1000.0
     except (TypeError, ValueError):
-        return -1.0  # what the specification says of a value that cannot be read
+        return -1.0  # as the specification asks for a value that cannot be read
 
 
 def _header(headers: object, name: str) -> object:
-    """Return a header, from a mapping that may or may not care about capitals."""
+    """Return a header from a mapping that may or may not be case-sensitive."""
     get = attribute(headers, "get")
     if not callable(get):
         return None
     for spelling in (name, name.title()):
         try:
             found: object = get(spelling)
-        except Exception:  # somebody else's mapping
+        except Exception:  # a mapping of another library
             return None
         if found is not None:
             return found
@@ -228,8 +228,8 @@ def _header(headers: object, name: str) -> object:
 
 
 def _date(text: str) -> float | None:
-    """Return a date of HTTP in seconds since 1970."""
-    from email.utils import parsedate_to_datetime  # slow to import, and seldom needed
+    """Return an HTTP date in seconds since 1970."""
+    from email.utils import parsedate_to_datetime  # slow to import, and rarely needed
 
     try:
         return parsedate_to_datetime(text).timestamp()

@@ -1,4 +1,4 @@
-"""A classifier made of data: the names of error classes, the most derived first."""
+"""Classifiers made of data: tables of error classes and codes, the most derived class first."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ Decision: TypeAlias = Verdict | Classifier | None
 
 Rules: TypeAlias = Mapping[str, Decision]
 
-_MOST_TYPES = (
-    512  # remembered per table; a program that makes classes without end does not fill the memory
-)
+# classes remembered per table; a program that keeps creating classes must not fill the memory
+_MOST_TYPES = 512
 
 
 class ByCode:
-    """Judges an error by a code that it carries.
+    """Judges an error by the code in one of its attributes.
 
     Arguments:
         what: names the code, for people.
@@ -72,7 +71,7 @@ class ErrorTable:
         self._found: dict[type, Decision] = {}
 
     def __call__(self, error: BaseException) -> Verdict | None:
-        """Judge an error by itself, whatever led to it."""
+        """Judge an error by itself, without the errors that led to it."""
         kind = type(error)
         try:
             found = self._found[kind]
@@ -81,7 +80,7 @@ class ErrorTable:
         return found if found is None or isinstance(found, Verdict) else found(error)
 
     def decision(self, kind: type[BaseException]) -> Decision:
-        """Return the rule for a class of errors, and keep it."""
+        """Return the rule for a class of errors, and remember it."""
         found = next(
             (self.rules[rule] for base in kind.__mro__ if (rule := self._rule(base))), None
         )
@@ -91,7 +90,7 @@ class ErrorTable:
         return found
 
     def _rule(self, kind: type) -> str | None:
-        """Return the key of the rule that is about this very class."""
+        """Return the name of the rule for exactly this class."""
         exact = f"{kind.__module__}:{kind.__qualname__}"
         if exact in self._exact:
             return exact
@@ -99,7 +98,7 @@ class ErrorTable:
         return kind.__qualname__ if known else None
 
     def is_about(self, kind: type) -> bool:
-        """Whether a class was defined in one of the packages."""
+        """Return whether a class was defined in one of the packages."""
         module = kind.__module__
         return any(module == each or module.startswith(f"{each}.") for each in self.packages)
 

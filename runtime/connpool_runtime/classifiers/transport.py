@@ -1,11 +1,11 @@
-"""Evidence of the network in any library's errors: refused, reset, timed out, TLS, names that are not found."""
+"""Network errors below any library's errors: refused, reset, timed out, TLS, unknown host."""
 
 from __future__ import annotations
 
 import errno
 
 from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.classifiers.chain import attribute, first_known, inner
+from connpool_runtime.classifiers.error_chain import attribute, first_known, inner
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.verdict import (
     Classifier,
@@ -41,7 +41,7 @@ TLS_ERROR = failure("TLS error")
 
 _REFUSED = unreached("connection refused")
 _NOT_FOUND = unreached("host not found")
-_NO_ROUTE = failure("no route")  # may also end a connection that was open
+_NO_ROUTE = failure("no route")  # may also end an open connection
 _NO_FILES = own_limit("too many open files")
 _NO_PORTS = own_limit("no local port left")
 
@@ -82,7 +82,7 @@ network = ErrorTable(
         "ConnectionRefusedError": _REFUSED,
         "ConnectionResetError": CONNECTION_LOST,
         "EOFError": CONNECTION_LOST,
-        # Files, permissions and the like have numbers of their own, which say nothing about a server.
+        # Errors of files, permissions and the like have numbers too, which say nothing about a server.
         "OSError": _BY_NUMBER,
         "TimeoutError": TIMED_OUT,
         "socket:gaierror": _NOT_FOUND,
@@ -98,15 +98,15 @@ network = ErrorTable(
 
 
 def is_disconnect(verdict: Verdict) -> bool:
-    """Tell whether a verdict says that the server went away, and its other connections with it."""
+    """Return whether a verdict says that the server closed the connection, and so probably its others."""
     return verdict.outcome is Outcome.FAILURE and verdict.reason in _DISCONNECTS
 
 
 def transport(error: BaseException) -> Verdict | None:
-    """Judge an error by the network errors of the standard library among those that led to it."""
+    """Judge an error by the standard library's network errors among those that led to it."""
     verdict = first_known(error, network)
     if verdict is CONNECTION_ERROR:
-        # A plain ConnectionError is a client's own words; what the system said says more.
+        # A plain ConnectionError is the client's own; an error of the system says more.
         return first_known(error, _telling) or verdict
     return verdict
 
@@ -117,7 +117,7 @@ def _telling(error: BaseException) -> Verdict | None:
 
 
 def lost(otherwise: Verdict | None, *more: Classifier) -> Classifier:
-    """Return a classifier of a client's connection errors, by what led to them.
+    """Return a classifier for a client's connection errors, which judges by the errors that led to them.
 
     Arguments:
         otherwise: what to say when nothing led to one.
@@ -131,7 +131,7 @@ def lost(otherwise: Verdict | None, *more: Classifier) -> Classifier:
 
 
 def never_connected(otherwise: Verdict, *more: Classifier) -> Classifier:
-    """Return the same for errors of connecting, which come before anything is sent."""
+    """Return the same for errors of connecting, which are raised before anything is sent."""
 
     def classify(error: BaseException) -> Verdict | None:
         found = _led_by(error, more)
@@ -152,7 +152,7 @@ def _led_by(error: BaseException, more: tuple[Classifier, ...]) -> Verdict | Non
 
     found = inner(error, classify)
     if found is None:
-        # aiohttp's name for it; also an error that is an OSError itself.
+        # aiohttp's attribute; also an error that is an OSError itself
         own = attribute(error, "os_error")
         found = _telling(own) if isinstance(own, BaseException) else _telling(error)
     return found

@@ -1,4 +1,4 @@
-"""Errors of urllib3, which requests, botocore, kubernetes and others are built on."""
+"""Errors of urllib3, which requests, botocore, kubernetes and others build on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TOO_MANY = re.compile(r"too many ([45]\d\d) error responses")
 
 
 def _too_many(error: BaseException) -> Verdict:
-    """Return what the status says that urllib3 has given up on; it keeps it in the text only."""
+    """Return the verdict on the status that urllib3 has retried in vain; it is only in the text."""
     found = _TOO_MANY.search(str(error))
     return http_verdict(int(found[1])) if found else answer("too many redirects")
 
@@ -49,7 +49,7 @@ urllib3 = ErrorTable(
         "InvalidChunkLength": CONNECTION_LOST,
         "InvalidHeader": None,
         "LocationValueError": _MISUSE,
-        "MaxRetryError": None,  # its reason is judged
+        "MaxRetryError": None,  # judged by its reason
         "NameResolutionError": unreached("host not found"),
         "NewConnectionError": never_connected(CONNECT_FAILED),
         "ProtocolError": lost(CONNECTION_LOST),

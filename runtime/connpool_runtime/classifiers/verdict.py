@@ -1,4 +1,4 @@
-"""The judgement of one error: what it says about the server, and whether the call may be tried again."""
+"""The verdict on one error: what it says about the server, and whether to retry."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = [
 
 
 class MayRetry(Enum):
-    """Whether the call that met an error may be tried again.
+    """Whether the call that met an error may be retried.
 
     Attributes:
-        NO: another attempt would end the same way, or nobody wants one.
-        YES: it failed, and nobody knows whether the server carried it out: only idempotent calls.
+        NO: another attempt would end the same way, or is not wanted.
+        YES: it failed, perhaps after the server had carried it out: only idempotent calls.
         NOT_SENT: the server certainly did not carry it out: it may be tried elsewhere, whatever it does.
         PUSHED_BACK: the server has too much to do: as YES, after a wait, and never at once.
     """
@@ -42,10 +42,10 @@ class MayRetry(Enum):
 
 
 class Verdict(NamedTuple):
-    """What one error says; two questions that have answers of their own.
+    """The answers to two questions about one error: is the member to blame, and may the call be retried.
 
     Attributes:
-        outcome: what it says about the member. Success: the server is well, the error is its answer.
+        outcome: what it says about the member. Success: the server is healthy, the error is its answer.
         retry: whether the call may be tried again.
         reason: a short word for logs and stats, such as "HTTP 503"; never holds what a client or server wrote.
         retry_after: seconds that the server asks to wait, None if it does not say.
@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
 
     @property
     def counted_as(self) -> str:
-        """The word under which numbers count a call that ended so."""
+        """The word under which stats count such a call."""
         if self is SUCCESS:
             return "success"
         if self is UNKNOWN:
@@ -71,7 +71,7 @@ class Verdict(NamedTuple):
 
     @property
     def is_trouble(self) -> bool:
-        """Whether the call did not get what it could have got: not an answer, nor our own doing."""
+        """Whether the call failed because of the server: neither an answer nor our own doing."""
         return self.outcome is Outcome.FAILURE or self.retry is not MayRetry.NO
 
 
@@ -90,32 +90,32 @@ Classifier: TypeAlias = Callable[[BaseException], Verdict | None]
 
 
 def answer(reason: str) -> Verdict:
-    """Return the verdict for what a healthy server says to a call."""
+    """Return the verdict for the answer of a healthy server."""
     return Verdict(Outcome.SUCCESS, MayRetry.NO, reason)
 
 
 def failure(reason: str, retry: MayRetry = MayRetry.YES) -> Verdict:
-    """Return the verdict for a server that failed, perhaps after it carried the call out."""
+    """Return the verdict for a server that failed, perhaps after it had carried out the call."""
     return Verdict(Outcome.FAILURE, retry, reason)
 
 
 def unreached(reason: str) -> Verdict:
-    """Return the verdict for a server that failed and certainly did not carry the call out."""
+    """Return the verdict for a server that failed and certainly did not carry out the call."""
     return Verdict(Outcome.FAILURE, MayRetry.NOT_SENT, reason)
 
 
 def pushed_back(reason: str, retry_after: float | None = None) -> Verdict:
-    """Return the verdict for a server that has too much to do."""
+    """Return the verdict for an overloaded server."""
     return Verdict(Outcome.NEUTRAL, MayRetry.PUSHED_BACK, reason, retry_after)
 
 
 def own_limit(reason: str) -> Verdict:
-    """Return the verdict for a limit of our own process that the call met before it was sent."""
+    """Return the verdict for a limit of our own process, met before the call was sent."""
     return Verdict(Outcome.NEUTRAL, MayRetry.NOT_SENT, reason)
 
 
 def neutral(reason: str, retry: MayRetry = MayRetry.NO) -> Verdict:
-    """Return the verdict for what says nothing about the server."""
+    """Return the verdict for an error that says nothing about the server."""
     return Verdict(Outcome.NEUTRAL, retry, reason)
 
 
@@ -124,7 +124,7 @@ _OUTCOMES = (Outcome.FAILURE, Outcome.NEUTRAL, Outcome.SUCCESS)
 
 
 def worst(verdicts: list[Verdict | None]) -> Verdict | None:
-    """Return what several errors say together: one failure is enough, an answer needs all of them.
+    """Return the verdict on several errors together: one failure is enough, an answer needs all of them.
 
     A call that one of them may have carried out was not "not sent".
     """

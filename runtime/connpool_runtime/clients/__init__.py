@@ -1,1 +1,1 @@
-"""The clients that a factory makes for one endpoint: who is idle, lent, expired, to be closed."""
+"""The clients that a factory opens for one endpoint: idle, lent, expired, to be closed."""

@@ -1,4 +1,4 @@
-"""What is due on a store without anybody calling: which clients to close, how many to open, when next."""
+"""Idle expiry and minimum size of a store: which clients to close, how many to open, when to look again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["shortfall", "next_due", "retire_expired"]
 
 
 def retire_expired(store: ClientStore[Any], now: float) -> None:
-    """Retire idle clients that are too old, and surplus ones that were not used for long."""
+    """Retire idle clients that are too old, and surplus ones that have been idle for long."""
     rules = store.settings
     store.sweep()
     for entry in store.idle_entries():
@@ -21,12 +21,12 @@ def retire_expired(store: ClientStore[Any], now: float) -> None:
 
 
 def shortfall(store: ClientStore[Any]) -> bool:
-    """Whether a client must be opened to keep `min_size`."""
+    """Return whether a client has to be opened to keep `min_size`."""
     return store.begun and store.size < store.settings.min_size and store.may_open
 
 
 def next_due(store: ClientStore[Any]) -> float:
-    """Return when time alone will make something due; `inf` if it never will."""
+    """Return when time alone will make maintenance due; `inf` if it never will."""
     rules = store.settings
     times = [entry.expires_at for entry in store.entries if entry.uses == 0]
     if rules.idle_timeout != 0 and len(store.entries) > rules.min_size:

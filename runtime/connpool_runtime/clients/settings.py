@@ -1,4 +1,4 @@
-"""The numbers of an endpoint whose clients are made by a factory."""
+"""The settings of an endpoint whose clients are opened by a factory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EndpointOptions(TypedDict, total=False):
 
 
 class EndpointSettings(Settings):
-    """The numbers of an endpoint whose clients are made by a factory.
+    """The settings of an endpoint whose clients are opened by a factory.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -72,7 +72,7 @@ class EndpointSettings(Settings):
     idle_timeout: float = option(
         default=600.0,
         rule=Rule.seconds(),
-        does="after how long a client beyond `min_size` is closed if nobody uses it; 0 for never.",
+        does="after how long a client beyond `min_size` is closed if it is unused; 0 for never.",
         why="600.0 is shorter than most firewalls take to forget a connection.",
         reloadable=True,
     )
@@ -88,7 +88,7 @@ class EndpointSettings(Settings):
         default=1.0,
         rule=Rule.seconds(),
         does="how long a client must have been idle to be validated before its next use.",
-        why="1.0: a client just used is well, and a check of each use would double the round trips.",
+        why="1.0: a client just used is healthy, and a check of each use would double the round trips.",
         reloadable=True,
     )
     connect_backoff: float = option(
@@ -116,7 +116,7 @@ class EndpointSettings(Settings):
     )
 
     def check_together(self) -> None:
-        """Refuse to keep or open more clients than there may be."""
+        """Refuse to keep or open more clients than `max_size`."""
         for name, size in (("min_size", self.min_size), ("initial_size", self.initial_size)):
             if size and not self.pooling:
                 raise refused(name, size, "0 without pooling, which keeps no client")

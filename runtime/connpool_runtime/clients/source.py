@@ -1,4 +1,4 @@
-"""Where the calls on a member get their client from: one client that is there, or a store of them.
+"""Where the calls on a member get their client from: a single client, or a store of clients.
 
 A source is asked with the pool's lock held and never waits. `ClientStore` in `store.py` is the source
 of an endpoint with a factory; `SingleClient` is the one of a client that the user made.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from connpool_runtime.clients.pooled import PooledClient
+    from connpool_runtime.clients.pooled_client import PooledClient
 
 __all__ = ["CLEAN", "Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
 
@@ -19,12 +19,12 @@ C_co = TypeVar("C_co", covariant=True)
 
 
 class EndOfUse(NamedTuple):
-    """What speaks against a client after a use; more than one thing may.
+    """What a use says against its client; several fields may be set.
 
     Attributes:
-        failed: the server failed, or the client gave up on its answer at the caller's deadline.
-        disconnected: the server went away, so the other clients are in doubt too.
-        broken_off: the use was cut off in the middle, so an answer may still be on its way.
+        failed: the server failed, or the caller's deadline passed before the answer came.
+        disconnected: the server closed the connection, so the other clients are in doubt too.
+        broken_off: the use was interrupted or cancelled, so an answer may still be on its way.
     """
 
     failed: bool = False
@@ -33,11 +33,11 @@ class EndOfUse(NamedTuple):
 
 
 CLEAN = EndOfUse()
-"""Nothing speaks against the client: it may be used again as it is."""
+"""No error was seen on the client: it may be used again as it is."""
 
 
 class UseBrokenOff(ConnectionAbortedError):
-    """Why an exclusive client is lent to nobody: an answer to its last caller may be on its way."""
+    """Why an exclusive client is no longer lent: an answer to its last caller may still be on its way."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -47,13 +47,13 @@ class UseBrokenOff(ConnectionAbortedError):
 
 
 class Owner(Protocol):
-    """The member that a source belongs to: `taken` counts the calls that took it."""
+    """The member that a source belongs to: `taken` counts the calls that have taken it."""
 
     taken: int
 
 
 class Borrower(Protocol):
-    """The lease that a client is lent to: `held` from the taking to the giving back.
+    """The lease that a client is lent to: `held` while it has the client.
 
     `entry` says which client of a store it is; it says nothing before the lease is held.
     """
@@ -92,24 +92,24 @@ class ClientSource(Protocol[C_co]):
 
     @property
     def cause(self) -> BaseException | None:
-        """Why the last client could not be opened."""
+        """The error of the last failed opening."""
         ...
 
     @property
     def retry_at(self) -> float:
-        """When opening may be tried again, `inf` if it is not held back."""
+        """When opening may be tried again; `inf` if it is not held back."""
         ...
 
     def wake(self, now: float) -> None:
-        """Do what time alone has made due."""
+        """Do what has become due by time."""
         ...
 
     def has_room(self, in_flight: int) -> bool:
-        """Tell whether one more call finds a client, or may open one."""
+        """Return whether one more call finds a client, or may open one."""
         ...
 
     def borrow(self, owner: Owner, borrower: Borrower, now: float) -> bool:
-        """Lend a client, or the right to open one; tell whether there was either."""
+        """Lend a client, or the right to open one; return False if there was neither."""
         ...
 
     def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
@@ -124,27 +124,27 @@ class ClientSource(Protocol[C_co]):
         ...
 
     def is_spoiled_by(self, end: EndOfUse) -> bool:
-        """Tell whether the end of a use leaves the member without a client that may be lent again."""
+        """Return whether the end of a use leaves the member without a usable client."""
         ...
 
     def distrust(self, now: float) -> None:
-        """Have the clients that nobody uses validated before their next use, or close them.
+        """Have idle clients validated before their next use, or close them.
 
-        For evidence against all of them: the server went away, or the member was cut off.
+        For evidence against all of them: the server went away, or the member was ejected.
         """
         ...
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
-        """Tell whether a client must be opened or validated before the call can use it."""
+        """Return whether a client has to be opened or validated before the call can use it."""
         ...
 
     def in_child(self) -> ClientSource[C_co]:
-        """Return what takes its place in a child process; those who borrow from this one go on with it."""
+        """Return the source that replaces this one in a child process; leases of this one keep it."""
         ...
 
 
 class SingleClient(Generic[C_co]):
-    """The one client of a member, made by the user.
+    """The one client of a member, created by the user.
 
     Arguments:
         client: the client.
@@ -169,15 +169,15 @@ class SingleClient(Generic[C_co]):
         self.limit = limit
         self.validate = validate
         self.needs_validation = False
-        # In a child process, until it is done: opens the client that takes the place of the parent's,
-        # within so many seconds, and puts it there; then `needs_validation` is set too.
+        # In a child process, until it has run: opens a client to replace the parent's, within a number of
+        # seconds; `needs_validation` is set for as long.
         self.reopen: Callable[[float], Any] | None = None
 
     def wake(self, now: float) -> None:
-        """Nothing is ever due."""
+        """Do nothing: nothing ever becomes due."""
 
     def has_room(self, in_flight: int) -> bool:
-        """Tell whether one more call may run beside those that do."""
+        """Return whether one more call may use the client."""
         return in_flight < self.limit
 
     def borrow(self, owner: Owner, borrower: Borrower, now: float) -> bool:
@@ -193,18 +193,18 @@ class SingleClient(Generic[C_co]):
         owner.taken, borrower.held = owner.taken - 1, False
 
     def is_spoiled_by(self, end: EndOfUse) -> bool:
-        """Tell whether its only user was broken off, and there is no way to validate it."""
+        """Return whether its only use was broken off, and it cannot be validated."""
         return self.limit == 1 and self.validate is None and end.broken_off
 
     def distrust(self, now: float) -> None:
-        """Do nothing: there is no other client, and this one's user knows how to connect again."""
+        """Do nothing: there is no other client, and the one there is reconnects by itself."""
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
-        """Tell whether the last use leaves it in doubt."""
+        """Return whether the last use left the client in doubt."""
         return self.needs_validation
 
     def in_child(self) -> SingleClient[C_co]:
-        """Return a source of the same client: it is the user's, who knows what a fork means for it."""
+        """Return a source of the same client: what a fork means for it is up to the user."""
         heir = SingleClient(self.clients[0], self.limit, self.validate)
         heir.needs_validation = self.needs_validation
         return heir

@@ -1,4 +1,4 @@
-"""The clients that a factory made for one endpoint: who is idle, who is too old, who may be opened.
+"""The clients that a factory opened for one endpoint: idle and lent clients, expiry, limits.
 
 Every client is in exactly one place: idle, lent, being opened, or in the trash. What is counted is
 derived from that, never kept beside it, so an interrupt leaves nothing to repair. All of it is
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
 from connpool_runtime.options.validation import whole_number
 
@@ -35,11 +35,11 @@ class ClientQuota:
         self.stores: tuple[ClientStore[Any], ...] = ()
 
     def add(self, store: ClientStore[Any]) -> None:
-        """Count this one too, and forget those that are gone."""
+        """Count one more store, and forget stores that are gone."""
         self.stores = (*(one for one in self.stores if not one.closed or one.size), store)
 
     def after_fork(self, stores: Iterable[ClientStore[Any]]) -> None:
-        """Count these instead, in a child process."""
+        """Count these stores instead, in a child process."""
         self.stores = tuple(stores)
 
     @property
@@ -48,11 +48,12 @@ class ClientQuota:
         return self.most is not None
 
     def left(self) -> bool:
-        """Whether one more may be opened."""
+        """Whether one more client may be opened."""
         return self.most is None or sum(store.size for store in self.stores) < self.most
 
 
-AGE_JITTER = 0.1  # of max_lifetime: clients opened together do not all expire together
+# share of max_lifetime that varies, so that clients opened together do not all expire together
+AGE_JITTER = 0.1
 
 
 class ClientStore(Generic[C]):
@@ -64,8 +65,8 @@ class ClientStore(Generic[C]):
     """
 
     on_demand = True
-    limit = 0.0  # each call has to ask
-    needs_validation = False  # that is asked of each client
+    limit = 0.0  # every call has to ask the store
+    needs_validation = False  # asked of each client instead
 
     def __init__(
         self,
@@ -84,44 +85,44 @@ class ClientStore(Generic[C]):
         self.configure = configure
         self.reset = reset
         self._may_grow = may_grow
-        # How long a client needs no look; those that many calls share are looked at more closely.
+        # For how long a client may be used unchecked; clients that calls share are always checked.
         self._fresh_for = settings.validate_after if validate is not None else math.inf
         if settings.max_concurrency > 1 or reset is not None:
             self._fresh_for = -math.inf
         self.entries: tuple[PooledClient[C], ...] = ()
-        self.retiring: tuple[PooledClient[C], ...] = ()  # in their last uses
-        # The last used last; one in full use on top is passed over.
+        self.retiring: tuple[PooledClient[C], ...] = ()  # retired, but still in use
+        # The most recently used last; entries that are retired or at their limit are skipped.
         self.idle: list[PooledClient[C]] = []
-        self.to_close: deque[C] = deque()  # to be closed
-        self.opening_for_caller = 0  # callers who open a client for themselves
-        self.opening_idle = 0  # clients that upkeep or a warm-up opens
+        self.to_close: deque[C] = deque()  # clients to be closed
+        self.opening_for_caller = 0  # clients being opened by callers for themselves
+        self.opening_idle = 0  # clients being opened by the housekeeper or a warm-up
         self.opened = self.failed = 0
-        self.failures = 0  # in a row
+        self.failures = 0  # failed openings in a row
         self.cause: BaseException | None = None  # a copy without frames
-        self.retry_at = math.inf  # while resting: when opening may be tried again
-        self._distrusted_at = -math.inf  # when the server last went away
-        self.begun = False  # from the first opening on, min_size is kept
+        self.retry_at = math.inf  # after a failed opening: when it may be tried again
+        self._distrusted_at = -math.inf  # when the server last closed connections
+        self.begun = False  # whether a client was ever opened; from then on min_size is kept
         self.closed = False
         self.heir: ClientStore[C] | None = None
 
     @property
     def clients(self) -> tuple[C, ...]:
-        """The clients that are open, those in their last uses excepted."""
+        """The open clients, without those that are retired."""
         return tuple(entry.client for entry in self.entries)
 
     @property
     def maintenance_due(self) -> bool:
-        """Whether clients wait to be closed, or to be reset."""
+        """Whether clients wait to be closed or to be reset."""
         return bool(self.to_close) or (self.reset is not None and self.next_to_reset is not None)
 
     @property
     def size(self) -> int:
-        """How many clients there are, those included that are being opened."""
+        """How many clients there are, including those being opened."""
         return len(self.entries) + len(self.retiring) + self.opening_for_caller + self.opening_idle
 
     @property
     def resting(self) -> bool:
-        """Whether no client is opened for a while, because the last could not be."""
+        """Whether opening is held back because the last attempt failed."""
         return self.retry_at != math.inf
 
     @property
@@ -142,7 +143,7 @@ class ClientStore(Generic[C]):
         )
 
     def has_room(self, in_flight: int) -> bool:
-        """Whether one more call finds a client, or may open one."""
+        """Return whether one more call finds a client, or may open one."""
         lent = in_flight - self.opening_for_caller
         if self.retiring:
             lent -= sum(entry.uses for entry in self.retiring)
@@ -151,7 +152,7 @@ class ClientStore(Generic[C]):
         return lent < len(self.entries) * self.settings.max_concurrency or self.may_open
 
     def borrowable(self, now: float) -> PooledClient[C] | None:
-        """Return the idle client that was used last, so that surplus ones go cold and expire."""
+        """Return the most recently used idle client, so that surplus ones stay idle and expire."""
         while self.idle:
             entry = self.idle[-1]
             if not entry.retired and entry.uses < self.settings.max_concurrency:
@@ -162,13 +163,13 @@ class ClientStore(Generic[C]):
         return None
 
     def borrow(self, owner: Owner, borrower: Borrower, now: float) -> bool:
-        """Lend an idle client, or the right to open one; tell whether there was either."""
+        """Lend an idle client, or the right to open one; return False if there was neither."""
         entry = self.borrowable(now)
         if entry is None:
             if not self.may_open:
                 return False
             borrower.entry = None
-            # One statement each, so that an interrupt finds the lease held, or all of it untouched.
+            # One statement each, so that an interrupt finds the lease held, or everything untouched.
             owner.taken, borrower.held, self.opening_for_caller = (
                 owner.taken + 1,
                 True,
@@ -184,7 +185,7 @@ class ClientStore(Generic[C]):
     def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take back a client, or the right to open one.
 
-        A client whose use failed, or whose only user was cut off in the middle, may be broken.
+        A client whose use failed, or whose only use was broken off, may be broken.
         """
         entry = borrower.entry
         if entry is None:
@@ -194,7 +195,7 @@ class ClientStore(Generic[C]):
                 self.opening_for_caller - 1,
             )
             return
-        # A client that was in use at the last disconnect and fails now tells of the same one.
+        # A client that was in use at the last disconnect and fails now reports the same disconnect.
         if end.disconnected and entry.used_at >= self._distrusted_at:
             self.distrust(now)
         cut_off = end.broken_off and self.settings.max_concurrency == 1
@@ -204,13 +205,13 @@ class ClientStore(Generic[C]):
         self.sweep()
 
     def is_spoiled_by(self, end: EndOfUse) -> bool:
-        """Never: a client that is not lent any more is replaced."""
+        """Return False: a client that is not lent any more is replaced."""
         return False
 
     def distrust(self, now: float) -> None:
         """Have the idle clients validated before their next use, or close them.
 
-        Those in use are left alone: how their use ends will tell.
+        Clients in use are judged by how their use ends.
         """
         self._distrusted_at = now
         for entry in self.idle_entries():
@@ -219,18 +220,18 @@ class ClientStore(Generic[C]):
                 self.retire(entry)
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
-        """Tell whether a client must be opened or validated before the call can use it."""
+        """Return whether a client has to be opened or validated before the call can use it."""
         entry: PooledClient[C] | None = borrower.entry
         return entry is None or self.questionable(entry, now)
 
     def questionable(self, entry: PooledClient[C], now: float) -> bool:
-        """Whether a client must be validated before it is used."""
+        """Return whether a client has to be validated before it is used."""
         if self.validate is None or entry.uses > 1:
             return False
         return entry.needs_validation or now - entry.used_at >= self.settings.validate_after
 
     def entry_of(self, client: C, now: float, draw: float) -> PooledClient[C]:
-        """Note that a client was opened; it is on the store when it is among the entries."""
+        """Return the entry for a client that was opened; the caller adds it to the entries."""
         self.opened += 1
         self.failures, self.cause, self.retry_at, self.begun = 0, None, math.inf, True
         age = self.settings.max_lifetime
@@ -238,14 +239,14 @@ class ClientStore(Generic[C]):
         return PooledClient(client, now, ends if self.settings.pooling else -math.inf)
 
     def put(self, entry: PooledClient[C]) -> None:
-        """Follow up on a client that has come to the entries."""
+        """Make a client that was added to the entries available."""
         if self.closed:
             self.retire(entry)
         elif entry.uses < self.settings.max_concurrency:
             self.idle.append(entry)
 
     def refused(self, error: Exception, now: float, draw: float) -> None:
-        """Note that a client could not be opened; several at a time are one incident."""
+        """Note that a client could not be opened; failures at the same time count once for the back-off."""
         self.failed += 1
         self.cause = without_traceback(error)
         if not self.resting:
@@ -256,12 +257,12 @@ class ClientStore(Generic[C]):
             )
 
     def wake(self, now: float) -> None:
-        """Do what is due: try again after the rest."""
+        """Allow opening again once the back-off is over."""
         if now >= self.retry_at:
             self.retry_at = math.inf
 
     def peek_idle(self, now: float) -> PooledClient[C] | None:
-        """Return the client on top if a call can use it at once, without a further look."""
+        """Return the next idle client if a call may use it without any check."""
         if not self.idle:
             return None
         entry = self.idle[-1]
@@ -270,7 +271,7 @@ class ClientStore(Generic[C]):
         return entry if now - entry.used_at < self._fresh_for else None
 
     def put_back(self, entry: PooledClient[C], now: float, *, needs_validation: bool) -> None:
-        """Prepare for the end of a use: idle again, or retired. Can be repeated."""
+        """Prepare an entry for the end of a use: idle again, or retired. Can be repeated."""
         entry.used_at = now
         entry.needs_validation = entry.needs_validation or needs_validation
         spoiled = entry.needs_validation and self.validate is None
@@ -278,19 +279,19 @@ class ClientStore(Generic[C]):
             self.retire(entry)
         elif self.reset is not None:
             entry.needs_reset = True
-        elif entry.uses >= self.settings.max_concurrency:  # and so not among the idle
+        elif entry.uses >= self.settings.max_concurrency:  # at its limit, it was not among the idle
             self.idle.append(entry)
 
     @property
     def next_to_reset(self) -> PooledClient[C] | None:
-        """The client that has to be reset next, None if there is none."""
+        """The next client that has to be reset; None if there is none."""
         for entry in self.entries:
             if entry.needs_reset and not entry.uses and not entry.resetting:
                 return entry
         return None
 
     def was_reset(self, entry: PooledClient[C], now: float, *, fit: bool) -> None:
-        """Lend a client again that has been reset; one that could not be is retired."""
+        """Make a client available that was reset; retire it if resetting failed."""
         entry.resetting, entry.used_at = False, now
         if fit and not entry.retired:
             entry.needs_reset = False
@@ -299,24 +300,24 @@ class ClientStore(Generic[C]):
             self.retire(entry)
 
     def retire(self, entry: PooledClient[C]) -> None:
-        """Lend a client to nobody any more."""
+        """Never lend a client again; it is closed after its last use."""
         if not entry.retired:
             rest = tuple(one for one in self.entries if one is not entry)
-            # One statement, so that an interrupt finds all of it done, or nothing.
+            # One statement, so that an interrupt finds all of it done, or none of it.
             entry.retired, self.entries, self.retiring = True, rest, (*self.retiring, entry)
         self.sweep()
 
     def sweep(self) -> None:
-        """Move retired clients that nobody uses any more to the trash."""
+        """Queue retired clients that are not in use any more for closing."""
         for entry in self.retiring:
             if entry.uses == 0 and not entry.resetting:
-                # It is there already if an interrupt kept the last sweep from what follows.
+                # It is in the list already if an interrupt broke off the last sweep after this line.
                 if not any(client is entry.client for client in self.to_close):
                     self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
     def resize(self, min_size: int | None, max_size: int | None) -> None:
-        """Change how many clients there may be, and are kept; those that are too many go, idle ones first.
+        """Change `min_size` and `max_size`; surplus clients are retired, idle ones first.
 
         Raises:
             ValueError: a number is not allowed, or the two do not go together.
@@ -325,21 +326,21 @@ class ClientStore(Generic[C]):
         least = before.min_size if min_size is None else min_size
         most = before.max_size if max_size is None else max_size
         whole_number("max_size", most, least=1)
-        # What `warm_up` opens has been opened: it must not keep the store from becoming smaller.
+        # `warm_up` has opened its clients already: `initial_size` must not keep the store from shrinking.
         initial = min(before.initial_size, most)
         self.settings = before.replaced(initial_size=initial, min_size=least, max_size=most)
         surplus = max(0, self.size - len(self.retiring) - most)
         for entry in sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]:
-            entry.expires_at = -math.inf  # which a call on the fast path looks at when it ends
+            entry.expires_at = -math.inf  # read by a call on the fast path when it ends
             self.retire(entry)
 
     def clear(self) -> None:
-        """Close the store: what is idle goes to the trash now, what is lent when it comes back."""
+        """Close the store: idle clients are closed now, lent ones when they are given back."""
         self.closed = True
         self.idle.clear()
         for entry in self.entries:
             self.retire(entry)
-        self.sweep()  # those, too, that an interrupt has left between their last use and the trash
+        self.sweep()  # also the clients that an interrupt left between their last use and the trash
 
     def in_child(self) -> ClientStore[C]:
         """Return an empty store of the same endpoint; the clients of this one belong to the parent."""
@@ -358,11 +359,11 @@ class ClientStore(Generic[C]):
 
     @property
     def latest(self) -> ClientStore[C]:
-        """The store of this process: itself, or what took its place in a child."""
+        """The store of this process: itself, or its replacement in a child process."""
         return self if self.heir is None else self.heir.latest
 
     def idle_entries(self) -> Iterable[PooledClient[C]]:
-        """Return those that nobody uses, the longest idle first."""
+        """Return the clients that are not in use, the longest idle first."""
         return sorted(
             (entry for entry in self.entries if not entry.uses and not entry.needs_reset),
             key=lambda one: one.used_at,

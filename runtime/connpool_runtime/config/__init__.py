@@ -1,4 +1,4 @@
-"""One config for all services: a file, the environment over it, arguments over both."""
+"""One config for all services: a file, overridden by environment variables, overridden by arguments."""
 
 from connpool_runtime.config.config import Config
 from connpool_runtime.config.loading import read_config

@@ -1,4 +1,4 @@
-"""One config of all services, read and checked: what a manager works by."""
+"""The config of all services, read and checked, from which a manager is made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Config"]
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a file, the environment and arguments say together. Immutable; its `repr` shows no secret.
+    """The merged result of a file, the environment and arguments. Immutable; its `repr` shows no secret.
 
     Attributes:
         file: what errors call the file.
@@ -48,7 +48,7 @@ class Config:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def keeping(self, before: Config, names: Iterable[str]) -> Config:
-        """Return this config, with some services as they are in another one.
+        """Return this config with some services taken from another config.
 
         Arguments:
             before: the other one.
@@ -63,7 +63,7 @@ class Config:
 
     @property
     def admin_arguments(self) -> dict[str, Any]:
-        """What the config says of the admin endpoint, as keyword arguments of `serve_admin`."""
+        """The options of the admin endpoint, as keyword arguments of `serve_admin`."""
         own = {} if self.admin is None else self.admin.arguments()
         return {**own, **self.admin_options}
 
@@ -71,7 +71,7 @@ class Config:
 def _shown_keeping(
     config: Config, before: Config, kept: tuple[str, ...], *, defaults: bool = True
 ) -> dict[str, Any]:
-    """Show a config of which some services are as they were in another one."""
+    """Show a config in which some services were kept from an earlier one."""
     shown, old = config.shown(defaults=defaults), before.shown(defaults=defaults)
     if not config.key:
         return {**shown, **{name: old[name] for name in kept}}

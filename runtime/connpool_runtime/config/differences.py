@@ -1,4 +1,4 @@
-"""What differs between two configs, and how much of a running pool that touches. Decides only."""
+"""What differs between two configs, and how much of a running pool has to change for it. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ConfigDifference", "ServiceDifference", "difference_of", "service_di
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDifference:
-    """What is to be done about a service whose config has changed.
+    """What has to be done about a service whose config has changed.
 
     Attributes:
         options: whether options of its pool change; they do in place.
@@ -48,7 +48,7 @@ class ServiceDifference:
 
     @property
     def reconnects(self) -> bool:
-        """Whether it is about where clients come from, and not only about what a pool does with them."""
+        """Whether the source of clients has changed, and not only the pool's options."""
         return self.numbers or self.clients or self.endpoints or self.source or self.following
 
     def __bool__(self) -> bool:
@@ -57,7 +57,7 @@ class ServiceDifference:
 
 @dataclass(frozen=True, slots=True)
 class ConfigDifference:
-    """What differs between two configs.
+    """The differences between two configs.
 
     Attributes:
         added: the services that are new.
@@ -73,7 +73,7 @@ class ConfigDifference:
 
 
 def difference_of(before: Config, after: Config) -> ConfigDifference:
-    """Return what differs between two configs."""
+    """Return the differences between two configs."""
     old, new = before.services, after.services
     both = [name for name in new if name in old]
     changed = {name: service_difference(old[name], new[name]) for name in both}
@@ -106,7 +106,7 @@ def _of_sections(before: Config, after: Config) -> Iterator[str]:
 
 
 def service_difference(before: ServiceConfig, after: ServiceConfig) -> ServiceDifference:
-    """Return what is to be done about a service."""
+    """Return what has to be done about one service."""
     name = before.name
     rebuild = type(before.connector) is not type(after.connector) or (
         (before.discovery is None) is not (after.discovery is None)
@@ -145,7 +145,7 @@ def service_difference(before: ServiceConfig, after: ServiceConfig) -> ServiceDi
 
 
 def _fixed_options(before: ServiceConfig, after: ServiceConfig) -> list[str]:
-    """List the options of the pool that differ and cannot change in a running one."""
+    """List the pool options that differ and cannot change in a running pool."""
     old, new = _settings(before), _settings(after)
     stated = options_of(PoolSettings)
     return [name for name, was in old.items() if was != new[name] and not stated[name].reloadable]

@@ -1,4 +1,4 @@
-"""A config file: its plain data, and in which line each key stands."""
+"""A config file: its plain data, and the line of each key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Document", "read_document"]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         name: what errors call the file.
@@ -33,7 +33,7 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def place(self, path: KeyPath) -> str:
-        """Return where a key stands, or the nearest one around it that does: `services.toml:12`."""
+        """Return the place of a key, or of the nearest enclosing one: `services.toml:12`."""
         for length in range(len(path), 0, -1):
             line = self.lines.get(path[:length])
             if line is not None:
@@ -42,7 +42,7 @@ class Document:
 
 
 class _NotWellFormed(ValueError):
-    """The text is not of its form. `line` is where, 0 if nobody knows."""
+    """The text does not parse. `line` is where, 0 if that is not known."""
 
     def __init__(self, text: str, line: int = 0) -> None:
         super().__init__(text)
@@ -53,7 +53,7 @@ def read_document(path: str | Path) -> Document:
     """Read a TOML, YAML or JSON file.
 
     Arguments:
-        path: the file; its ending tells the form. YAML needs PyYAML (extra `yaml`).
+        path: the file; its suffix determines the format. YAML needs PyYAML (extra `yaml`).
 
     Raises:
         InvalidConfigFile: the file is of another form, or is not what its ending says; with the line.
@@ -116,7 +116,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _yaml(text: str) -> tuple[object, dict[KeyPath, int]]:
     with extra("yaml"):
-        yaml: Any = import_module("yaml")  # has no types of its own
+        yaml: Any = import_module("yaml")  # PyYAML ships no types
     try:
         data = yaml.safe_load(text)
         lines = lines_of_yaml(text)
@@ -128,7 +128,7 @@ def _yaml(text: str) -> tuple[object, dict[KeyPath, int]]:
 
 
 def _with_text_keys(data: object) -> object:
-    """Return data whose keys are texts, as they are in the other forms."""
+    """Return data whose keys are texts, as in the other formats."""
     if isinstance(data, Mapping):
         pairs = cast("Mapping[object, object]", data).items()
         return {str(key): _with_text_keys(value) for key, value in pairs}

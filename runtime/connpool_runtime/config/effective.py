@@ -1,4 +1,4 @@
-"""What a config says, value by value: with where each is from, defaults included, and without secrets."""
+"""Shows a config value by value, each with its origin, defaults included, secrets masked."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _MISSING: Any = object()
 def shown_config(
     table: Table, layers: Sequence[Layer], services: str, *, defaults: bool = True
 ) -> dict[str, Any]:
-    """Return every option with its value and where that is from: `{"value": 3, "from": "services.toml:12"}`.
+    """Return every option with its value and its origin: `{"value": 3, "from": "services.toml:12"}`.
 
     Arguments:
         table: of the whole config.
         layers: what says the options, the lowest first.
         services: the key of the services; "" if they are the whole file.
-        defaults: whether options that nobody gave are there too.
+        defaults: whether options that were not given are included.
     """
     shown = _Shown(layers, services, defaults)
     return cast("dict[str, Any]", shown.table(table, ()) or {})
 
 
 def shown_service(service: ServiceConfig) -> dict[str, Any]:
-    """Return the same of a service that a program has made."""
+    """Return the same for a service that a program has created."""
     connector = service.connector
     data: dict[str, Any] = {"kind": connector.kind, **_held(connector)}
     data["pool"] = dict(service.options)
@@ -56,7 +56,7 @@ def shown_service(service: ServiceConfig) -> dict[str, Any]:
 
 
 def _held(record: Record) -> dict[str, Any]:
-    """Return the fields of a record that are not at their defaults."""
+    """Return the fields of a record that differ from their defaults."""
     found: dict[str, Any] = {}
     for name, field in record.fields.items():
         value = getattr(record, name)
@@ -76,7 +76,7 @@ class _Shown:
         self._defaults = defaults
 
     def table(self, table: Table, path: KeyPath) -> object:
-        """Return a group, or what stands for it; None if there is nothing to show."""
+        """Show a group, or the value that stands for it; None if there is nothing to show."""
         given, place = self._found(path)
         if isinstance(given, bool):
             return {"value": given, "from": place}
@@ -102,7 +102,7 @@ class _Shown:
         return found
 
     def _choice(self, path: KeyPath, mapping: object) -> object:
-        """Return the group as it is said in all layers together, as far as that chooses a table."""
+        """Return the given group with its `kind` from all layers, by which the table is chosen."""
         found: dict[str, Any] = (
             dict(cast("Mapping[str, Any]", mapping)) if isinstance(mapping, Mapping) else {}
         )
@@ -110,11 +110,11 @@ class _Shown:
         return found if kind is _MISSING else {**found, "kind": kind}
 
     def _begun(self, table: Table, path: KeyPath) -> bool:
-        """Whether a group that nobody speaks of is there all the same, with its defaults."""
+        """Whether a group that no layer mentions is present with its defaults."""
         return self._defaults and not table.switch and table.choose is None
 
     def _open_group(self, entry: Entry, path: KeyPath) -> object:
-        """Return each of a library's options by itself, for each may be said elsewhere."""
+        """Show each of a library's options by itself, since each may come from another layer."""
         found: dict[str, object] = {}
         for layer in self._layers:
             given = value_at(layer.data, path)
@@ -127,7 +127,7 @@ class _Shown:
 
     def _entry(self, entry: Entry, path: KeyPath, group: object, place: str) -> object:
         value, said = self._found(path)
-        if value is _MISSING and isinstance(group, Mapping):  # a URL that says the whole group
+        if value is _MISSING and isinstance(group, Mapping):  # a URL that gives the whole group
             value, said = cast("Mapping[str, Any]", group).get(entry.name, _MISSING), place
         if value is _MISSING or value is None:
             if not self._defaults or not entry.in_files:
@@ -165,7 +165,7 @@ def _masked(entry: Entry, value: object) -> object:
 
 
 def _without_user(value: object) -> object:
-    """Return an address, or a list of them, without what looks like credentials."""
+    """Return an address, or a list of them, without anything that looks like credentials."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What says the options, one above the other: the file, the environment, the arguments of the program."""
+"""The layers of a config, later ones override earlier ones: the file, the environment, the arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MISSING: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Plain data, and what tells where each key of it was said.
+    """Plain data, and the origin of each of its keys.
 
     Attributes:
         data: a mapping of mappings.
@@ -43,7 +43,7 @@ class Layer:
 
 
 def value_at(data: object, path: KeyPath, default: Any = None) -> Any:
-    """Return what a key path leads to in plain data."""
+    """Return the value at a key path in plain data."""
     for key in path:
         if not isinstance(data, Mapping):
             return default
@@ -54,7 +54,7 @@ def value_at(data: object, path: KeyPath, default: Any = None) -> Any:
 
 
 def put(data: dict[str, Any], path: tuple[str, ...], value: object) -> None:
-    """Put a value where a key path leads; what is no mapping on the way becomes one."""
+    """Set the value at a key path; whatever is no mapping on the way becomes one."""
     *groups, last = path
     for key in groups:
         inner = data.get(key)
@@ -64,7 +64,7 @@ def put(data: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 
 def layer_of_file(document: Document, section: tuple[str, ...]) -> Layer:
-    """Return what a file says.
+    """Return the layer of a file.
 
     Arguments:
         document: the file.
@@ -81,7 +81,7 @@ def layer_of_file(document: Document, section: tuple[str, ...]) -> Layer:
 def layer_of_environment(
     table: Table, prefix: str, environ: Mapping[str, str], below: Mapping[str, Any]
 ) -> tuple[Layer, list[ConfigProblem]]:
-    """Return what variables of the environment say: `PREFIX` and the key path in capitals.
+    """Return the layer of environment variables: `PREFIX` and the key path in capitals.
 
     The endpoints of a service may be said by a variable that ends with `URL`, and single options of its
     library by one that begins as that of all of them.
@@ -100,10 +100,10 @@ def layer_of_environment(
         return Layer(data, lambda _: ""), problems
     known = _by_variable(table, prefix, below)
     links: list[str] = []
-    # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which says more.
+    # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which is more specific.
     for variable in sorted(name for name in environ if name.startswith(prefix)):
         place, text = f"environment variable {variable}", environ[variable]
-        # No option is an address such as tcp://10.0.0.1:80.
+        # Service links such as tcp://10.0.0.1:80 are no options.
         is_option = variable in known and "://" not in text
         if not is_option and is_service_link(variable, text):
             links.append(variable)
@@ -131,7 +131,7 @@ _Meant: TypeAlias = list[tuple[KeyPath, Node]]
 
 
 def _by_variable(table: Table, prefix: str, below: Mapping[str, Any]) -> dict[str, _Meant]:
-    """Return the options by the variables that say them."""
+    """Return the options by the names of their variables."""
     known: dict[str, _Meant] = {}
     for path, node in _nodes(table, below):
         known.setdefault(prefix + _variable(path), []).append((path, node))
@@ -141,7 +141,7 @@ def _by_variable(table: Table, prefix: str, below: Mapping[str, Any]) -> dict[st
 
 
 def _open_options(known: Mapping[str, _Meant], variable: str) -> _Meant:
-    """Return what a variable says that goes on where that of an open group ends."""
+    """Return the value of a variable whose name continues that of an open group."""
     return [
         ((*path, variable.removeprefix(f"{name}_").lower()), node)
         for name, meant in known.items()
@@ -153,7 +153,7 @@ def _open_options(known: Mapping[str, _Meant], variable: str) -> _Meant:
 def layer_of_arguments(
     table: Table, arguments: Mapping[str, Any], below: Mapping[str, Any], names: tuple[str, ...]
 ) -> tuple[Layer, list[ConfigProblem]]:
-    """Return what the arguments of a program say.
+    """Return the layer of a program's arguments.
 
     Arguments:
         table: of the whole config.
@@ -186,7 +186,7 @@ def layer_of_arguments(
 def _in_open_group(
     path: tuple[str, ...], known: Mapping[KeyPath, Node]
 ) -> tuple[tuple[str, ...], Node | None]:
-    """Return the path of one of a library's options, whose name may have dots, and the group; None if it is none."""
+    """Return the path of one of a library's options, whose name may contain dots, and its group; None if it is none."""
     for length in range(1, len(path)):
         node = known.get(path[:length])
         if isinstance(node, Entry) and node.is_open:
@@ -195,7 +195,7 @@ def _in_open_group(
 
 
 def _first_unknown(path: tuple[str, ...], known: Iterable[KeyPath]) -> tuple[str, str]:
-    """Return the first part of a key path that leads nowhere, and the hint at what does."""
+    """Return the first part of a key path that is unknown, with a hint at the known ones."""
     for length in range(len(path)):
         begun = [each for each in known if each[:length] == path[:length] and len(each) > length]
         keys = dict.fromkeys(str(each[length]) for each in begun)
@@ -205,7 +205,7 @@ def _first_unknown(path: tuple[str, ...], known: Iterable[KeyPath]) -> tuple[str
 
 
 def keys_of_argument(name: str, services: tuple[str, ...]) -> tuple[str, ...]:
-    """Take a key path with dots apart; the name of a service may have some itself."""
+    """Split a key path at its dots; the name of a service may contain dots itself."""
     for service in sorted(services, key=len, reverse=True):
         before, between, after = name.partition(f".{service}.")
         if between and "." not in before:
@@ -220,7 +220,7 @@ def _place_among(said: Mapping[KeyPath, str], otherwise: str) -> Callable[[KeyPa
         for length in range(len(path), 0, -1):
             if path[:length] in said:
                 return said[path[:length]]
-        # A group that is there because of something in it.
+        # A group that is present because of one of its options.
         inside = (one for there, one in said.items() if there[: len(path)] == path)
         return next(inside, otherwise)
 
@@ -238,7 +238,7 @@ def _variable(path: KeyPath) -> str:
 
 
 def _nodes(table: Table, given: object, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Node]]:
-    """Yield all options of a table, and the groups that a single value may stand for."""
+    """Yield all options of a table, and the groups for which a single value may stand."""
     try:
         chosen = table.of(_as_mapping(table, given))
     except InvalidConfig:
@@ -255,7 +255,7 @@ def _nodes(table: Table, given: object, path: tuple[str, ...] = ()) -> Iterator[
 
 
 def _as_mapping(table: Table, given: object) -> object:
-    """Return the mapping that a text stands for; what decides about it if there is none."""
+    """Return the mapping that a text stands for; an empty one for any other value."""
     if isinstance(given, str) and table.of_text is not None:
         return table.of_text(given)
     return cast("object", given) if isinstance(given, Mapping) else {}

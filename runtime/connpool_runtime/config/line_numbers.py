@@ -1,4 +1,4 @@
-"""In which line of a text each key stands; for texts that the parser of their form has accepted."""
+"""Finds the line of each key in a TOML, JSON or YAML text that has parsed already."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STRING = re.compile(
 
 
 class _Scanner:
-    """A place in a text, and the lines of the keys that were passed."""
+    """A position in a text, and the lines of the keys passed so far."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -36,18 +36,18 @@ class _Scanner:
 
     @property
     def line(self) -> int:
-        """The line of the present place; it only grows."""
+        """The line of the current position; it only grows."""
         self._line += self.text.count("\n", self._counted, self.at)
         self._counted = self.at
         return self._line
 
     @property
     def next(self) -> str:
-        """The character at the present place; "" at the end."""
+        """The character at the current position; "" at the end."""
         return self.text[self.at : self.at + 1]
 
     def skip(self, pattern: re.Pattern[str]) -> str:
-        """Pass what fits a pattern here; return it."""
+        """Skip what matches a pattern here, and return it."""
         found = pattern.match(self.text, self.at)
         if found is None:
             return ""
@@ -55,25 +55,25 @@ class _Scanner:
         return found[0]
 
     def _more(self, between: re.Pattern[str], end: str) -> bool:
-        """Pass what is between two things; tell whether another one comes before the end."""
+        """Skip a separator; return whether another item follows before the end."""
         self.skip(between)
         return self.next not in (end, "")
 
     def note(self, path: KeyPath) -> None:
-        """Remember the line of a key, unless it was seen before."""
+        """Note the line of a key, unless it was seen before."""
         self.lines.setdefault(path, self.line)
 
 
 class _Toml(_Scanner):
-    """Passes through a TOML text."""
+    """Walks through a TOML text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._lengths: dict[KeyPath, int] = {}  # of the arrays of tables
+        self._lengths: dict[KeyPath, int] = {}  # number of tables in each array of tables
         self._table: KeyPath = ()
 
     def scan(self) -> Lines:
-        """Pass everything."""
+        """Walk through the whole text."""
         while self._more(_BLANK, ""):
             if self.next == "[":
                 self._header()
@@ -100,7 +100,7 @@ class _Toml(_Scanner):
         self.at += 2 if many else 1
 
     def _resolved(self, keys: tuple[str, ...]) -> KeyPath:
-        """Return where the keys of a header lead: into the latest table of an array."""
+        """Return the path of a table header, which may lead into the latest table of an array."""
         path: KeyPath = ()
         for key in keys:
             path = (*path, key)
@@ -170,10 +170,10 @@ _DECODER = json.JSONDecoder()
 
 
 class _Json(_Scanner):
-    """Passes through a JSON text."""
+    """Walks through a JSON text."""
 
     def value(self, path: KeyPath) -> None:
-        """Pass one value."""
+        """Walk through one value."""
         self.skip(_WHITE)
         if self.next == "{":
             self._members(path)
@@ -218,8 +218,8 @@ def lines_of_json(text: str) -> Lines:
 
 
 def lines_of_yaml(text: str) -> Lines:
-    """Return the line of every key of a YAML text, those that are merged in included."""
-    yaml: Any = import_module("yaml")  # has no types of its own
+    """Return the line of every key of a YAML text, including merged-in keys."""
+    yaml: Any = import_module("yaml")  # PyYAML ships no types
     lines: Lines = {}
     root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is not None:
@@ -240,6 +240,6 @@ def _note_node(node: Any, path: KeyPath, lines: Lines, mapping: Any, sequence: A
         if key.value != "<<":
             lines.setdefault((*path, str(key.value)), key.start_mark.line + 1)
             _note_node(value, (*path, str(key.value)), lines, mapping, sequence)
-    for value in merged:  # what stands here itself goes before it
+    for value in merged:  # keys that stand here override merged-in ones
         for each in value.value if isinstance(value, sequence) else [value]:
             _note_node(each, path, lines, mapping, sequence)

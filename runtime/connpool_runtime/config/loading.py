@@ -1,4 +1,4 @@
-"""Reads a config: a file, the environment over it, the arguments of the program over both."""
+"""Loads a config: a file, overridden by the environment, overridden by arguments; collects all problems."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from connpool_runtime.connectors.config.secrets import SecretSource, is_referenc
 from connpool_runtime.connectors.kinds import config_class
 from connpool_runtime.discovery.kinds import fields_of_url
 from connpool_runtime.options import Settings, options_of
-from connpool_runtime.options.plain import read
+from connpool_runtime.options.parsing import read
 
 __all__ = ["read_config"]
 
@@ -47,7 +47,7 @@ def read_config(
     environ: Mapping[str, str] | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Read the config of all services, and of what belongs to them.
+    """Read the config of all services, the manager, the admin endpoint and metrics.
 
     Arguments:
         path: a `.toml`, `.yaml`, `.yml` or `.json` file.
@@ -71,7 +71,7 @@ def read_config(
 
 
 class _Reading:
-    """One reading of a config, which collects what is wrong.
+    """One reading of a config, which collects problems.
 
     Arguments:
         document: the file.
@@ -91,11 +91,11 @@ class _Reading:
         self._table = Table()
 
     def read(self, env: str, arguments: Mapping[str, Any]) -> Config:
-        """Return the config, or raise everything that is wrong."""
+        """Return the config, or raise all problems together."""
         self._collect_layers(env, arguments)
         for layer in self._layers:
             self._problems += check_layer(layer, self._layers, self._table)
-        # What is said once is told once, and not again where it is used.
+        # A problem is reported where it was written, not again where it is used.
         services = self._read_services() if not self._is_wrong((DEFAULTS,)) else {}
         sections = {} if not self._services else self._read_sections()
         if self._problems:
@@ -112,7 +112,7 @@ class _Reading:
     def _collect_layers(self, env: str, arguments: Mapping[str, Any]) -> None:
         file = layer_of_file(self._document, self._outer)
         names = self._names(file.data)
-        # Which options a service has depends on its kind, which an argument or a variable may say.
+        # The options of a service depend on its kind, which an argument or a variable may set.
         plain = {
             name.removesuffix(".kind").removeprefix(f"{self._services}.").lstrip("."): value
             for name, value in arguments.items()
@@ -155,7 +155,7 @@ class _Reading:
 
     @property
     def _root(self) -> tuple[str, ...]:
-        """The keys of the services among those of the layers."""
+        """The key of the services among those of the layers."""
         return (self._services,) if self._services else ()
 
     def _is_wrong(self, path: KeyPath) -> bool:
@@ -166,7 +166,7 @@ class _Reading:
         )
 
     def _place(self, path: KeyPath) -> str:
-        """Return where something was said last, or where the nearest thing around it was."""
+        """Return where a value was last set, or where the nearest enclosing group was."""
         for length in range(len(path), 0, -1):
             for layer in reversed(self._layers):
                 if value_at(layer.data, path[:length]) is not None:
@@ -177,7 +177,7 @@ class _Reading:
         self._problems.append(problem_of(self._place(path), path, error))
 
     def _group(self, path: KeyPath, prepared: _Prepared = dict) -> dict[str, Any]:
-        """Return what all layers say of a group together, that of each layer prepared first."""
+        """Return a group merged from all layers, each layer prepared first."""
         found: dict[str, Any] = {}
         for layer in self._layers:
             given = value_at(layer.data, path)
@@ -204,7 +204,7 @@ class _Reading:
         return services
 
     def _look_further(self, name: str, path: KeyPath, table: Table) -> None:
-        """Tell what else is wrong with a service: secrets that are not there, fields that do not go together."""
+        """Find further problems of a service: missing secrets, fields that conflict."""
         said: dict[str, Any] = {}
         for layer in self._layers:
             given = value_at(layer.data, path)
@@ -230,7 +230,7 @@ class _Reading:
                     self._tell_inside(path, name, one.inside(name))
 
     def _look_for_missing(self, path: KeyPath) -> None:
-        """Tell of the arguments that middleware cannot do without."""
+        """Find required arguments of middleware that are missing."""
         shared = self._group((DEFAULTS, "middleware")) if self._services else {}
         for name, given in merged(shared, self._group((*path, "middleware"))).items():
             if name in MIDDLEWARE and given not in (None, False):
@@ -245,7 +245,7 @@ class _Reading:
             entry = cast("Entry", table.entries["kind"])
             raise InvalidConfig(f"{name}.kind", "left out", entry.words)
         try:
-            # Layer by layer, for what a URL says counts as said where the URL is.
+            # Layer by layer, because what a URL gives counts as set where the URL is.
             prepare = config_class(own["kind"]).prepared
             own = self._group(path, lambda given: prepare(given, self._environ))
         except InvalidConfig as error:
@@ -256,7 +256,7 @@ class _Reading:
         return ServiceConfig.from_mapping(name, self._with_secrets(table, values, path))
 
     def _tell_inside(self, path: KeyPath, name: str, error: InvalidConfig) -> None:
-        """Tell errors whose fields begin with the name of the service."""
+        """Report errors whose fields begin with the name of the service."""
         for one in error.errors:
             inner = one.field.removeprefix(name).strip(".")
             full: KeyPath = (*path, *inner.split(".")) if inner else path
@@ -266,7 +266,7 @@ class _Reading:
     def _with_secrets(
         self, table: Table, values: Mapping[str, Any], path: KeyPath
     ) -> dict[str, Any]:
-        """Return values with the secrets that they refer to."""
+        """Return values in which references to secrets are replaced by the secrets."""
         try:
             chosen = table.of(values)
         except InvalidConfig:
@@ -333,6 +333,6 @@ class _Reading:
 
 
 def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a service whose source is given as its fields, so that others may go over single ones."""
+    """Return a service with its source as fields, so that other layers may override single ones."""
     given = values.get("discovery")
     return {**values, "discovery": fields_of_url(given)} if isinstance(given, str) else dict(values)

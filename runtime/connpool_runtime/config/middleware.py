@@ -1,4 +1,4 @@
-"""The middleware that a config file knows by name, with the arguments that it may give.
+"""The kinds of middleware that a config file may name, with their arguments.
 
 What an argument is for, and its default, is what the class of the middleware says of it; here stands what
 its values may be. An argument that only a program can give is not here.
@@ -21,7 +21,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownFiel
 from connpool_runtime.connectors.config.fields import MASK
 from connpool_runtime.options import Option
 from connpool_runtime.options.durations import FORMS
-from connpool_runtime.options.plain import parse, read
+from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.options.schema import schema_of_option
 from connpool_runtime.options.validation import Rule, nearest
 
@@ -186,7 +186,7 @@ def middleware_table() -> Table:
 
 
 def _table_of(kind: MiddlewareKind) -> Table:
-    if not kind.rules:  # its class need not be there to say so
+    if not kind.rules:  # its class is not needed for that
         return Table(does=f"Needs the extra `{kind.needs}`.", switch=True)
     try:
         cls = kind.cls
@@ -196,7 +196,7 @@ def _table_of(kind: MiddlewareKind) -> Table:
             entries={name: _entry(name, rule, None, "", kind) for name, rule in kind.rules.items()},
             switch=True,
         )
-    # Python 3.13 and newer keep docstrings without their indentation, older ones as they are written.
+    # Python 3.13 and newer store docstrings without indentation, older ones as written.
     _, _, section = inspect.cleandoc(cls.__doc__ or "").partition("Arguments:\n")
     found = _MEANING.findall(section.partition("Raises:")[0])
     meanings = {name: " ".join(text.split()) for name, text in found}
@@ -237,7 +237,7 @@ def _entry(name: str, rule: Rule, default: object, does: str, kind: MiddlewareKi
 
 
 def freeze_middleware(given: Mapping[str, Any], place: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return the middleware that plain data asks for, with their arguments as values; checked.
+    """Return the middleware that plain data describes, with checked and immutable arguments.
 
     Arguments:
         given: by name: true, or a mapping of arguments; what is false or None is left out.
@@ -275,7 +275,7 @@ def _read_arguments(name: str, given: object, place: str) -> Mapping[str, Any]:
 
 
 def new_middleware(config: Mapping[str, Mapping[str, Any]], place: str) -> dict[str, object]:
-    """Make the middleware of a service by name; a budget is shared by those that take one.
+    """Create the middleware of a service by name; those that share a budget get the same one.
 
     Arguments:
         config: what `freeze_middleware` has returned.
@@ -296,7 +296,7 @@ def new_middleware(config: Mapping[str, Mapping[str, Any]], place: str) -> dict[
 
 
 def missing_arguments(name: str, given: object) -> list[str]:
-    """Return the arguments that a kind of middleware cannot do without, and that are not given.
+    """Return the required arguments of a kind of middleware that are missing.
 
     Arguments:
         name: of the kind.
@@ -305,7 +305,7 @@ def missing_arguments(name: str, given: object) -> list[str]:
     kind = MIDDLEWARE[name]
     try:
         parameters = inspect.signature(kind.cls.__init__).parameters
-    except ImportError:  # of its library
+    except ImportError:  # the library of the middleware
         return []
     there: Mapping[str, Any] = cast("Any", given) if isinstance(given, Mapping) else {}
     return [
@@ -338,7 +338,7 @@ def _make(name: str, arguments: Mapping[str, Any], place: str) -> object:
 
 
 class _Refused(InvalidConfig):
-    """What the class of a middleware has said itself."""
+    """A problem that the class of a middleware has reported itself."""
 
     def __init__(self, place: str, text: str) -> None:
         super().__init__(place, "", "")

@@ -1,4 +1,4 @@
-"""What is wrong with a config: each problem with its place, and the error that tells all of them at once."""
+"""Problems in a config, each with its place, and the error that reports all of them at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def dotted(path: KeyPath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing that is wrong. It holds no secret.
+    """One problem. It holds no secret.
 
     Attributes:
         place: where it stands: `services.toml:12`, an environment variable, an argument.
@@ -38,7 +38,7 @@ class ConfigProblem:
 
 
 class InvalidConfigFile(InvalidConfig):
-    """A config is not as it must be; the message has everything that is wrong with it, a line each.
+    """A config is invalid; the message has one line for each problem.
 
     `problems` are the same one by one.
     """

@@ -1,4 +1,4 @@
-"""The JSON schema of config files, for editors and for checks, made from the tables of options."""
+"""The JSON schema of config files, for editors and for checks; generated from the tables of options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NULL: Mapping[str, Any] = {"type": "null"}
 
 
 def services_schema(section: str = "services") -> Schema:
-    """Return the JSON schema of a config file, which editors complete and check by.
+    """Return the JSON schema of a config file.
 
     Arguments:
         section: where in the file the services are, keys with dots between them; "" is the whole file.
@@ -44,7 +44,7 @@ def services_schema(section: str = "services") -> Schema:
             "required": [last],
             "additionalProperties": False,
         }
-        if not outer:  # editors say by this key which schema a file has
+        if not outer:  # editors find the schema of a file by this key
             properties["$schema"] = {"type": "string"}
     for key in reversed(outer):
         schema = {"type": "object", "properties": {key: schema}, "required": [key]}

@@ -1,4 +1,4 @@
-"""What a config file says beside its services: of the manager, of reloading, of the admin endpoint."""
+"""The sections of a config file beside the services: manager, reloading, metrics, admin endpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class ManagerSettings(Settings):
-    """The numbers of a manager of services. Zero means zero; an option not given has its default.
+    """The settings of a manager of services. Zero means zero; an option not given has its default.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -43,7 +43,7 @@ class ManagerSettings(Settings):
         default=30.0,
         rule=Rule.seconds(),
         does="how long a caller waits for another one who is building the same pool.",
-        why="30.0: building connects, which takes seconds, and nobody waits longer gladly.",
+        why="30.0: building connects, which takes seconds, and a longer wait helps no caller.",
     )
     drain_timeout: float = option(
         default=30.0,
@@ -80,7 +80,7 @@ class ReloadSettings(Settings):
 
 
 class MetricsSettings(Settings):
-    """Where the numbers of all pools of a manager are exported to, each as soon as it is built.
+    """Where a manager exports the numbers of all its pools, each as soon as it is built.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -91,7 +91,7 @@ class MetricsSettings(Settings):
         default=False,
         rule=Rule.switch(),
         does="whether they are registered with prometheus_client's own registry (extra `prometheus`).",
-        why="False: who exports by hand would be told that the names are taken.",
+        why="False: exporting by hand as well would be refused, because the names are taken.",
     )
     opentelemetry: bool = option(
         default=False,
@@ -103,12 +103,12 @@ class MetricsSettings(Settings):
 
 @dataclass(kw_only=True)
 class AdminConfig(Record):
-    """Where the admin endpoint listens, and whom it answers; for `serve_admin`.
+    """Where the admin endpoint listens, and who may use it; for `serve_admin`.
 
     Arguments:
         host: the address to listen on.
         port: 0 for one that is free.
-        unix_socket: the path of a socket to listen on, in the place of host and port.
+        unix_socket: the path of a socket to listen on, instead of host and port.
         token: lets its bearer read and change; without it nothing can be changed.
         read_token: lets its bearer read.
         allowed_hosts: names by which the endpoint is addressed.
@@ -163,7 +163,7 @@ def section_tables() -> dict[str, Table]:
 
 
 def admin_settings() -> type[Settings]:
-    """Return the class that states the options of the admin application; none without the extra `admin`."""
+    """Return the settings class of the admin application; without the extra `admin`, one without options."""
     try:
         module = import_module("connpool_runtime.admin.settings")
     except ModuleNotFoundError:

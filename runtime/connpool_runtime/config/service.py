@@ -1,4 +1,4 @@
-"""What a manager knows of each service: where its servers are, and how its pool is to be."""
+"""The config of one service: where its servers are, and the options of its pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connpool_runtime.connectors.kinds import config_class, config_of
 from connpool_runtime.discovery.connector_endpoint import DISCOVERED
 from connpool_runtime.discovery.kinds import DiscoveryConfig
 from connpool_runtime.options import options_of
-from connpool_runtime.options.plain import read
+from connpool_runtime.options.parsing import read
 from connpool_runtime.options.validation import nearest
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
@@ -25,13 +25,13 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
-    """One service. Nothing in it is shared with that of another, and nobody can change it.
+    """The config of one service. Immutable, and independent of other services' configs.
 
     Arguments:
         name: of the service, and of its pool in errors and stats.
         connector: where its servers are, and how to connect to them.
         options: of its pool; see `PoolSettings`.
-        discovery: what tells where its servers are, in the place of the connector's endpoints; None if
+        discovery: the source of its endpoints, instead of the connector's own; None if
             nothing does.
         middleware: what wraps its calls: by name, with true or a mapping of arguments; see `MIDDLEWARE`.
 
@@ -61,11 +61,11 @@ class ServiceConfig:
 
     @property
     def pool_options(self) -> PoolOptions:
-        """The options, to be given to a pool or a wrapper as keyword arguments."""
+        """The options, as keyword arguments of a pool or a wrapper."""
         return cast("PoolOptions", dict(self.options))
 
     def new_middleware(self) -> dict[str, object]:
-        """Return new middleware as the config has them, by name; for `Pool.set_middleware`.
+        """Create the middleware of the config, by name; for `Pool.set_middleware`.
 
         Raises:
             InvalidConfig: a library that one of them needs is not installed.
@@ -74,9 +74,10 @@ class ServiceConfig:
 
     @classmethod
     def from_mapping(cls, name: str, values: Mapping[str, Any]) -> Self:
-        """Make one from plain data: the connector's fields with its `kind`, the pool's under `pool`,
-        middleware by name under `middleware`, and under `discovery` a source of endpoints, as its URL or
-        its fields with its `kind`.
+        """Make one from plain data: the fields of its connector, and tables for the rest.
+
+        Beside the connector's fields with its `kind` there may be the keys `pool`, `middleware` (by name) and
+        `discovery`, which is the URL of a source of endpoints, or its fields with its `kind`.
 
         Raises:
             UnknownField: a key is unknown; the message has the nearest.
@@ -117,13 +118,13 @@ def _read_discovery(given: object, place: str) -> DiscoveryConfig:
 
 
 def _stand_in(kind: object) -> str:
-    """Return what stands for the endpoints of a connector that are all discovered."""
+    """Return the stand-in for the endpoints of a connector that are all discovered."""
     schemes: tuple[str, ...] = getattr(config_class(kind).fields["endpoints"], "schemes", ())
     return f"{schemes[0]}://{DISCOVERED}" if schemes else DISCOVERED
 
 
 def _read_options(given: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Read the options of a pool, as a file or a program gives them: durations may be texts.
+    """Read the options of a pool as a file or a program gives them: durations may be texts.
 
     Raises:
         InvalidConfig: there is no such option, or its value is not allowed.

@@ -1,4 +1,4 @@
-"""The tables of services: what each kind may say, and what holds for all of them by default."""
+"""The tables of services: the options of each kind, and the defaults for all of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEFAULTS: Final = "defaults"
 
 
 def word_entry(name: str, words: tuple[str, ...], does: str) -> Entry:
-    """Return the entry of an option that is one of some words."""
+    """Return the entry of an option with a few allowed words."""
     allowed = "one of " + ", ".join(words)
 
     def check(path: str, given: Any) -> None:
@@ -58,7 +58,7 @@ def word_entry(name: str, words: tuple[str, ...], does: str) -> Entry:
 
 @cache
 def service_table(kind: object) -> Table:
-    """Return the table of services of a kind; of one that is unknown, what all services have."""
+    """Return the table of services of a kind; for an unknown kind, the options that all services have."""
     is_known = isinstance(kind, str) and kind in ALL_KINDS
     record = config_class(kind) if is_known else ConnectorConfig
     entries: dict[str, Node] = {"kind": word_entry("kind", ALL_KINDS, "what the servers speak")}
@@ -72,7 +72,7 @@ def service_table(kind: object) -> Table:
 
 @cache
 def defaults_table() -> Table:
-    """Return the table of what may hold for all services, whatever their kinds."""
+    """Return the table of defaults for all services, of whatever kind."""
     shared = dict(table_of_record(ConnectorConfig).entries)
     del shared["endpoints"]
     entries: dict[str, Node] = {**shared, "pool": _pool_table(), "middleware": middleware_table()}
@@ -89,11 +89,9 @@ def _pool_table() -> Table:
 
 @cache
 def discovery_kind_table(kind: str) -> Table:
-    """Return the table of a kind of source, with the options of following it."""
+    """Return the table of a kind of source, with the options of discovery."""
     record = source_config_class(kind)
-    entries: dict[str, Node] = {
-        "kind": word_entry("kind", tuple(SOURCES), "what tells where the servers are")
-    }
+    entries: dict[str, Node] = {"kind": word_entry("kind", tuple(SOURCES), "where the servers are")}
     if record is None:
         entries["endpoints"] = _endpoints_entry()
     else:
@@ -127,13 +125,13 @@ def _discovery_table() -> Table:
         if isinstance(kind, str) and kind in SOURCES:
             return discovery_kind_table(kind)
         if kind is not None:  # its entry says so
-            entry = word_entry("kind", tuple(SOURCES), "what tells where the servers are")
+            entry = word_entry("kind", tuple(SOURCES), "where the servers are")
             return Table(entries={"kind": entry}, lenient=True)
         known = ", ".join(SOURCES)
         raise InvalidConfig("kind", "left out", f"one of {known}")
 
     return Table(
-        does="a source that tells where the servers are: its URL, or its `kind` and fields",
+        does="a source of endpoints: its URL, or its `kind` and fields",
         of_text=fields_of_url,
         choose=choose,
     )

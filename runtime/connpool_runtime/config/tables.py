@@ -1,4 +1,4 @@
-"""The tables of options that a config file is read, checked, shown and described by.
+"""The tables of options by which a config file is read, checked, shown and documented.
 
 Each is made from where its options are stated: the settings of pools and discoveries, the fields of
 connectors and sources, the arguments of middleware. Nothing is stated here a second time.
@@ -17,7 +17,7 @@ from connpool_runtime.connectors.config.library_options import LibraryOptions
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.options import Option, Settings, options_of
 from connpool_runtime.options.durations import FORMS
-from connpool_runtime.options.plain import SWITCH_WORDS, parse, read
+from connpool_runtime.options.parsing import SWITCH_WORDS, parse, read
 from connpool_runtime.options.schema import Schema, schema_of_option
 
 __all__ = [
@@ -38,7 +38,7 @@ class Entry:
     Attributes:
         name: its key.
         words: what is allowed.
-        default: what None, or nothing, stands for.
+        default: the value that None, or no value, means.
         does: what it is for.
         why: why the default is what it is.
         unit: what a value counts; "" if it counts nothing.
@@ -83,7 +83,7 @@ class Table:
         of_text: turns a text in the place of the group into the mapping that it stands for, if one may
             stand there.
         choose: returns the table for what is given, where that decides which options there are.
-        lenient: whether unknown keys are passed over, because nobody knows which there are.
+        lenient: whether unknown keys are ignored, because the known ones cannot be listed.
     """
 
     does: str = ""
@@ -94,7 +94,7 @@ class Table:
     lenient: bool = False
 
     def of(self, given: object) -> Table:
-        """Return the table that holds for what is given.
+        """Return the table that applies to the given values.
 
         Raises:
             InvalidConfig: what decides about it is not allowed.
@@ -131,7 +131,7 @@ def _of_option(option: Option) -> Entry:
         value = read(rule, given)
         if rule.accepts(value):
             return
-        if isinstance(value, str) and rule.kind == "seconds":  # a text that says no duration
+        if isinstance(value, str) and rule.kind == "seconds":  # a text that is no duration
             raise InvalidConfig(path, repr(given), FORMS)
         said = str(rule.refusal(path, given))
         raise ValueError(said if said.startswith(path) else f"{path}: {said}")
@@ -152,7 +152,7 @@ def _of_option(option: Option) -> Entry:
 
 
 def table_of_record(record: type[Record], does: str = "") -> Table:
-    """Return the table of the fields of a record; its sections are tables in it."""
+    """Return the table of the fields of a record; its sections are nested tables."""
     told, schema = record.meanings(), record.schema()["properties"]
     entries: dict[str, Node] = {}
     for name, each in record.fields.items():
@@ -193,7 +193,7 @@ def _of_field(each: Field[Any, Any], meaning: str, schema: Schema) -> Entry:
 
 
 def _at(path: str, error: InvalidConfig, each: Field[Any, Any]) -> InvalidConfig:
-    """Return an error of a field, or of something in it, for its place in a file."""
+    """Return an error of a field, or of something in it, with its place in a file."""
     place = path + error.field.removeprefix(each.name)
     if isinstance(error, UnknownField) or error.field != each.name:
         return type(error)(place, error.shown, error.allowed)
@@ -201,5 +201,5 @@ def _at(path: str, error: InvalidConfig, each: Field[Any, Any]) -> InvalidConfig
 
 
 def switch_word(text: str) -> bool | str:
-    """Return what a text says that turns a group on or off; the text itself if it does not."""
+    """Return the boolean that a text stands for; the text itself if it is none."""
     return SWITCH_WORDS.get(text.strip().lower(), text)

@@ -1,4 +1,4 @@
-"""Checks what one layer of a config says against the tables: everything that is wrong, not only the first."""
+"""Checks one layer of a config against the tables, and finds all problems, not only the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tell: TypeAlias = Callable[[KeyPath, ValueError], None]
 
 
 def check_layer(layer: Layer, layers: Sequence[Layer], table: Table) -> list[ConfigProblem]:
-    """Return all that is wrong with what a layer says, each thing by itself.
+    """Return all problems of a layer.
 
     Arguments:
         layer: what is checked.
@@ -35,7 +35,7 @@ def check_layer(layer: Layer, layers: Sequence[Layer], table: Table) -> list[Con
 
 
 def problem_of(place: str, path: KeyPath, error: ValueError) -> ConfigProblem:
-    """Return the problem that an error tells of."""
+    """Return the problem that an error describes."""
     return ConfigProblem(place, dotted(path), " ".join(str(error).split()))
 
 
@@ -45,7 +45,7 @@ class _Check:
         self._tell = tell
 
     def table(self, table: Table, given: object, path: KeyPath) -> None:
-        """Check a group, and all that is in it."""
+        """Check a group and everything in it."""
         if given is None or (table.switch and isinstance(given, bool)):
             return
         try:
@@ -58,7 +58,7 @@ class _Check:
             self._value(chosen, name, value, (*path, name))
 
     def _chosen(self, table: Table, mapping: Mapping[str, Any], path: KeyPath) -> Table:
-        """Return the table that holds, by what all layers say together."""
+        """Return the table that applies, by what all layers say together."""
         found = dict(mapping)
         for layer in self._layers if table.choose is not None else ():
             below = value_at(layer.data, path)
@@ -88,7 +88,7 @@ def _in_files(node: Entry | Table) -> bool:
 
 
 def _mapping(table: Table, given: object, path: KeyPath) -> Mapping[str, Any]:
-    """Return a group as the mapping that it is, or that a text stands for.
+    """Return a group as a mapping: itself, or what a text stands for.
 
     Raises:
         InvalidConfig: it is none; the message does not hold what was given, which may be a secret.

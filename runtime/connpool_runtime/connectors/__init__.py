@@ -1,4 +1,4 @@
-"""Connectors open, check and close clients; each kind is in a file of its own, its library an extra."""
+"""Connectors open, check and close clients; each kind has a file of its own and its library as an extra."""
 
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import (
@@ -18,7 +18,7 @@ from connpool_runtime.connectors.config.errors import (
 )
 from connpool_runtime.connectors.config.secrets import SecretSource
 from connpool_runtime.connectors.config.tls import TLS
-from connpool_runtime.connectors.contract import AsyncConnector, Connector
+from connpool_runtime.connectors.protocols import AsyncConnector, Connector
 
 __all__ = [
     "TLS",

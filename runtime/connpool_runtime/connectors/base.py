@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_base.py; edit that.
-"""What all connectors for threads share: deadlines, one attempt for many callers, closing once."""
+"""The base of all connectors for threads: deadlines, one attempt shared by many callers, closing once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Self, TypeVar
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.once import Attempt, SingleFlight
+from connpool_runtime._concurrency.single_flight import Attempt, SingleFlight
 from connpool_runtime._concurrency.threads import Gate, Step, monotonic
 from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.base import ConnectorConfig
@@ -41,42 +41,42 @@ class BaseConnector(ABC, Generic[C, Config]):
         name: what logs and errors call it; None is the kind and the endpoints.
     """
 
-    # What `open_client` imports, and the extra that brings it: asked for at once, as that a client cannot
-    # be opened would be taken for the server's failure, and be tried again for ever.
+    # What `open_client` imports, and the extra that brings it: checked at once, because a missing library would
+    # look like a failed server and be retried for ever.
     _library: ClassVar[tuple[str, str] | None] = None
-    # What a URL in the place of a config is read by.
+    # The rules by which a URL in place of a config is read.
     config_class: ClassVar[type[ConnectorConfig]] = ConnectorConfig
 
     def __init__(self, config: Config | str, *, name: str | None = None) -> None:
         if self._library is not None:
             need(*self._library)
-        # The latest attempt on each endpoint; also of the connectors made from this one.
+        # The latest attempt on each endpoint; shared with the connectors made from this one.
         self._connecting: dict[str, Step] = {}
         self._begin(config_of(config, self.config_class), name)
         renew_after_fork(self)
 
     def _begin(self, config: Config, name: str | None) -> None:
-        """Start unconnected; what a subclass was given besides is shared with the connectors made from this one."""
+        """Start unconnected; state of a subclass is shared with the connectors made from this one."""
         self._config = config
         self._state: State[C] = State(name_of(config, name))
         self.prepare()
         self._lock = new_lock()  # guards the state and the attempts; never held across I/O
         self._attempts: SingleFlight[_Attempt] = SingleFlight()
-        self._steps: set[Step] = set()  # those that somebody waits for
-        self._checking: Step | None = None  # the check that was begun last
+        self._steps: set[Step] = set()  # attempts that a caller waits for
+        self._checking: Step | None = None  # the check that was started last
 
     def after_fork(self) -> None:
-        """Be unconnected in a child process; the client, open or half open, is the parent's."""
+        """Start unconnected in a child process; the client, open or half open, is the parent's."""
         before = self._state
         keep(before.present, *self._steps, *self._connecting.values())
         self._connecting.clear()
         self._begin(self._config, before.name)
         self._state.closed = before.closed
 
-    # What a kind of server needs
+    # The steps that a kind of server needs
 
     def prepare(self) -> None:
-        """Look, before anything is opened, whether the library can do what the config says.
+        """Check, before anything is opened, that the library supports the config.
 
         Raises:
             InvalidConfig: it cannot.
@@ -84,33 +84,33 @@ class BaseConnector(ABC, Generic[C, Config]):
 
     @abstractmethod
     def open_client(self, endpoint: str, timeout: float) -> C:
-        """Make a client of one endpoint within so many seconds; if that fails, leave nothing open.
+        """Open a client of one endpoint within a number of seconds; on failure leave nothing open.
 
         I/O is allowed and not required.
         """
 
     @abstractmethod
     def check_client(self, client: C, timeout: float) -> None:
-        """Ask the server whether it is well; raise the library's own error when it is not."""
+        """Ask the server whether it is healthy; raise the library's own error if it is not."""
 
     @abstractmethod
     def close_client(self, client: C) -> None:
-        """Close a client that nobody uses."""
+        """Close a client that is no longer used."""
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell what one of the library's own errors stands for; None when it is none of them."""
+        """Return the kind of failure that a library's error stands for; None if it is not the library's."""
         del error
         return None
 
     def places(self) -> tuple[str, ...]:
-        """Return what is tried in turn: the endpoints, or one text for a client that takes them all."""
+        """Return what is tried in turn: the endpoints, or one text for a client that takes all of them."""
         return self._config.endpoints
 
-    # What everybody uses
+    # The public interface
 
     @property
     def name(self) -> str:
-        """What logs and errors call this connector."""
+        """The name of this connector in logs and errors."""
         return self._state.name
 
     @property
@@ -126,11 +126,11 @@ class BaseConnector(ABC, Generic[C, Config]):
 
     @property
     def healthy(self) -> bool:
-        """What the last check came to, without I/O."""
+        """The result of the last check, without I/O."""
         return self._state.healthy
 
     def connect(self, timeout: float | None = None) -> C:
-        """Return the client, opening and verifying it when there is none; see `Connector.connect`."""
+        """Return the client, opening and verifying it if there is none; see `Connector.connect`."""
         until = monotonic() + timeout_of(timeout, self._config.connect_timeout)
         while True:
             with self._lock:
@@ -146,10 +146,10 @@ class BaseConnector(ABC, Generic[C, Config]):
             attempt.is_done(late=ConnectTimeout(TOO_LONG.format(self.name), connector=self.name))
             if attempt.failures:
                 raise failed(self.name, attempt.failures)
-            # There is a client now, or the leader of the attempt was interrupted: then it is our turn.
+            # There is a client now, or the caller that made the attempt was interrupted: then this one tries.
 
     def health_check(self, timeout: float | None = None) -> None:
-        """Ask the server now, and remember the answer; see `Connector.health_check`."""
+        """Ask the server now, and remember the result; see `Connector.health_check`."""
         seconds = timeout_of(timeout, self._config.health_timeout)
         with self._lock:
             client, number = self._state.begin_check()
@@ -160,7 +160,7 @@ class BaseConnector(ABC, Generic[C, Config]):
             raise not_healthy(self.name, self._state.endpoint, failure)
 
     def close(self) -> None:
-        """Close the client; for ever, and again does nothing."""
+        """Close the client for good; calling it again does nothing."""
         with self._lock:
             client = self._state.close()
         for step in tuple(self._steps):
@@ -169,7 +169,7 @@ class BaseConnector(ABC, Generic[C, Config]):
             self.close_client(client)
 
     def fresh(self, endpoint: str | None = None) -> Self:
-        """Return a connector like this one that is not connected yet, for one endpoint if it is given."""
+        """Return an unconnected connector like this one, for one endpoint if it is given."""
         other = copy.copy(self)
         config = self._config if endpoint is None else self._config.at(endpoint)
         other._begin(config, self.name if endpoint is None else None)
@@ -202,11 +202,11 @@ class BaseConnector(ABC, Generic[C, Config]):
                 self._attempts.leave(attempt)
 
     def _try_all(self, until: float) -> list[Failure]:
-        """Try one place after the other; return how all of them failed, nothing if one did not."""
+        """Try one place after the other; return the failures of all, nothing if one succeeded."""
         failures: list[Failure] = []
         places = self.places()
         for index, endpoint in enumerate(places):
-            # Each gets its share, so that one that hangs leaves time for the others.
+            # Each place gets a share of the time, so that one that hangs leaves time for the others.
             share = max(0.0, until - monotonic()) / (len(places) - index)
             failure = self._try(endpoint, share)
             if failure is None:
@@ -217,7 +217,7 @@ class BaseConnector(ABC, Generic[C, Config]):
     def _try(self, endpoint: str, seconds: float) -> Failure | None:
         stuck = self._connecting.get(endpoint)
         if stuck is not None and stuck.hangs:
-            # Another one would be stuck beside it, with a thread and a socket of its own.
+            # Another step would hang beside it, with a thread and a socket of its own.
             return self._failure(endpoint, TimeoutError("the attempt before this one still hangs"))
         ticket = object()
         with self._lock:
@@ -239,7 +239,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         step = Step(f"connect {self.name}", bring)
         self._connecting[endpoint] = step
         failure = self._within(seconds, step, endpoint)
-        # What hangs is remembered; of all others the error is not kept.
+        # A step that hangs is remembered; of all others the error is not kept.
         if step.ended and self._connecting.get(endpoint) is step:
             del self._connecting[endpoint]
         with self._lock:
@@ -251,7 +251,7 @@ class BaseConnector(ABC, Generic[C, Config]):
 
     def _probe(self, client: C, seconds: float) -> Failure | None:
         if self._checking is not None and self._checking.hangs:
-            # Another one beside the one that an earlier check is stuck in would be stuck too.
+            # Another check would hang beside the one that hangs already.
             return self._failure("", TimeoutError("the check before this one still hangs"))
         step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
         self._checking = step
@@ -261,7 +261,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         return failure
 
     def _within(self, seconds: float, step: Step, endpoint: str = "") -> Failure | None:
-        """Wait for a step for at most so many seconds; return how it failed."""
+        """Wait for a step for up to a number of seconds; return its error."""
         self._steps.add(step)
         try:
             error = step.wait(seconds)
@@ -274,7 +274,7 @@ class BaseConnector(ABC, Generic[C, Config]):
 
 
 class _Attempt(Attempt):
-    """One attempt to connect, that others wait for; each of them raises an error of its own."""
+    """One attempt to connect that other callers wait for; each of them raises an error of its own."""
 
     def __init__(self, gate: Gate) -> None:
         super().__init__(gate)

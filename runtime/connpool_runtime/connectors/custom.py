@@ -1,4 +1,4 @@
-"""Connectors from any callable: for clients that no kind of its own stands for."""
+"""Connectors from any callable: for clients that have no connector of their own kind."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class CustomConnector(BaseConnector[C, ConnectorConfig], Generic[C]):
     Args:
         make: makes a client of one endpoint; may do I/O.
         endpoints: where to connect to, or a whole config (also one of a class of your own).
-        check: asks the server whether it is well; False, or any error, says that it is not. None: every
-            client that could be made is well.
+        check: asks the server whether it is healthy; False, or any error, says that it is not. None: every
+            client that could be made is healthy.
         close: closes a client; None is its `close` method, if it has one.
         name: what logs and errors call it.
     """
@@ -41,7 +41,7 @@ class CustomConnector(BaseConnector[C, ConnectorConfig], Generic[C]):
         self._close = close
 
     def open_client(self, endpoint: str, timeout: float) -> C:
-        """Call `make`; a callable that takes too long is left behind."""
+        """Call `make`; a callable that takes too long is left running."""
         del timeout
         return self._make(endpoint)
 
@@ -62,8 +62,8 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
     Args:
         make: makes a client of one endpoint.
         endpoints: where to connect to, or a whole config (also one of a class of your own).
-        check: asks the server whether it is well; False, or any error, says that it is not. None: every
-            client that could be made is well.
+        check: asks the server whether it is healthy; False, or any error, says that it is not. None: every
+            client that could be made is healthy.
         close: closes a client; None is its `aclose` or `close` method, if it has one.
         name: what logs and errors call it.
     """
@@ -83,7 +83,7 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
         self._close = close
 
     async def open_client(self, endpoint: str, timeout: float) -> C:
-        """Call `make`, and wait for what it returns if it can be waited for."""
+        """Call `make`, and await its result if it is awaitable."""
         del timeout
         made = self._make(endpoint)
         return cast("C", await made if isinstance(made, Awaitable) else made)
@@ -105,20 +105,20 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
 
 
 def config_of(endpoints: Iterable[str] | str | ConnectorConfig) -> ConnectorConfig:
-    """Return a config, made of endpoints if it is none."""
+    """Return a config, made from endpoints if it is none."""
     if isinstance(endpoints, ConnectorConfig):
         return endpoints
     return ConnectorConfig(endpoints=endpoints)
 
 
 def _refuse_unfit(answer: object) -> None:
-    """Take False for an error, as `validate` of a pool's endpoints does; a None says that all is well."""
+    """Raise if a check returned False, as for `validate` of a pool's endpoints; None means healthy."""
     if answer is False:
         raise ConnectionError("the client is not fit for use, says its `check`")
 
 
 def close_itself(client: object, *names: str) -> object:
-    """Call the first of these methods that a client has, if it has one; return what that returns."""
+    """Call the first of these methods that a client has, and return its result; None if it has none."""
     for name in names:
         close = getattr(client, name, None)
         if callable(close):

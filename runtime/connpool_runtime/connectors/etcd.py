@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncEtcdConnector", "EtcdConfig", "EtcdConnector"]
 
-# Reading it needs a leader and, where authentication is on, a user; whether it exists does not matter.
+# Reading it needs a leader and, with authentication, a user; whether the key exists does not matter.
 _PROBE_KEY = "connpool/health"
 _WANTS_USER = re.compile(
     r"user name is empty|invalid auth token|authentication failed|unauthenticated", re.IGNORECASE
@@ -72,7 +72,7 @@ class EtcdConfig(ConnectorConfig):
         username: of an etcd user; together with `password`.
         password: the user's. Kept elsewhere, it is read anew for each login.
         call_timeout: for one call of a synchronous client; 0 waits for ever.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of the library's client, by name: of `etcd3gw` or of `etcd3aio`. What it
             does not take is refused when a connector is made.
     """
@@ -92,11 +92,11 @@ class EtcdConfig(ConnectorConfig):
     password: Credential = Credential()
     call_timeout: Duration = Duration(5.0)
     tls: Section[TLS] = Section(TLS)
-    # Two clients of etcd cannot be imported in one process, so that none is asked before it is used.
+    # Two clients of etcd cannot be imported in one process, so the library is not imported before it is used.
     options: LibraryOptions = LibraryOptions(taken=_TAKEN)
 
     def conflicts(self) -> Iterator[InvalidConfig]:
-        """Refuse half of a pair."""
+        """Yield errors for fields that need each other."""
         if (self.username is None) != (self.password is None):
             missing, given = ("password", "username") if self.username else ("username", "password")
             yield InvalidConfig(missing, "None", f"given together with {given}")
@@ -116,7 +116,7 @@ class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
             refuse_unknown(self.config.options, Etcd3Client, _TAKEN)
 
     def open_client(self, endpoint: str, timeout: float) -> Etcd3Client:
-        """Make a client, logged in where there is a user; it speaks to etcd's JSON gateway."""
+        """Open a client of etcd's JSON gateway, logged in if the config has a user."""
         from etcd3gw.client import Etcd3Client
 
         from connpool_runtime.connectors import etcd_session
@@ -142,7 +142,7 @@ class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
         return client
 
     def check_client(self, client: Etcd3Client, timeout: float) -> None:
-        """Read a key, which needs a leader; not to be allowed to is an answer too."""
+        """Read a key, which needs a leader; a refused permission is an answer too."""
         body = {"key": _encoded(_PROBE_KEY)}
         response = client.session.post(client.get_url("/kv/range"), json=body, timeout=timeout)
         if response.status_code >= 400 and not _FORBIDDEN.search(response.text):
@@ -155,7 +155,7 @@ class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
         client.session.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of etcd3gw and requests apart."""
+        """Map errors of etcd3gw and requests to kinds of failures."""
         from etcd3gw.exceptions import ConnectionTimeoutError, Etcd3Exception
         from requests.exceptions import SSLError, Timeout
 
@@ -182,7 +182,7 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
         self._refreshers: dict[int, Any] = {}
 
     def prepare(self) -> None:
-        """Refuse what etcd3aio cannot do, and options that it does not take."""
+        """Refuse settings that etcd3aio does not support, and options that it does not take."""
         tls = self.config.tls
         if tls is not None and tls.ca_file is None:
             allowed = "given: etcd3aio knows no other way to trust"
@@ -195,7 +195,7 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
             refuse_unknown(self.config.options, etcd3aio.Etcd3Client, _TAKEN)
 
     async def open_client(self, endpoint: str, timeout: float) -> etcd3aio.Etcd3Client:
-        """Make a client, logged in where there is a user."""
+        """Open a client, logged in if the config has a user."""
         import asyncio
 
         import etcd3aio
@@ -211,8 +211,8 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
             cert_chain=_bytes_of(tls.cert_file),
             **further,
         )
-        # Equal channels share a connection, and with it the rest that gRPC takes after a failure: what
-        # comes up meanwhile would be refused unasked. etcd3aio has no parameter for its options.
+        # Equal channels share a connection, and with it gRPC's back-off after a failure: a server that has come
+        # up would be refused without being asked. etcd3aio has no parameter for channel options.
         cast("Any", client)._manager.grpc_options.append(("grpc.use_local_subchannel_pool", 1))
         await client.connect()
         try:
@@ -227,7 +227,7 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
         return client
 
     async def check_client(self, client: etcd3aio.Etcd3Client, timeout: float) -> None:
-        """Read a key, which needs a leader; not to be allowed to is an answer too."""
+        """Read a key, which needs a leader; a refused permission is an answer too."""
         import etcd3aio
 
         try:
@@ -236,7 +236,7 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
             return
 
     async def close_client(self, client: etcd3aio.Etcd3Client) -> None:
-        """End the renewing of the token, then close the channel."""
+        """Stop renewing the token, then close the channel."""
         refresher = self._refreshers.pop(id(client), None)
         try:
             if refresher is not None:
@@ -245,14 +245,15 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
             await client.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of etcd3aio and of grpcio apart."""
+        """Map errors of etcd3aio and grpcio to kinds of failures."""
         import etcd3aio
 
         from connpool_runtime.connectors.grpc import grpc_failure
 
         if isinstance(error, etcd3aio.EtcdConnectionError):
             return (
-                None  # its cause tells more; its text may well say UNAUTHENTICATED of a certificate
+                # the cause says more; the text may contain UNAUTHENTICATED because of a certificate
+                None
             )
         kind = grpc_failure(error, secure=self.config.tls is not None)
         if kind in (None, FailureKind.OTHER) and _WANTS_USER.search(f"{error!r} {error}"):

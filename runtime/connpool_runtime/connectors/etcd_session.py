@@ -1,4 +1,4 @@
-"""The HTTP session of a synchronous etcd client: its certificates, and its login."""
+"""The HTTP session of a synchronous etcd client: its certificates and its login."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["log_in", "session_of"]
 
 
 def session_of(tls: TLS | None) -> Session:
-    """Return a session that takes nothing from the environment: its CA variables would win over an explicit CA."""
+    """Return a session that ignores the environment, whose CA variables would override an explicit CA."""
     session = Session()
     session.trust_env = False
     if tls is not None:
@@ -28,14 +28,14 @@ def session_of(tls: TLS | None) -> Session:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections with our own certificate, whose key may be encrypted, and the server's other name."""
+    """Connections with a client certificate, whose key may be encrypted, and another server name."""
 
     def __init__(self, tls: TLS) -> None:
         self._tls = tls
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Give the pool of connections what TLS needs."""
+        """Pass the TLS settings to the pool of connections."""
         kwargs["ssl_context"] = self._tls.context()
         if self._tls.server_name is not None:
             kwargs["server_hostname"] = kwargs["assert_hostname"] = self._tls.server_name
@@ -43,7 +43,7 @@ class _Adapter(HTTPAdapter):
 
 
 def log_in(client: Etcd3Client, username: str, password: Callable[[], str]) -> None:
-    """Get a token for a client's session, and have it renewed when etcd forgets it.
+    """Get a token for a client's session, and renew it when etcd has forgotten it.
 
     Arguments:
         client: whose session it is.
@@ -63,7 +63,7 @@ class _Login(AuthBase):
         self._token = ""
 
     def renew(self) -> None:
-        """Ask for a token, without one."""
+        """Request a token, without sending one."""
         url = self._client.get_url("/auth/authenticate")
         user = {"name": self._username, "password": self._password()}
         self._token = self._client.post(url, json=user, auth=_nobody)["token"]

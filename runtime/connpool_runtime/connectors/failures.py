@@ -1,4 +1,4 @@
-"""What an error of a library tells about the server: found along its causes, never in its type's name alone."""
+"""Finds the kind of failure that a library's error stands for: along its causes, never by its type's name alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connpool_runtime.connectors.config.errors import (
 
 __all__ = ["Failure", "chain", "failed", "failure_of", "kind_of", "not_healthy"]
 
-# When endpoints fail in different ways, the first of these says most about what to do.
+# When endpoints fail in different ways, the first of these kinds says most about what to do.
 _TELLING = (
     FailureKind.AUTHENTICATION,
     FailureKind.CERTIFICATE,
@@ -26,7 +26,7 @@ _TELLING = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How one endpoint failed."""
+    """The failure of one endpoint."""
 
     endpoint: str
     kind: FailureKind
@@ -35,7 +35,7 @@ class Failure:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that led to it: causes, contexts, and errors kept in `args` or `reason`."""
+    """Yield an error and all errors that led to it: causes, contexts, and errors kept in `args` or `reason`."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -54,7 +54,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def kind_of(
     error: BaseException, own: Callable[[BaseException], FailureKind | None]
 ) -> FailureKind:
-    """Tell what kind of failure an error stands for.
+    """Return the kind of failure that an error stands for.
 
     Args:
         error: what was raised.
@@ -84,7 +84,7 @@ def _refused(error: BaseException) -> FailureKind | None:
 
 
 def failed(name: str, failures: Sequence[Failure]) -> ConnectFailed:
-    """Return the one error for the failures of all endpoints; the most telling of them is its cause."""
+    """Return one error for the failures of all endpoints; the most telling of them is its cause."""
     first = min(failures, key=lambda failure: _TELLING.index(failure.kind))
     told = "; ".join(f"{each.endpoint}: {each.kind.value} ({each.text})" for each in failures)
     message = f"{name}: no client that works: {told}"
@@ -99,13 +99,13 @@ def failure_of(
     own: Callable[[BaseException], FailureKind | None],
     masked: Callable[[str], str],
 ) -> Failure:
-    """Return what is known about an error: its kind, and its text on one line without secrets."""
+    """Return the kind of an error, and its text on one line with secrets masked."""
     text = " ".join(str(error).split()) or type(error).__name__
     return Failure(endpoint, kind_of(error, own), error, masked(text))
 
 
 def not_healthy(name: str, endpoint: str, failure: Failure) -> HealthCheckFailed:
-    """Return the error for a health check that failed."""
+    """Return the error for a failed health check."""
     return HealthCheckFailed(
         f"{name} is not healthy: {failure.kind.value} ({failure.text})",
         kind=failure.kind,

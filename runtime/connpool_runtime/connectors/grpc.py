@@ -59,7 +59,7 @@ _CHANNEL_ARGUMENT = re.compile(rb"grpc\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?=\0)")
 
 
 class _ChannelArguments(frozenset[str]):
-    """Names of channel arguments; those of filters and balancers outside of gRPC begin otherwise, and nobody knows them."""
+    """The names of channel arguments; those of external filters and balancers have other prefixes and are unknown."""
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or not str(name).startswith("grpc.")
@@ -67,12 +67,12 @@ class _ChannelArguments(frozenset[str]):
 
 @cache
 def _accepted() -> frozenset[str] | None:
-    """Return the names that grpcio knows. It has no list of them and ignores others; its library holds them as texts."""
+    """Return the names that grpcio knows: it ignores others, and only its binary lists them."""
     try:
         library = import_module("grpc._cython.cygrpc").__file__
         names = set(_CHANNEL_ARGUMENT.findall(Path(str(library)).read_bytes()))
     except (ImportError, OSError):
-        return None  # connecting says so
+        return None  # connecting reports the missing library
     if b"grpc.max_send_message_length" not in names:
         return None
     return _ChannelArguments(name.decode() for name in names if not name.startswith(b"grpc._"))
@@ -107,7 +107,7 @@ class GrpcConfig(ConnectorConfig):
         health_protocol: whether health checks ask `grpc.health.v1.Health`; a server that does not
             know it counts as healthy. Off: a connection is enough.
         health_service: the service that health checks ask about; None is the server as a whole.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other channel arguments, by name, such as `grpc.max_send_message_length`; a mapping is
             written as JSON, as `grpc.service_config` has it.
     """
@@ -129,7 +129,7 @@ class GrpcConfig(ConnectorConfig):
     options: LibraryOptions = LibraryOptions(_accepted, _TAKEN)
 
     def conflicts(self) -> Iterator[InvalidConfig]:
-        """Refuse what gRPC cannot do."""
+        """Yield errors for settings that gRPC does not support."""
         is_plain = self.tls is None and self.channel_credentials is None
         for name in ("token", "call_credentials"):
             if getattr(self, name) is not None and is_plain:
@@ -178,7 +178,7 @@ class GrpcConfig(ConnectorConfig):
         }
 
     def compression_of(self) -> grpc.Compression | None:
-        """Return what a channel compresses by; None for not at all."""
+        """Return the compression of a channel; None for none."""
         import grpc
 
         found = {"deflate": grpc.Compression.Deflate, "gzip": grpc.Compression.Gzip}
@@ -201,11 +201,11 @@ class GrpcConfig(ConnectorConfig):
 
     @property
     def is_secure(self) -> bool:
-        """Whether channels are other than plain."""
+        """Whether channels use TLS or other credentials."""
         return self.tls is not None or self.channel_credentials is not None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """Return what a secure channel takes; None for a plain one."""
+        """Return the credentials of a secure channel; None for a plain one."""
         import grpc
 
         channel = self._channel_credentials()
@@ -244,8 +244,8 @@ class GrpcConfig(ConnectorConfig):
         return b"\x0a" + bytes([len(service)]) + service if service else b""
 
 
-# A channel that could not connect answers with the old error until it tries again. Its own waits, which grow
-# to minutes, would outlast the breaker's cooldown, and the probe would fail.
+# A channel that could not connect returns the old error until it tries again. Its own back-off grows to
+# minutes, which would outlast the breaker's cooldown, and the probe would fail.
 _RECONNECTING = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000}
 
 
@@ -254,7 +254,7 @@ def _made(given: Any) -> Any:
 
 
 def _current_token(token: SecretSource) -> Any:
-    """Return what gives gRPC a token for each call; it runs in threads of gRPC's own."""
+    """Return a plugin that gives gRPC the current token for each call; it runs in gRPC's own threads."""
     import grpc
 
     class CurrentToken(grpc.AuthMetadataPlugin):
@@ -315,7 +315,7 @@ class GrpcConnector(BaseConnector[C, GrpcConfig], Generic[C]):
             )
 
     def open_client(self, endpoint: str, timeout: float) -> C:
-        """Make a channel; it connects with its first call."""
+        """Open a channel; it connects with its first call."""
         import grpc
 
         del timeout
@@ -336,7 +336,7 @@ class GrpcConnector(BaseConnector[C, GrpcConfig], Generic[C]):
         return cast("C", client)
 
     def check_client(self, client: C, timeout: float) -> None:
-        """Ask the health service, or for a connection only."""
+        """Call the health service, or only wait for a connection."""
         import grpc
 
         channel = self._channels[id(client)]
@@ -358,7 +358,7 @@ class GrpcConnector(BaseConnector[C, GrpcConfig], Generic[C]):
             channel.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of grpcio apart."""
+        """Map errors of grpcio to kinds of failures."""
         return grpc_failure(error, secure=self.config.is_secure)
 
 
@@ -407,7 +407,7 @@ class AsyncGrpcConnector(AsyncBaseConnector[C, GrpcConfig], Generic[C]):
             self.config.refuse_interceptors(grpc.aio.ClientInterceptor)
 
     async def open_client(self, endpoint: str, timeout: float) -> C:
-        """Make a channel; it connects with its first call."""
+        """Open a channel; it connects with its first call."""
         import grpc.aio
 
         del timeout
@@ -427,7 +427,7 @@ class AsyncGrpcConnector(AsyncBaseConnector[C, GrpcConfig], Generic[C]):
         return cast("C", client)
 
     async def check_client(self, client: C, timeout: float) -> None:
-        """Ask the health service, or for a connection only."""
+        """Call the health service, or only wait for a connection."""
         import grpc.aio
 
         channel = self._channels[id(client)]
@@ -449,7 +449,7 @@ class AsyncGrpcConnector(AsyncBaseConnector[C, GrpcConfig], Generic[C]):
             await channel.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of grpcio apart."""
+        """Map errors of grpcio to kinds of failures."""
         return grpc_failure(error, secure=self.config.is_secure)
 
 
@@ -469,7 +469,7 @@ _TLS = re.compile(r"certificate|handshake|ssl|tls", re.IGNORECASE)
 
 
 def grpc_failure(error: BaseException, *, secure: bool) -> FailureKind | None:
-    """Tell what an error of grpcio stands for: by its code, and for UNAVAILABLE by its text."""
+    """Return the kind of failure of a grpcio error: by its code, and for UNAVAILABLE by its text."""
     import grpc
 
     if isinstance(error, grpc.FutureTimeoutError):
@@ -490,5 +490,5 @@ def grpc_failure(error: BaseException, *, secure: bool) -> FailureKind | None:
         return FailureKind.CERTIFICATE
     if _LATE.search(text):
         return FailureKind.TIMEOUT
-    # A server that wants our certificate hangs up without a word.
+    # A server that requires a client certificate closes the connection without a reason.
     return FailureKind.CERTIFICATE if secure else FailureKind.OTHER

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncHttpConnector", "HttpConfig", "HttpConnector"]
 
 
-# Their paths and queries belong to the address; who we are does not.
+# Their paths and queries belong to the address; credentials do not.
 _URLS = UrlRules(schemes={"http": UrlScheme(), "https": UrlScheme()})
 _BY_FIELD = {
     "auth": "auth",
@@ -67,7 +67,7 @@ def _accepted() -> frozenset[str] | None:
     try:
         import httpx
     except ImportError:
-        return None  # connecting says so
+        return None  # connecting reports the missing library
     return parameters_of(httpx.Client, httpx.AsyncClient)
 
 
@@ -99,7 +99,7 @@ class HttpConfig(ConnectorConfig):
             credentials.
         follow_redirects: whether requests go where the server sends them.
         trust_env: whether proxies and .netrc of the environment apply; never its certificates.
-        tls: how the two sides prove who they are; None is what the system trusts.
+        tls: TLS settings; None is what the system trusts.
         options: other arguments of `httpx.Client`, by name, such as `params`.
     """
 
@@ -124,7 +124,7 @@ class HttpConfig(ConnectorConfig):
     options: LibraryOptions = LibraryOptions(_accepted, _TAKEN)
 
     def conflicts(self) -> Iterator[InvalidConfig]:
-        """Refuse half of a pair, two kinds of credentials, and TLS for nothing."""
+        """Yield errors for incomplete pairs, two kinds of credentials, and TLS settings without TLS."""
         if (self.username is None) != (self.password is None):
             missing, given = ("password", "username") if self.username else ("username", "password")
             yield InvalidConfig(missing, "None", f"given together with {given}")
@@ -145,7 +145,7 @@ class HttpConfig(ConnectorConfig):
             yield InvalidConfig("endpoints", repr(plain[0]), "https://host:port when tls is on")
 
     def client_arguments(self, endpoint: str, connect_timeout: float) -> dict[str, Any]:
-        """Return the keyword arguments of httpx's clients, but for hooks."""
+        """Return the keyword arguments of httpx's clients, without hooks."""
         import httpx
 
         verify = (self.tls or TLS()).context() if endpoint.startswith("https://") else False
@@ -179,12 +179,12 @@ class HttpConfig(ConnectorConfig):
         return _auth_of(self.username, secret)
 
     def hooks(self, first: Any) -> dict[str, list[Any]]:
-        """Return the functions that a client calls, ours before those that are given."""
+        """Return the event hooks of a client, ours before the given ones."""
         given = {name: list(functions) for name, functions in self.event_hooks.items()}
         return {**given, "request": [first, *given.get("request", ())]}
 
     def refuse_hooks(self, *, coroutines: bool) -> None:
-        """Refuse functions that the other kind of client would call."""
+        """Refuse hooks for the other kind of client."""
         for name, functions in self.event_hooks.items():
             for function in functions:
                 if is_coroutine_function(function) is not coroutines:
@@ -192,13 +192,13 @@ class HttpConfig(ConnectorConfig):
                     raise InvalidConfig(f"event_hooks.{name}", title_of(function), allowed)
 
     def current_headers(self) -> dict[str, str]:
-        """Return the headers that are kept elsewhere, as they are now."""
+        """Return the headers that are stored elsewhere, with their current values."""
         return {
             name: value() for name, value in self.headers.items() if isinstance(value, SecretSource)
         }
 
     def name_server(self, request: httpx.Request) -> None:
-        """Make a request expect the certificate to have the server's other name."""
+        """Make a request expect another server name in the certificate."""
         if self.tls is not None and self.tls.server_name is not None:
             named = {"sni_hostname": self.tls.server_name}
             request.extensions = {**request.extensions, **named}
@@ -214,7 +214,7 @@ class HttpConfig(ConnectorConfig):
 
 
 def _auth_of(username: str | None, secret: str | SecretSource) -> Any:
-    """Return what proves who we are with each request: by a bearer token, or as a user if there is one."""
+    """Return the authentication of each request: a bearer token, or a user if there is one."""
     import asyncio
     import base64
 
@@ -237,7 +237,7 @@ def _auth_of(username: str | None, secret: str | SecretSource) -> Any:
             response = yield request
             if response.status_code == 401 and isinstance(secret, SecretSource):
                 self._header = header()
-                if self._header != sent:  # it was changed meanwhile: once more
+                if self._header != sent:  # it was changed meanwhile: try once more
                     request.headers["authorization"] = self._header
                     yield request
 
@@ -247,7 +247,7 @@ def _auth_of(username: str | None, secret: str | SecretSource) -> Any:
             sent = request.headers["authorization"] = self._header
             response = yield request
             if response.status_code == 401 and isinstance(secret, SecretSource):
-                # A function of the program may ask somebody else, and must not stop the loop meanwhile.
+                # A user's function may do I/O, and must not block the event loop meanwhile.
                 self._header = await asyncio.to_thread(header)
                 if self._header != sent:
                     request.headers["authorization"] = self._header
@@ -263,7 +263,7 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
     config_class = HttpConfig
 
     def prepare(self) -> None:
-        """Refuse what only the client for tasks takes."""
+        """Refuse options that only the client for tasks takes."""
         self.config.refuse_hooks(coroutines=False)
         if self.config.options:
             import httpx
@@ -271,7 +271,7 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
             refuse_unknown(self.config.options, httpx.Client, _TAKEN)
 
     def open_client(self, endpoint: str, timeout: float) -> httpx.Client:
-        """Make a client; it connects with its first request."""
+        """Open a client; it connects with its first request."""
         import httpx
 
         config = self.config
@@ -286,7 +286,7 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
         return httpx.Client(**arguments, event_hooks=config.hooks(prepare))
 
     def check_client(self, client: httpx.Client, timeout: float) -> None:
-        """Ask for the health path."""
+        """Request the health path."""
         self.config.judge(client.get(self.config.health_path or "/", timeout=timeout))
 
     def close_client(self, client: httpx.Client) -> None:
@@ -294,7 +294,7 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
         client.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of httpx apart."""
+        """Map errors of httpx to kinds of failures."""
         return _failure_kind(error)
 
 
@@ -305,7 +305,7 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
     config_class = HttpConfig
 
     def prepare(self) -> None:
-        """Refuse what only the client for threads takes."""
+        """Refuse options that only the client for threads takes."""
         self.config.refuse_hooks(coroutines=True)
         if self.config.options:
             import httpx
@@ -313,7 +313,7 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
             refuse_unknown(self.config.options, httpx.AsyncClient, _TAKEN)
 
     async def open_client(self, endpoint: str, timeout: float) -> httpx.AsyncClient:
-        """Make a client; it connects with its first request."""
+        """Open a client; it connects with its first request."""
         import asyncio
 
         import httpx
@@ -330,7 +330,7 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
         return httpx.AsyncClient(**arguments, event_hooks=config.hooks(prepare))
 
     async def check_client(self, client: httpx.AsyncClient, timeout: float) -> None:
-        """Ask for the health path."""
+        """Request the health path."""
         self.config.judge(await client.get(self.config.health_path or "/", timeout=timeout))
 
     async def close_client(self, client: httpx.AsyncClient) -> None:
@@ -338,7 +338,7 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
         await client.aclose()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of httpx apart."""
+        """Map errors of httpx to kinds of failures."""
         return _failure_kind(error)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of connectors by name, for configs that come from files: each is imported when it is asked for."""
+"""The kinds of connectors by name, for configs from files; each is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import InvalidConfig
-from connpool_runtime.connectors.contract import AsyncConnector, Connector
+from connpool_runtime.connectors.protocols import AsyncConnector, Connector
 
 __all__ = ["CUSTOM", "KINDS", "async_connector_of", "config_class", "config_of", "connector_of"]
 
-# What the names of a kind's classes begin with; its module is named as the kind.
+# The prefix of a kind's classes; its module has the name of the kind.
 KINDS: Mapping[str, str] = {
     "etcd": "Etcd",
     "grpc": "Grpc",
@@ -22,12 +22,13 @@ KINDS: Mapping[str, str] = {
     "redis": "Redis",
 }
 
-# The kind of a client of one's own: its config has the fields that all have, and a program makes its connector.
+# The kind of a client without a connector here: its config has the common fields, and a program creates its
+# connector.
 CUSTOM = "custom"
 
 
 def config_of(values: Mapping[str, Any]) -> ConnectorConfig:
-    """Make a config from plain data whose key `kind` tells what it is for.
+    """Make a config from plain data, whose key `kind` says what it connects to.
 
     Raises:
         InvalidConfig: no such kind, or a field is not as it must be.

@@ -20,8 +20,8 @@ from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.connectors.config.urls import UrlRules, UrlScheme
 
 if TYPE_CHECKING:
-    # It has no types that others may rely on: mypy takes its classes for Any, pyright reads its source.
-    from pymilvus import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+    # It ships no reliable types: mypy takes its classes for Any, pyright reads its source.
+    from pymilvus import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # as above
         AsyncMilvusClient,
         MilvusClient,
     )
@@ -73,7 +73,7 @@ class MilvusConfig(ConnectorConfig):
         database: the name of the database; None is Milvus' own default.
         dedicated: whether the client has a connection of its own. Without it pymilvus hands out one
             and the same for equal addresses, and a pool is none.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of `pymilvus.MilvusClient`, by name, such as `grpc_options`. It takes any
             name, so that none is refused.
     """
@@ -91,7 +91,7 @@ class MilvusConfig(ConnectorConfig):
     options: LibraryOptions = LibraryOptions(taken=_TAKEN)
 
     def conflicts(self) -> Iterator[InvalidConfig]:
-        """Refuse half of a pair, two kinds of credentials, and what pymilvus cannot do."""
+        """Yield errors for incomplete pairs, two kinds of credentials, and settings that pymilvus does not support."""
         if (self.username is None) != (self.password is None):
             missing, given = ("password", "username") if self.username else ("username", "password")
             yield InvalidConfig(missing, "None", f"given together with {given}")
@@ -138,21 +138,21 @@ class MilvusConnector(BaseConnector["MilvusClient", MilvusConfig]):
     config_class = MilvusConfig
 
     def open_client(self, endpoint: str, timeout: float) -> MilvusClient:
-        """Make a client, which connects at once."""
+        """Open a client, which connects at once."""
         return import_module("pymilvus").MilvusClient(
             **self.config.client_arguments(endpoint, timeout)
         )
 
     def check_client(self, client: MilvusClient, timeout: float) -> None:
-        """Ask for the server's version."""
+        """Request the server's version."""
         _version(client, timeout)
 
     def close_client(self, client: MilvusClient) -> None:
-        """Close the client's connection, if nobody shares it."""
+        """Close the client's connection, unless it is shared."""
         client.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of pymilvus and of grpcio apart."""
+        """Map errors of pymilvus and grpcio to kinds of failures."""
         return _failure_kind(error, self.config)
 
 
@@ -163,21 +163,21 @@ class AsyncMilvusConnector(AsyncBaseConnector["AsyncMilvusClient", MilvusConfig]
     config_class = MilvusConfig
 
     async def open_client(self, endpoint: str, timeout: float) -> AsyncMilvusClient:
-        """Make a client; it connects with its first call."""
+        """Open a client; it connects with its first call."""
         return import_module("pymilvus").AsyncMilvusClient(
             **self.config.client_arguments(endpoint, timeout)
         )
 
     async def check_client(self, client: AsyncMilvusClient, timeout: float) -> None:
-        """Ask for the server's version."""
+        """Request the server's version."""
         await _version(client, timeout)
 
     async def close_client(self, client: AsyncMilvusClient) -> None:
-        """Close the client's connection, if nobody shares it."""
+        """Close the client's connection, unless it is shared."""
         await client.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of pymilvus and of grpcio apart."""
+        """Map errors of pymilvus and grpcio to kinds of failures."""
         return _failure_kind(error, self.config)
 
 

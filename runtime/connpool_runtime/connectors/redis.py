@@ -1,4 +1,4 @@
-"""Redis and what speaks its protocol, through redis-py (extra `redis`): one server, Sentinel, TLS; sync and asyncio."""
+"""Redis and servers of its protocol, through redis-py (extra `redis`): one server, Sentinel, TLS; sync and asyncio."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["AsyncRedisConnector", "RedisConfig", "RedisConnector"]
 
 _TRUTH = "left out: redis-py checks the certificate against the endpoint's host"
 _OWN_CONTEXT = "left out: with tls.ca_file connections have a TLS context of their own"
-# What the Sentinels have of their own, or have not.
+# Options that connections to Sentinels have, or do not have.
 _OF_THE_PRIMARY = (
     *("credential_provider", "db", "decode_responses", "max_connections", "password", "retry"),
     "username",
@@ -98,7 +98,7 @@ def _accepted() -> frozenset[str] | None:
     try:
         import redis.asyncio
     except ImportError:
-        return None  # connecting says so
+        return None  # connecting reports the missing library
     return parameters_of(redis.Redis, redis.asyncio.Redis)
 
 
@@ -128,7 +128,7 @@ class RedisConfig(ConnectorConfig):
         decode_responses: whether answers are texts, not bytes.
         protocol: the version of RESP, 2 or 3; redis-py's own default if not given.
         client_name: what the server calls our connections, as in CLIENT LIST.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of `redis.Redis`, by name, such as `health_check_interval`.
     """
 
@@ -152,7 +152,7 @@ class RedisConfig(ConnectorConfig):
     options: LibraryOptions = LibraryOptions(_accepted, _TAKEN)
 
     def conflicts(self) -> Iterator[InvalidConfig]:
-        """Refuse half of a pair, two kinds of credentials, and what redis-py cannot do."""
+        """Yield errors for incomplete pairs, two kinds of credentials, and settings that redis-py does not support."""
         if self.username is not None and self.password is None:
             yield InvalidConfig("password", "None", "given together with username")
         if self.credential_provider is not None and self.password is not None:
@@ -173,12 +173,12 @@ class RedisConfig(ConnectorConfig):
                 yield InvalidConfig(f"options.{name}", "'***'", allowed)
 
     def client_arguments(self, connect_timeout: float) -> dict[str, Any]:
-        """Return the keyword arguments of redis-py's client, but for the address."""
+        """Return the keyword arguments of redis-py's client, without the address."""
         arguments: dict[str, Any] = {
             "db": self.database,
             **self._credentials(),
             "socket_connect_timeout": connect_timeout,
-            # While it connects: `settle` puts the time for calls in its place.
+            # While connecting; `settle` then sets the timeout for calls.
             "socket_timeout": connect_timeout,
             "max_connections": self.max_connections,
             "decode_responses": self.decode_responses,
@@ -195,7 +195,7 @@ class RedisConfig(ConnectorConfig):
                 "ssl_keyfile": self.tls.key_file,
                 "ssl_password": reveal(self.tls.key_password),
             }
-        # What is not given is left out: which arguments there are depends on the version of redis-py.
+        # Values that are not given are left out: which arguments exist depends on the version of redis-py.
         given = {name: value for name, value in arguments.items() if value is not None}
         return {**given, **self.options}
 
@@ -207,11 +207,11 @@ class RedisConfig(ConnectorConfig):
         return {"username": self.username, "password": self.password}
 
     def settle(self, client: Any) -> None:
-        """Give the connections of a client that was verified the time that calls have."""
+        """Set the timeout for calls on the connections of a verified client."""
         client.connection_pool.connection_kwargs["socket_timeout"] = self.call_timeout or None
 
     def trust(self, client: Any, trusting: Callable[[Any, ssl.SSLContext], Any]) -> None:
-        """Let connections trust the explicit CA alone: redis-py adds it to those of the environment."""
+        """Make connections trust only the explicit CA: redis-py adds it to those of the environment."""
         if self.tls is not None and self.tls.ca_file is not None:
             for each in (client, *_sentinels(client)):
                 pool = each.connection_pool
@@ -231,7 +231,7 @@ class RedisConfig(ConnectorConfig):
 
 
 def _provider_of(username: str | None, password: SecretSource) -> Any:
-    """Return what gives redis-py a password whenever it opens a connection."""
+    """Return a provider that gives redis-py a password whenever it opens a connection."""
     import asyncio
 
     from redis.credentials import CredentialProvider
@@ -241,7 +241,7 @@ def _provider_of(username: str | None, password: SecretSource) -> Any:
             return (password(),) if username is None else (username, password())
 
         async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-            # A function of the program may ask somebody else, and must not stop the loop meanwhile.
+            # A user's function may do I/O, and must not block the event loop meanwhile.
             return await asyncio.to_thread(self.get_credentials)
 
     return CurrentPassword()
@@ -261,11 +261,11 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
             refuse_unknown(self.config.options, redis.Redis, _TAKEN)
 
     def places(self) -> tuple[str, ...]:
-        """All Sentinels at once, else one server after the other."""
+        """Return all Sentinels as one place, else one server after the other."""
         return _places(self.config)
 
     def open_client(self, endpoint: str, timeout: float) -> redis.Redis:
-        """Make a client and try it."""
+        """Open a client and verify it."""
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -284,22 +284,22 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
             self.close_client(client)
             raise
         self.config.settle(client)
-        client.connection_pool.disconnect()  # the connection that has the time for connecting
+        client.connection_pool.disconnect()  # the connection that has the timeout for connecting
         return client
 
     def check_client(self, client: redis.Redis, timeout: float) -> None:
-        """PING, on a connection of the client."""
+        """Send PING on a connection of the client."""
         del timeout
         _ping(client)
 
     def close_client(self, client: redis.Redis) -> None:
-        """Close the client's connections, those to the Sentinels too."""
+        """Close the client's connections, including those to Sentinels."""
         client.close()
         for sentinel in _sentinels(client):
             sentinel.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of redis-py apart."""
+        """Map errors of redis-py to kinds of failures."""
         return _failure_kind(error)
 
 
@@ -317,11 +317,11 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
             refuse_unknown(self.config.options, redis.asyncio.Redis, _TAKEN)
 
     def places(self) -> tuple[str, ...]:
-        """All Sentinels at once, else one server after the other."""
+        """Return all Sentinels as one place, else one server after the other."""
         return _places(self.config)
 
     async def open_client(self, endpoint: str, timeout: float) -> redis.asyncio.Redis:
-        """Make a client and try it."""
+        """Open a client and verify it."""
         import redis.asyncio
         from redis.asyncio.retry import Retry
         from redis.asyncio.sentinel import Sentinel
@@ -340,27 +340,28 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
             await self.close_client(client)
             raise
         self.config.settle(client)
-        await client.connection_pool.disconnect()  # the connection that has the time for connecting
+        # the connection that has the timeout for connecting
+        await client.connection_pool.disconnect()
         return client
 
     async def check_client(self, client: redis.asyncio.Redis, timeout: float) -> None:
-        """PING, on a connection of the client."""
+        """Send PING on a connection of the client."""
         del timeout
         await _ping(client)
 
     async def close_client(self, client: redis.asyncio.Redis) -> None:
-        """Close the client's connections, those to the Sentinels too."""
+        """Close the client's connections, including those to Sentinels."""
         await client.aclose()
         for sentinel in _sentinels(client):
             await sentinel.aclose()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
-        """Tell errors of redis-py apart."""
+        """Map errors of redis-py to kinds of failures."""
         return _failure_kind(error)
 
 
 def _trusting(connection: Any, context: ssl.SSLContext) -> Any:
-    """Return a class of connections with a TLS context of ours."""
+    """Return a class of connections that uses our TLS context."""
 
     def wrap(self: Any, sock: Any) -> Any:
         return context.wrap_socket(sock, server_hostname=self.host)
@@ -369,7 +370,7 @@ def _trusting(connection: Any, context: ssl.SSLContext) -> Any:
 
 
 def _trusting_aio(connection: Any, context: ssl.SSLContext) -> Any:
-    """Do the same for asyncio, where a connection keeps the context that it was given."""
+    """Do the same for asyncio, where a connection keeps the context it was given."""
 
     def init(self: Any, *args: Any, **options: Any) -> None:
         connection.__init__(self, *args, **options)
@@ -383,7 +384,7 @@ def _ping(client: Any) -> Any:
 
 
 def _sentinels(client: Any) -> list[Any]:
-    """Return the clients of the Sentinels that a client asks, which redis-py leaves open."""
+    """Return the clients of a client's Sentinels, which redis-py leaves open."""
     manager = getattr(client.connection_pool, "sentinel_manager", None)
     return [] if manager is None else list(manager.sentinels)
 

@@ -1,4 +1,4 @@
-"""The state of a connector's client, for threads and for tasks. Decides only; the connector guards it."""
+"""The state of a connector's client, for threads and for tasks. Pure; the connector guards it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connpool_runtime.deadlines import remaining
 
 __all__ = ["PATIENCE", "TOO_LONG", "State", "config_of", "name_of", "timeout_of"]
 
-# A library gets a little less time than the caller has, so that it is the one to say what was slow.
+# A library gets slightly less time than the caller, so that its own error says what was slow.
 PATIENCE = 0.9
 
 TOO_LONG = "{}: another caller's attempt to connect takes longer than the time given"
@@ -20,7 +20,7 @@ Config = TypeVar("Config", bound=ConnectorConfig)
 
 
 class State(Generic[C]):
-    """The client, whether it is healthy, and what may still change that.
+    """The client, its health, and the checks in flight.
 
     An attempt to connect holds a ticket; only the holder of the present ticket may bring a client,
     so that one that comes too late is not kept. Checks are numbered; one that ends after a later
@@ -38,7 +38,7 @@ class State(Generic[C]):
         self._ended = 0
 
     def client(self) -> C:
-        """Return the client, or say why there is none."""
+        """Return the client, or raise the reason why there is none."""
         self.refuse_closed()
         if self.present is None:
             raise NotConnected(
@@ -47,31 +47,31 @@ class State(Generic[C]):
         return self.present
 
     def refuse_closed(self) -> None:
-        """Raise when it is over."""
+        """Raise if the connector is closed."""
         if self.closed:
             raise ConnectorClosed(f"{self.name} is closed", connector=self.name)
 
     def keep(self, ticket: object, client: C, endpoint: str) -> bool:
-        """Take a client that was opened and checked; False when nobody wants it any more."""
+        """Take over a client that was opened and checked; return False if the attempt is out of date."""
         if self.ticket is not ticket or self.closed:
             return False
         self.present, self.endpoint, self.healthy, self.ticket = client, endpoint, True, None
         return True
 
     def begin_check(self) -> tuple[C, int]:
-        """Return the client to ask, and the number of the check."""
+        """Return the client to check, and the number of the check."""
         client = self.client()
         self._begun += 1
         return client, self._begun
 
     def end_check(self, client: C, number: int, healthy: bool) -> None:
-        """Remember what a check came to, unless it is out of date."""
+        """Record the result of a check, unless it is out of date."""
         if client is self.present and number > self._ended:
             self._ended, self.healthy = number, healthy
 
     @property
     def word(self) -> str:
-        """The state in a word or two, for `repr`."""
+        """The state in one or two words, for `repr`."""
         if self.closed:
             return "closed"
         if self.present is None:
@@ -79,7 +79,7 @@ class State(Generic[C]):
         return "healthy" if self.healthy else "not healthy"
 
     def close(self) -> C | None:
-        """End it all; return the client to close, once."""
+        """Close for good; return the client to close, once."""
         client, self.present = self.present, None
         self.closed, self.healthy, self.ticket = True, False, None
         return client
@@ -91,7 +91,7 @@ def config_of(config: Config | str, made_by: type[ConnectorConfig]) -> Config:
 
 
 def name_of(config: ConnectorConfig, name: str | None) -> str:
-    """Return the name of a connector, after refusing what is no config."""
+    """Return the name of a connector, after refusing anything that is no config."""
     given = cast("object", config)
     if not isinstance(given, ConnectorConfig):
         raise TypeError(

@@ -1,1 +1,1 @@
-"""The command `connpoolctl`, which asks running processes; needs typer, rich and httpx (extra `cli`)."""
+"""The command `connpoolctl`, a client of running processes; needs typer, rich and httpx (extra `cli`)."""

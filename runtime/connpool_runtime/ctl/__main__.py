@@ -1,4 +1,4 @@
-"""Starts `connpoolctl`, and says what is missing where it cannot be started."""
+"""Starts `connpoolctl`, and names missing libraries where it cannot be started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def main() -> None:
             raise
         sys.exit(f"connpoolctl: {error}")
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
-        reconfigure(errors="replace")  # names may have what the encoding of Windows has not
+        # names may contain characters that the encoding of Windows lacks
+        reconfigure(errors="replace")
     app(prog_name="connpoolctl")
 
 

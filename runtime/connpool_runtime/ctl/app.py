@@ -36,7 +36,7 @@ REFUSED, NOT_REACHED, NO_TOKEN = 1, 3, 4  # exit codes; 2 is a wrong command lin
 
 
 class Format(StrEnum):
-    """How answers are printed."""
+    """The output formats."""
 
     TABLE = "table"
     JSON = "json"
@@ -46,7 +46,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Look at the pools of running processes, and steer them.",
     epilog=(
-        "Exit codes: 0 done, 1 refused or not well, 2 wrong command line, 3 no process answers, 4 the token is"
+        "Exit codes: 0 done, 1 refused or not healthy, 2 wrong command line, 3 no process answers, 4 the token is"
         f" missing or wrong. The token is read from --token-file or ${TOKEN}."
     ),
     pretty_exceptions_enable=False,
@@ -87,7 +87,7 @@ def options(
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Look at the pools of running processes, and steer them."""
+    """Show the pools of running processes, and change them."""
     if (url is not None) + (socket is not None) + (name is not None) > 1:
         raise typer.BadParameter("give one of --url, --socket and --name")
     context.obj = Where(url, socket, name, run_folder, token_file, ca_file)
@@ -95,7 +95,7 @@ def options(
 
 @contextmanager
 def _exits() -> Generator[None]:
-    """Turn what went wrong into a sentence and an exit code."""
+    """Print an expected error, and exit with its code."""
     try:
         yield
     except NotReached as error:
@@ -114,7 +114,7 @@ def _processes(context: typer.Context) -> list[Process]:
 
 
 def _stats(processes: list[Process], service: str | None) -> Document:
-    """Return the numbers of all processes together; those that have just ended are left out."""
+    """Return the stats of all processes together; processes that have just ended are left out."""
     documents: list[Document] = []
     failures: list[Exception] = []
     for process in processes:
@@ -162,7 +162,7 @@ def members(
     state: Annotated[str | None, typer.Option(help="Only members in this state.")] = None,
     shape: Shape = Format.TABLE,
 ) -> None:
-    """Print the members, those that are not well first."""
+    """Print the members, unhealthy ones first."""
     with _exits():
         document = _stats(_processes(context), service)
     if shape is Format.JSON:
@@ -173,7 +173,7 @@ def members(
 
 @app.command()
 def health(context: typer.Context, shape: Shape = Format.TABLE) -> None:
-    """Tell whether calls would find members; exits with 1 if not."""
+    """Say whether calls would find members; exits with 1 if not."""
     with _exits():
         told = [(process, *process.health()) for process in _processes(context)]
     if shape is Format.JSON:
@@ -194,7 +194,7 @@ def events(
     service: Service = None,
     shape: Shape = Format.TABLE,
 ) -> None:
-    """Print what has happened, and with --follow what happens."""
+    """Print the latest events; with --follow also new ones as they come."""
     with _exits():
         processes = _processes(context)
         many = len(processes) > 1
@@ -241,9 +241,9 @@ def top(
     context: typer.Context,
     service: Service = None,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    rounds: Annotated[int, typer.Option(min=0, help="Looks until the end; 0 for ever.")] = 0,
+    rounds: Annotated[int, typer.Option(min=0, help="Looks until the end; 0 for no end.")] = 0,
 ) -> None:
-    """Show services and members as they change, until Ctrl-C."""
+    """Show services and members live, until Ctrl-C."""
     with (
         _exits(),
         Live(console=_out, screen=_out.is_terminal and not rounds, auto_refresh=False) as live,
@@ -285,13 +285,13 @@ def _calls(service: Document) -> int:
 def _change(
     context: typer.Context, path: str, shape: Format, body: Document, patience: float = 10.0
 ) -> None:
-    """Do one thing in every process that is meant, and print what came of it.
+    """Make one change in all selected processes, and print the results.
 
     Arguments:
         context: knows where.
         path: of the action.
         shape: how to print.
-        body: what the action is told; what is None is left out.
+        body: the arguments of the action; None is left out.
         patience: seconds to wait for each answer.
     """
     given = {key: value for key, value in body.items() if value is not None}
@@ -324,7 +324,7 @@ def _shown(value: object) -> str:
 def eject(
     context: typer.Context, member: Member, service: OneService = None, shape: Shape = Format.TABLE
 ) -> None:
-    """Cut a member off by hand, until `uneject`."""
+    """Eject a member by hand, until `uneject`."""
     _change(context, "/eject", shape, {"service": service, "member": member})
 
 
@@ -332,7 +332,7 @@ def eject(
 def uneject(
     context: typer.Context, member: Member, service: OneService = None, shape: Shape = Format.TABLE
 ) -> None:
-    """Let a member back, and forget its failures."""
+    """Uneject a member, and forget its failures."""
     _change(context, "/uneject", shape, {"service": service, "member": member})
 
 
@@ -348,7 +348,7 @@ def drain(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has left.")] = False,
     shape: Shape = Format.TABLE,
 ) -> None:
-    """Give a member no new calls, and take it out of its pool when those in flight have ended."""
+    """Give a member no new calls, and remove it from its pool when those in flight have ended."""
     patience = 10.0 if not wait else 60.0 if timeout is None else timeout + 10.0
     body = {"service": service, "member": member, "timeout": timeout, "wait": wait}
     _change(context, "/drain", shape, body, patience)
@@ -362,7 +362,7 @@ def weight(
     service: OneService = None,
     shape: Shape = Format.TABLE,
 ) -> None:
-    """Give a member another share of the calls."""
+    """Change the weight of a member."""
     body = {"service": service, "member": member, "weight": value}
     _change(context, "/weight", shape, body)
 
@@ -374,13 +374,13 @@ def metrics_only(
     service: OneService = None,
     shape: Shape = Format.TABLE,
 ) -> None:
-    """Have the breakers of a service cut nobody off, or do so again."""
+    """Turn `metrics_only` on or off: whether the breakers of a service only report."""
     _change(context, "/metrics-only", shape, {"service": service, "on": on})
 
 
 @app.command()
 def reload(context: typer.Context, shape: Shape = Format.TABLE) -> None:
-    """Have processes read their config anew; exits with 1 where it was not applied."""
+    """Make processes read their config again; exits with 1 where it was not applied."""
     _change(context, "/reload", shape, {}, patience=60.0)
 
 
@@ -409,7 +409,7 @@ def start(
     host: Annotated[str, typer.Option(help="The address of the admin.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 for a free one.")] = 0,
 ) -> None:
-    """Run a manager of the services of a file, with its admin, until it is told to end (SIGTERM, Ctrl-C)."""
+    """Run a manager of the services of a file, with its admin, until SIGTERM or Ctrl-C."""
     where = cast("Where", context.obj)
     with _exits():
         token = where.token

@@ -54,7 +54,7 @@ def check(
     arguments: _Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
 ) -> None:
-    """Check a config, and print everything that is wrong with it, each with its line.
+    """Check a config, and print all problems, each with its line.
 
     Nothing is connected to. Exit codes: 0 it is right, 1 it has errors, 2 it cannot be read.
     """
@@ -88,10 +88,10 @@ def show(
     arguments: _Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show the options, too, that nobody gave.")
+        bool, typer.Option("--all", help="Also show options that were not given.")
     ] = False,
 ) -> None:
-    """Show every option that was given, its value, and where that is from. Secrets are masked.
+    """Show every option that was given, its value and its origin. Secrets are masked.
 
     Exit codes: 0 it was shown, 1 the config has errors, 2 it cannot be read, or has no such service.
     """
@@ -109,7 +109,7 @@ def show(
     table = Table("option", "value", "from", box=None, pad_edge=False)
     for path, value, origin in _rows(shown):
         table.add_row(path, json.dumps(value), origin)
-    # A pipe has no width, and lines are easier to search.
+    # A pipe has no width, and unwrapped lines are easier to search.
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False, markup=False).print(table)
 
@@ -150,7 +150,7 @@ def _read(file: Path, section: str, env: str, arguments: list[str] | None) -> Co
 
 
 def _only(shown: dict[str, Any], services: str, name: str, config: Config) -> dict[str, Any]:
-    """Return what is shown of one service."""
+    """Return the part of a shown config about one service."""
     if name not in config.services:
         known = ", ".join(config.services) or "none"
         _give_up(f"there is no service {name!r}; there are {known}")

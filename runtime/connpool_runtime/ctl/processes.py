@@ -1,4 +1,4 @@
-"""Finds the processes that a command is about: by address, by socket, or by name in the run folder."""
+"""Finds the processes that a command works on: by address, by socket, or by name in the run folder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from connpool_runtime.admin.run_folder import RunningProcess, default_run_folder
 
 __all__ = ["TOKEN", "Where", "found"]
 
-TOKEN = "CONNPOOL_ADMIN_TOKEN"  # the name of a variable
+TOKEN = "CONNPOOL_ADMIN_TOKEN"  # the name of an environment variable
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What the user has said about where to ask."""
+    """The command-line options that select processes."""
 
     url: str | None = None
     socket: Path | None = None
@@ -27,7 +27,7 @@ class Where:
 
     @property
     def token(self) -> str | None:
-        """The token: of the file that was named, or of the environment.
+        """The token from the given file, or from the environment.
 
         Raises:
             NotReached: the file cannot be read.
@@ -41,10 +41,10 @@ class Where:
 
 
 def found(where: Where) -> list[Process]:
-    """Return the processes that are meant, which are several if they are workers of one name.
+    """Return the selected processes; several if they are workers of one name.
 
     Raises:
-        NotReached: there is none, or it is not clear which is meant; the message says what there is.
+        NotReached: there is none, or several match; the message lists them.
     """
     if where.url is not None:
         url = where.url if "://" in where.url else f"http://{where.url}"

@@ -1,4 +1,4 @@
-"""Runs what is a process of its own: a manager of the services of a file, or the admin of all workers."""
+"""Runs processes of their own: a manager of the services of a file, or the admin of all workers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run_manager(
             manager.start()
         except (
             ExceptionGroup
-        ) as group:  # the others are there, and these are tried again when wanted
+        ) as group:  # the others are built; these are tried again when they are needed
             for one in group.exceptions:
                 say(f"not started: {one}")
         places: list[dict[str, Any]] = [{"host": host, "port": port}]
@@ -97,7 +97,7 @@ def run_workers(
     token: str | None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the workers of a name as one, until SIGTERM or SIGINT.
+    """Serve all workers of a name as one, until SIGTERM or SIGINT.
 
     Arguments:
         name: which the workers share.

@@ -1,4 +1,4 @@
-"""What documents look like in a terminal."""
+"""Formats documents as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {"closed": "green", "half_open": "yellow", "open": "red", "unreachable"
 
 
 def state_of(member: Document) -> str:
-    """Return in one word how a member is."""
+    """Return the state of a member in one word."""
     if member["leaving"]:
         return "leaving"
     if member["ejected"]:
@@ -72,7 +72,7 @@ def _all_buckets(methods: list[Document]) -> list[tuple[float, int]]:
 
 
 def members_table(document: Document, state: str | None = None, most: int | None = None) -> Table:
-    """Return a table with a line for each member, those that are not well first.
+    """Return a table with a line for each member, unhealthy ones first.
 
     Arguments:
         document: what `/stats` has answered.
@@ -86,7 +86,7 @@ def members_table(document: Document, state: str | None = None, most: int | None
         if state is None or state_of(member) == state
     ]
     lines.sort(key=lambda line: state_of(line[1]) == "closed")
-    # Of a worker of an older version nobody knows labels.
+    # A worker of an older version sends no labels.
     roles = [member.get("labels", {}).get("role", "") for _, member in lines]
     told = ["role"] if any(roles) else []
     table = _table(
@@ -130,7 +130,7 @@ def methods_table(document: Document) -> Table:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration as people read it."""
+    """Format a duration for people."""
     if value is None:
         return ""
     if value < 0.001:
@@ -139,12 +139,12 @@ def seconds(value: float | None) -> str:
 
 
 def sentence(event: Document) -> str:
-    """Return an event as a line of text."""
+    """Format an event as a line of text."""
     if "id" not in event:
         return f"{event['count']} events were lost"
     known = ("id", "time", "type", "service", "member", "by_hand")
     rest = " ".join(f"{key}={_plain(value)}" for key, value in event.items() if key not in known)
-    when = datetime.fromtimestamp(event["time"]).strftime("%H:%M:%S")  # the reader's own time
+    when = datetime.fromtimestamp(event["time"]).strftime("%H:%M:%S")  # the reader's local time
     who = "/".join(filter(None, (event["service"], event["member"])))
     hand = " by hand" if event.get("by_hand") else ""
     return f"{when} {who} {event['type']}{hand} {rest}".rstrip()

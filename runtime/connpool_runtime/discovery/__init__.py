@@ -1,4 +1,4 @@
-"""Where a pool's endpoints come from: sources of snapshots, and what keeps a pool's members in step with them.
+"""Service discovery: sources of endpoints, and keeping a pool's members in step with them.
 
 Each source that needs a library is in a file of its own, its library an extra.
 """

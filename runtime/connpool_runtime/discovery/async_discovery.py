@@ -1,4 +1,4 @@
-"""Follows a source of endpoints: opens the members of a pool, changes them in place, and lets them leave.
+"""Follows a source of endpoints: opens members of a pool, changes them in place, and drains those that are gone.
 
 One worker does all of it, so that changes are made one after the other. Whatever may hang has a task of
 its own: a question to the source, the opening of a client, the closing of one.
@@ -15,7 +15,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._concurrency.tasks import (
     Gate,
     Helpers,
@@ -36,8 +36,8 @@ from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.config.labels import of_all
-from connpool_runtime.connectors.contract import AsyncConnector
 from connpool_runtime.connectors.custom import close_itself
+from connpool_runtime.connectors.protocols import AsyncConnector
 from connpool_runtime.discovery import snapshot_file
 from connpool_runtime.discovery.connector_endpoint import connector_endpoint
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
@@ -61,10 +61,9 @@ from connpool_runtime.events.types import (
     ReconnectFailed,
 )
 from connpool_runtime.health.async_monitor import AsyncHealthMonitor
+from connpool_runtime.health.tracker import MonitoredPool
 from connpool_runtime.members.labels import checked_labels
-from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
-from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.types import DiscoveryStats
 
 if TYPE_CHECKING:
@@ -74,46 +73,26 @@ __all__ = ["AsyncDiscovery", "DiscoveredPool"]
 
 C = TypeVar("C")
 
-TOLD = 3  # endpoints whose failures one message tells
+TOLD = 3  # endpoints whose failures one message lists
 FOR_EVER = 1e8  # seconds; no event loop waits for longer
-SHORTEST_PAUSE = 0.05  # seconds between two questions, whatever the source says
-PATIENCE = 1.2  # of the time for an opening: then it is given up, whether it has ended or not
+SHORTEST_PAUSE = 0.05  # seconds between two requests to the source, whatever it asks for
+# multiple of the time for opening, after which an attempt is given up even if it has not ended
+PATIENCE = 1.2
 
 
-class DiscoveredPool(Protocol):
-    """What discovery asks a pool for."""
-
-    @property
-    def name(self) -> str:
-        """The name of the pool in errors and events."""
-        ...
-
-    @property
-    def settings(self) -> PoolSettings:
-        """What the pool was made with."""
-        ...
-
-    @property
-    def members(self) -> tuple[Member[Any], ...]:
-        """All members."""
-        ...
+class DiscoveredPool(MonitoredPool, Protocol):
+    """What discovery needs from a pool."""
 
     def add_clients(self, clients: Iterable[NewClient[Any]], /) -> None:
         """Add members."""
         ...
 
-    def add_client(
-        self, client: Any, name: str, /, *, close: Any, validate: Any, labels: Any
-    ) -> None:
-        """Add a member."""
-        ...
-
 
 class _Question:
-    """One question to the source, until its answer was looked at."""
+    """One request to the source, until its answer has been processed."""
 
     def __init__(self, now: float, seconds: float) -> None:
-        self.seconds = seconds  # that it may take
+        self.seconds = seconds  # time limit of the request
         self.deadline = now + seconds
         self.ended = self.given_up = False
         self.answer: tuple[Endpoint, ...] = ()
@@ -122,7 +101,7 @@ class _Question:
 
 
 class AsyncDiscovery(Generic[C]):
-    """Keeps the members of a pool as a source says. Made by `AsyncPool.discover`.
+    """Keeps the members of a pool in step with a source of endpoints. Made by `AsyncPool.discover`.
 
     For the tasks of one event loop. It ends with `close`, or with its pool.
 
@@ -168,8 +147,8 @@ class AsyncDiscovery(Generic[C]):
             self._monitor = AsyncHealthMonitor(
                 pool, checkout, cast("AsyncConnector[C]", connect), ()
             )
-        self._lock = new_lock()  # guards all that follows
-        self._changes: deque[Changes] = deque()  # decided, and to be carried out
+        self._lock = new_lock()  # guards everything below
+        self._changes: deque[Changes] = deque()  # decided on, and still to be carried out
         self._answered = False
         self._known = KnownEndpoints(
             allow_empty=settings.allow_empty,
@@ -187,7 +166,7 @@ class AsyncDiscovery(Generic[C]):
         self._saving = self._unsaved = False
         self._last_success = 0.0
         self._last_error: BaseException | None = None
-        # Of the worker alone.
+        # Used by the worker only.
         self._question: _Question | None = None
         self._ask_at = -math.inf
         self._failures = 0
@@ -198,7 +177,7 @@ class AsyncDiscovery(Generic[C]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Ask the source anew in a child process, and open what was being opened there."""
+        """Ask the source again in a child process, and reopen what was being opened there."""
         keep(self._question, *self._tracker.running, *self._tracker.done)
         self._lock = new_lock()
         self._question, self._ask_at, self._openers = None, -math.inf, 0
@@ -211,7 +190,7 @@ class AsyncDiscovery(Generic[C]):
                 self._reopen_after_fork(name, entry.joined)
         self._checkout.state.revivals.append(self._worker.start)
 
-    # What users ask for
+    # The public interface
 
     @property
     def source(self) -> AsyncSource:
@@ -220,22 +199,22 @@ class AsyncDiscovery(Generic[C]):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The endpoints of the last good answer, those included that have no member yet."""
+        """The endpoints of the last good answer, including those that have no member yet."""
         with self._lock:
             return tuple(self._known.wanted.values())
 
     @property
     def has_connector(self) -> bool:
-        """Whether a connector opens the clients, and not a function of the user's."""
+        """Whether a connector opens the clients, and not a user's function."""
         return self._monitor is not None
 
     @property
     def closed(self) -> bool:
-        """Whether the source is not followed any more."""
+        """Whether following the source has ended."""
         return self._stopped
 
     def stats(self) -> DiscoveryStats:
-        """Return the numbers of this moment."""
+        """Return the current stats."""
         with self._lock:
             tracker, last = self._tracker, self._last_error
             return DiscoveryStats(
@@ -254,15 +233,15 @@ class AsyncDiscovery(Generic[C]):
 
     @property
     def checks(self) -> Counter[str]:
-        """How many health checks of its members came to a "success" or a "failure"."""
+        """The number of health checks of its members, by "success" and "failure"."""
         return Counter() if self._monitor is None else self._monitor.checks
 
     async def wait_ready(self, count: int = 1, timeout: float | None = None) -> None:
-        """Wait until so many endpoints have a member that takes calls.
+        """Wait until a number of endpoints have a member that takes calls.
 
         Arguments:
             count: how many.
-            timeout: seconds to wait; None is for ever.
+            timeout: seconds to wait; None is without limit.
 
         Raises:
             DiscoveryTimeout: there are not so many in time; the message says what is missing.
@@ -286,13 +265,13 @@ class AsyncDiscovery(Generic[C]):
         anew: bool = False,
         **options: Unpack[DiscoveryOptions],
     ) -> None:
-        """Follow another source, or by other numbers, or open clients otherwise; calls notice nothing.
+        """Change the source, the settings or the way clients are opened, without disturbing calls.
 
         A new source has to answer first: then its endpoints take the place of those of the old one, as if
         that had said so itself. New clients take the places of old ones as they are opened.
 
         Arguments:
-            source: followed in the place of the present one, which is closed.
+            source: replaces the present source, which is closed.
             connector: opens clients from now on, if a connector has opened them so far.
             anew: whether members that stay get new clients, because the old ones were opened otherwise.
             options: those of `discover`; one that is not given has its default.
@@ -326,7 +305,7 @@ class AsyncDiscovery(Generic[C]):
             if source is not None:
                 self._next_source = source, answer
         if connector is not None:
-            self._place_anew()  # whose labels may be others
+            self._place_anew()  # labels may have changed
         self._worker.wake()
 
     async def _prove(self, connector: AsyncConnector[C]) -> None:
@@ -354,7 +333,7 @@ class AsyncDiscovery(Generic[C]):
     async def _first_answer(
         self, source: AsyncSource, settings: DiscoverySettings
     ) -> tuple[Endpoint, ...]:
-        """Return what a new source answers; one that does not is closed.
+        """Return the first answer of a new source; a source that fails is closed.
 
         Raises:
             SourceFailed: it has not answered, or says that there is nothing and that is not believed.
@@ -378,7 +357,7 @@ class AsyncDiscovery(Generic[C]):
         raise SourceFailed(f"{name}: {_text_of(error)}", source=name, reason=reason_of(error))
 
     def follow_pool(self) -> None:
-        """Take over what has changed about the pool: a balancer may know weights that the last did not."""
+        """Apply a change of the pool's balancer: the new one may use weights that the old one did not."""
         weighted = uses_weights(self._pool.settings.balancer)
         with self._lock:
             changed, self._weighted = weighted is not self._weighted, weighted
@@ -392,7 +371,7 @@ class AsyncDiscovery(Generic[C]):
         change_members(self._checkout, place=place, new_gate=Gate)
 
     async def close(self) -> None:
-        """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
+        """Stop following the source. The members stay in the pool as if added by hand."""
         self._end()
         await self._worker.join(0.5)
 
@@ -410,10 +389,10 @@ class AsyncDiscovery(Generic[C]):
             f" {joined} of {endpoints} endpoints>"
         )
 
-    # Beginning and end
+    # Start and end
 
     async def start(self) -> None:
-        """Begin to follow the source, and wait up to `start_timeout` for the first member.
+        """Start following the source, and wait up to `start_timeout` for the first member.
 
         Raises:
             DiscoveryTimeout: there is none; nothing is followed any more.
@@ -436,7 +415,7 @@ class AsyncDiscovery(Generic[C]):
                 await self.close()
 
     async def _first_member(self, seconds: float) -> None:
-        """Wait for the first member, or for an answer by which there is to be none."""
+        """Wait for the first member, or for an answer that has no endpoints."""
         if self._settings.allow_empty:
             await self._wait_for(0, seconds)
             if not self._known.wanted and self._answered:
@@ -444,7 +423,7 @@ class AsyncDiscovery(Generic[C]):
         await self.wait_ready(1, seconds)
 
     async def _wait_for(self, count: int, seconds: float) -> bool:
-        """Wait for so many members, or with 0 for the first answer; tell whether that came, or the end."""
+        """Wait for a number of members, or with 0 for the first answer; return whether it came, or discovery ended."""
         latch = Latch()
         with self._lock:
             if self._stopped or self._is_reached(count):
@@ -460,13 +439,13 @@ class AsyncDiscovery(Generic[C]):
         return self._tracker.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Do nothing any more: the pool is being closed. What hangs is left behind."""
+        """Stop everything because the pool is being closed. What hangs is left behind."""
         self._end()
         if self._monitor is not None:
             self._monitor.stop()
 
     def _end(self) -> None:
-        """Ask and open nothing any more; who was opened by a connector is still checked."""
+        """Stop asking the source and opening clients; members opened by a connector are still checked."""
         if self._stopped:
             return
         self._stopped = True
@@ -498,7 +477,7 @@ class AsyncDiscovery(Generic[C]):
     # The worker
 
     async def _round(self) -> float:
-        """Do what is due; return when something will be."""
+        """Do what is due; return when more will be due."""
         try:
             return await self._do_due(self._clock())
         except PoolClosed:
@@ -541,10 +520,10 @@ class AsyncDiscovery(Generic[C]):
             latch.open()
         return due
 
-    # Questions to the source
+    # Requests to the source
 
     def _take_next_source(self, now: float) -> None:
-        """Follow another source from now on, which has answered already."""
+        """Switch to another source, which has answered already."""
         with self._lock:
             found, self._next_source = self._next_source, None
             if found is None:
@@ -559,14 +538,12 @@ class AsyncDiscovery(Generic[C]):
         self._believe(found[1], now)
 
     async def _look_at_answer(self, now: float) -> None:
-        """Take the answer if there is one, give a question up that takes too long, ask if it is time."""
+        """Process an answer that has arrived, give up a request that takes too long, and ask again when it is time."""
         question = self._question
         if question is not None and question.ended:
             self._question = None
             if question.given_up:
-                self._ask_at = (
-                    now  # nothing was asked meanwhile: another one beside it would hang too
-                )
+                self._ask_at = now  # nothing was asked meanwhile: another request would hang too
             elif question.error is None:
                 self._believe(question.answer, now)
             else:
@@ -663,10 +640,10 @@ class AsyncDiscovery(Generic[C]):
         if not known:
             self._restore()
 
-    # What the disk keeps
+    # The snapshot file
 
     def _save_later(self) -> None:
-        """Have the answer saved, if it is to be, by one helper at a time: the last one is to stay."""
+        """Save the answer to the snapshot file in the background; one helper at a time, so that the last one stays."""
         if self._settings.snapshot_file is None:
             return
         with self._lock:
@@ -686,11 +663,11 @@ class AsyncDiscovery(Generic[C]):
                 endpoints, when = tuple(self._known.wanted.values()), self._last_success
             try:
                 snapshot_file.save(path, self._source_name, endpoints, when)
-            except OSError as error:  # calls do not depend on it
+            except OSError as error:  # calls do not depend on the file
                 self._note_file_error(error)
 
     def _restore(self) -> bool:
-        """Begin with the last good answer on disk; tell whether there was one."""
+        """Start with the last good answer from the snapshot file; return whether there was one."""
         path = self._settings.snapshot_file
         if path is None:
             return False
@@ -730,12 +707,12 @@ class AsyncDiscovery(Generic[C]):
         )
 
     def _fields(self, event_name: str, /, **more: Unpack[LogFields]) -> LogFields:
-        """Return the fields of a log record, with those that all of this have."""
+        """Return the fields of a log record, completed by those of all records of this discovery."""
         more["event_name"] = event_name
         more["pool"], more["source"] = self._pool.name, self._source_name
         return more
 
-    # What an answer changes
+    # Applying an answer
 
     def _carry_out(self, changes: Changes, now: float) -> None:
         if not changes:
@@ -776,7 +753,7 @@ class AsyncDiscovery(Generic[C]):
         )
 
     def _placement(self, endpoint: Endpoint) -> Placement:
-        # A balancer that ignores weights takes none; what the source says is for other pools, too.
+        # The pool's balancer may ignore weights; the source's weights are for other pools, too.
         weight = endpoint.weight if self._weighted else 1
         labels = {} if self._monitor is None else of_all(self._monitor.config.labels)
         known = checked_labels({**labels, **endpoint.metadata})
@@ -803,7 +780,7 @@ class AsyncDiscovery(Generic[C]):
     # New members
 
     def _join_opened(self, now: float) -> None:
-        """Let the clients that were opened take calls: all of them at the same moment."""
+        """Add the clients that were opened to the pool, all at the same moment."""
         with self._lock:
             ready, unwanted, failed = self._tracker.collect(now)
         for opened in unwanted:
@@ -814,7 +791,7 @@ class AsyncDiscovery(Generic[C]):
             self._add([one for one in ready if not self._replace(*one)], now)
 
     def _replace(self, entry: Entry, opened: Opened) -> bool:
-        """Put a client in the place of the one that its endpoint has so far; tell whether it has one."""
+        """Replace the client that an endpoint has so far; return False if it has none."""
         endpoint = entry.endpoint
         member = self._checkout.state.membership.by_name.get(endpoint.id)
         ours = entry.joined is not None or endpoint.id in self._tracker.draining
@@ -842,7 +819,7 @@ class AsyncDiscovery(Generic[C]):
             self._pool.add_clients([self._new_client(*one) for one in ready])
         except Exception as error:
             if len(ready) > 1 and not isinstance(error, PoolClosed):
-                for one in ready:  # one of them has a name that is taken, or the like
+                for one in ready:  # one of them has a name that is taken, for example
                     self._add([one], now)
                 return
             for entry, opened in ready:
@@ -909,12 +886,12 @@ class AsyncDiscovery(Generic[C]):
         return self._settings.connect_timeout
 
     async def _open_some(self, first: Job) -> None:
-        """Make one attempt after the other, as long as there are some."""
+        """Make one attempt after the other to open clients, until none is due."""
         job = first
         while True:
             await self._try(job)
             with self._lock:
-                if job.given_up:  # another one has this one's place
+                if job.given_up:  # another helper has taken this one's place
                     return
                 found = self._tracker.next_job(self._clock(), self._connect_timeout * PATIENCE)
                 if found is None or self._stopped:
@@ -983,7 +960,7 @@ class AsyncDiscovery(Generic[C]):
             )
 
     def _reopen_after_fork(self, name: str, endpoint: Endpoint) -> None:
-        """Have a client of this process opened by the next call on a member whose client is the parent's."""
+        """Let the next call on a member open a client for this process, because the present one is the parent's."""
         state = self._checkout.state
         member = state.membership.by_name.get(name)
         if member is None or not isinstance(member.source, SingleClient):
@@ -998,7 +975,7 @@ class AsyncDiscovery(Generic[C]):
                     opened.append(mine)
                     member.reopened(source, mine.client)
                     self._checkout.router.changed_locked(member, member.breaker.state)
-            if not first:  # another call was quicker
+            if not first:  # another call was faster
                 await self._close_opened(mine)
 
         async def close() -> None:
@@ -1011,7 +988,7 @@ class AsyncDiscovery(Generic[C]):
 
         member.reopen_with(source, reopen, close, validate)
 
-    # What is told
+    # Events and errors
 
     def _emit(self, event: Event) -> None:
         marking.emit(self._checkout, event)
@@ -1045,7 +1022,7 @@ class AsyncDiscovery(Generic[C]):
 
 
 def _refuse_unfit(pool: str, source: object, connect: object) -> None:
-    """Refuse what would pass for a source or for `connect` until it is used."""
+    """Refuse invalid sources and `connect` functions now, since they would only fail when used."""
     fetch = getattr(source, "fetch", None)
     if not callable(fetch) or isinstance(source, type):
         hint = "; source_of makes one of a URL" if isinstance(source, str) else ""

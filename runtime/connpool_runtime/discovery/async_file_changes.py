@@ -1,4 +1,4 @@
-"""Waits for a file to change, and to come to rest; watchfiles (extra `files`) tells of it at once."""
+"""Waits until a file changes and then stays unchanged; watchfiles (extra `files`) reports changes at once."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency import tasks
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 
 __all__ = ["AsyncFileChanges", "Signature", "watches"]
 
-SLICE = 2.0  # seconds after which the file is looked at whatever the system has told
+SLICE = 2.0  # seconds after which the file is read again, whatever the system has reported
 
 Signature: TypeAlias = tuple[int, int, int] | None
 """Tells one content of a file from another: its number, time and size; None if there is no such file."""
 
 
 def watches() -> bool:
-    """Tell whether watchfiles is there, to tell of changes at once."""
+    """Return whether watchfiles is installed, to report changes at once."""
     return find_spec("watchfiles") is not None
 
 
 class AsyncFileChanges:
-    """The changes of one file. For the tasks of one event loop.
+    """Waits for changes of one file. For the tasks of one event loop.
 
     Arguments:
         path: the file; it need not be there.
@@ -39,7 +39,7 @@ class AsyncFileChanges:
         self.interval = interval
 
     def signature(self) -> Signature:
-        """Return what tells the present content from others."""
+        """Return a signature that changes with the content."""
         try:
             found = self._path.stat()
         except OSError:
@@ -47,7 +47,7 @@ class AsyncFileChanges:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     async def wait(self, before: Signature, seconds: float) -> bool:
-        """Wait up to a number of seconds until the file is not as it was; tell whether it is."""
+        """Wait up to a number of seconds until the file differs from a signature; return whether it does."""
         until = tasks.monotonic() + seconds
         while self.signature() == before:
             left = until - tasks.monotonic()
@@ -57,10 +57,10 @@ class AsyncFileChanges:
         return True
 
     async def settled(self, before: Signature, settle: float, until: float) -> Signature:
-        """Wait until the file does not change any more; return what tells its content then.
+        """Wait until the file no longer changes; return its signature.
 
         Arguments:
-            before: what told it at the last look.
+            before: the signature of the last look.
             settle: seconds for which it must stay as it is.
             until: when the wait is over whatever it does, in monotonic seconds.
         """
@@ -77,7 +77,7 @@ class AsyncFileChanges:
         if not (self._watches and self._folder.is_dir()):
             await tasks.sleep(min(self.interval, seconds))
             return
-        watchfiles: Any = import_module("watchfiles")  # parts of its types are not known
+        watchfiles: Any = import_module("watchfiles")  # some of its types are unknown
         options: dict[str, Any] = {
             "watch_filter": None,
             "debounce": 50,

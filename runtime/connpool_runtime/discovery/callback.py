@@ -1,4 +1,4 @@
-"""Endpoints from a function of your own."""
+"""Endpoints from a user's function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["AsyncCallbackSource", "CallbackSource"]
 
 
 class AsyncCallbackSource(AsyncSource):
-    """Asks a function again and again. For the tasks of one event loop.
+    """Calls a function at intervals. For the tasks of one event loop.
 
     Arguments:
         function: returns all endpoints that there are now: endpoints, addresses, or mappings of the
@@ -39,7 +39,7 @@ class AsyncCallbackSource(AsyncSource):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return self._name
 
     async def fetch(self, timeout: float) -> Iterable[object]:
@@ -51,7 +51,7 @@ class AsyncCallbackSource(AsyncSource):
 
 
 class CallbackSource(Source):
-    """Asks a function again and again. Safe for threads.
+    """Calls a function at intervals. Safe for threads.
 
     Arguments:
         function: returns all endpoints that there are now: endpoints, addresses, or mappings of the
@@ -78,7 +78,7 @@ class CallbackSource(Source):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return self._name
 
     def fetch(self, timeout: float) -> Iterable[object]:

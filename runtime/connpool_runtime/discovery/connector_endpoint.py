@@ -1,4 +1,4 @@
-"""Where a connector is to connect to for an endpoint that was discovered."""
+"""Converts a discovered endpoint into the endpoint of a connector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ DISCOVERED = "discovered.invalid:1"
 
 
 def connector_endpoint(config: ConnectorConfig, endpoint: Endpoint) -> str:
-    """Return an endpoint of a connector: the address, in the URL of the connector's first endpoint if that is one.
+    """Return an endpoint for a connector: the address, in the form of the connector's first endpoint if
+    that is a URL.
 
     Arguments:
         config: of the connector.

@@ -1,4 +1,4 @@
-"""Endpoints from the health interface of Consul (extra `consul`): blocking queries, so that a change is known at once."""
+"""Endpoints from Consul's health API (extra `consul`), by blocking queries, so that changes arrive at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST_WAIT = 600.0  # seconds; Consul itself waits no longer
 
 @dataclass(kw_only=True)
 class ConsulSourceConfig(MetadataKeys):
-    """Which service of which Consul. The zone, priority and weight of an instance may be in its metadata.
+    """Which service of which Consul. Zone, priority and weight of an instance may be in its metadata.
 
     Arguments:
         service: the name of the service.
@@ -42,7 +42,7 @@ class ConsulSourceConfig(MetadataKeys):
         weight_key: name in the metadata of an instance for its weight; it goes before Consul's own.
         zone_key: name in the metadata of an instance, or of its node, for its zone.
         priority_key: name in the metadata of an instance for its priority.
-        tls: how the two sides prove who they are; None is plain HTTP.
+        tls: TLS settings; None is plain HTTP.
 
     Raises:
         InvalidConfig: a value is not allowed.
@@ -73,7 +73,7 @@ class ConsulSourceConfig(MetadataKeys):
 
 
 def _instances(answer: object, config: ConsulSourceConfig, name: str) -> list[Endpoint]:
-    """Return the endpoints in an answer of the health interface.
+    """Return the endpoints in an answer of the health API.
 
     Raises:
         SourceFailed: it is no such answer.
@@ -100,7 +100,7 @@ def _instances(answer: object, config: ConsulSourceConfig, name: str) -> list[En
 def _instance(
     entry: Mapping[str, Any], config: ConsulSourceConfig, name: str
 ) -> tuple[dict[str, Any], int] | None:
-    """Return the fields of an endpoint and Consul's own weight; None if it is to get no calls."""
+    """Return the fields of an endpoint and Consul's own weight; None if the instance must not get calls."""
     service, node = entry["Service"], entry["Node"]
     checks: list[Any] = entry.get("Checks") or []
     status = {str(check.get("Status")) for check in checks}
@@ -108,7 +108,7 @@ def _instance(
         return None
     own: Any = service.get("Weights") or {}
     weight: Any = own.get("Warning" if "warning" in status else "Passing", 1)
-    if not weight:  # an operator has taken it out
+    if not weight:  # an operator has put it into maintenance
         return None
     known = f"{node['Node']}/{service['ID']}"
     host = service.get("Address") or node["Address"]
@@ -128,13 +128,13 @@ def _instance(
 
 
 def _next_index(text: str | None, index: int) -> int:
-    """Return the index to wait for a change of: 0, which does not wait, if the one given went back."""
+    """Return the index to wait for a change of: 0, which does not wait, if the given one went back."""
     found = int(text) if text and text.isdigit() else 0
     return found if found >= index else 0
 
 
 class AsyncConsulSource(AsyncSource):
-    """Asks the agent for the healthy instances of a service. For the tasks of one event loop.
+    """Requests the healthy instances of a service from the agent. For the tasks of one event loop.
 
     The id of an endpoint is `node/service id`, as Consul's own ids are unique on a node only.
 
@@ -153,18 +153,18 @@ class AsyncConsulSource(AsyncSource):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return f"consul {self._config.address} {self._config.service}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which Consul may wait for a change: up to a sixteenth longer, so that not all come at once."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that Consul may wait for a change: up to a sixteenth longer, so that requests do not coincide."""
         return self._config.wait * (1 + 1 / 16) if self._index else 0.0
 
     async def fetch(self, timeout: float) -> Iterable[Endpoint]:
         """Wait for a change, and return the instances."""
         config = self._config
-        index, self._index = self._index, 0  # after an error nothing is waited for
+        index, self._index = self._index, 0  # after an error, ask without waiting
         scheme = "http" if config.tls is None else "https"
         answer = await self._api.ask(
             "GET",
@@ -201,7 +201,7 @@ class AsyncConsulSource(AsyncSource):
 
 
 class ConsulSource(Source):
-    """Asks the agent for the healthy instances of a service. Safe for threads.
+    """Requests the healthy instances of a service from the agent. Safe for threads.
 
     The id of an endpoint is `node/service id`, as Consul's own ids are unique on a node only.
 
@@ -220,18 +220,18 @@ class ConsulSource(Source):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return f"consul {self._config.address} {self._config.service}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which Consul may wait for a change: up to a sixteenth longer, so that not all come at once."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that Consul may wait for a change: up to a sixteenth longer, so that requests do not coincide."""
         return self._config.wait * (1 + 1 / 16) if self._index else 0.0
 
     def fetch(self, timeout: float) -> Iterable[Endpoint]:
         """Wait for a change, and return the instances."""
         config = self._config
-        index, self._index = self._index, 0  # after an error nothing is waited for
+        index, self._index = self._index, 0  # after an error, ask without waiting
         scheme = "http" if config.tls is None else "https"
         answer = self._api.ask(
             "GET",

@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_discovery.py; edit that.
-"""Follows a source of endpoints: opens the members of a pool, changes them in place, and lets them leave.
+"""Follows a source of endpoints: opens members of a pool, changes them in place, and drains those that are gone.
 
 One worker does all of it, so that changes are made one after the other. Whatever may hang has a thread of
 its own: a question to the source, the opening of a client, the closing of one.
@@ -35,8 +35,8 @@ from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.config.labels import of_all
-from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.connectors.custom import close_itself
+from connpool_runtime.connectors.protocols import Connector
 from connpool_runtime.discovery import snapshot_file
 from connpool_runtime.discovery.connector_endpoint import connector_endpoint
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
@@ -60,10 +60,9 @@ from connpool_runtime.events.types import (
     ReconnectFailed,
 )
 from connpool_runtime.health.monitor import HealthMonitor
+from connpool_runtime.health.tracker import MonitoredPool
 from connpool_runtime.members.labels import checked_labels
-from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
-from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.types import DiscoveryStats
 
 if TYPE_CHECKING:
@@ -73,46 +72,26 @@ __all__ = ["Discovery", "DiscoveredPool"]
 
 C = TypeVar("C")
 
-TOLD = 3  # endpoints whose failures one message tells
+TOLD = 3  # endpoints whose failures one message lists
 FOR_EVER = 1e8  # seconds; no event loop waits for longer
-SHORTEST_PAUSE = 0.05  # seconds between two questions, whatever the source says
-PATIENCE = 1.2  # of the time for an opening: then it is given up, whether it has ended or not
+SHORTEST_PAUSE = 0.05  # seconds between two requests to the source, whatever it asks for
+# multiple of the time for opening, after which an attempt is given up even if it has not ended
+PATIENCE = 1.2
 
 
-class DiscoveredPool(Protocol):
-    """What discovery asks a pool for."""
-
-    @property
-    def name(self) -> str:
-        """The name of the pool in errors and events."""
-        ...
-
-    @property
-    def settings(self) -> PoolSettings:
-        """What the pool was made with."""
-        ...
-
-    @property
-    def members(self) -> tuple[Member[Any], ...]:
-        """All members."""
-        ...
+class DiscoveredPool(MonitoredPool, Protocol):
+    """What discovery needs from a pool."""
 
     def add_clients(self, clients: Iterable[NewClient[Any]], /) -> None:
         """Add members."""
         ...
 
-    def add_client(
-        self, client: Any, name: str, /, *, close: Any, validate: Any, labels: Any
-    ) -> None:
-        """Add a member."""
-        ...
-
 
 class _Question:
-    """One question to the source, until its answer was looked at."""
+    """One request to the source, until its answer has been processed."""
 
     def __init__(self, now: float, seconds: float) -> None:
-        self.seconds = seconds  # that it may take
+        self.seconds = seconds  # time limit of the request
         self.deadline = now + seconds
         self.ended = self.given_up = False
         self.answer: tuple[Endpoint, ...] = ()
@@ -121,7 +100,7 @@ class _Question:
 
 
 class Discovery(Generic[C]):
-    """Keeps the members of a pool as a source says. Made by `Pool.discover`.
+    """Keeps the members of a pool in step with a source of endpoints. Made by `Pool.discover`.
 
     Safe for threads. It ends with `close`, or with its pool.
 
@@ -165,8 +144,8 @@ class Discovery(Generic[C]):
         self._monitor: HealthMonitor[C] | None = None
         if _is_connector(connect):
             self._monitor = HealthMonitor(pool, checkout, cast("Connector[C]", connect), ())
-        self._lock = new_lock()  # guards all that follows
-        self._changes: deque[Changes] = deque()  # decided, and to be carried out
+        self._lock = new_lock()  # guards everything below
+        self._changes: deque[Changes] = deque()  # decided on, and still to be carried out
         self._answered = False
         self._known = KnownEndpoints(
             allow_empty=settings.allow_empty,
@@ -184,7 +163,7 @@ class Discovery(Generic[C]):
         self._saving = self._unsaved = False
         self._last_success = 0.0
         self._last_error: BaseException | None = None
-        # Of the worker alone.
+        # Used by the worker only.
         self._question: _Question | None = None
         self._ask_at = -math.inf
         self._failures = 0
@@ -195,7 +174,7 @@ class Discovery(Generic[C]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Ask the source anew in a child process, and open what was being opened there."""
+        """Ask the source again in a child process, and reopen what was being opened there."""
         keep(self._question, *self._tracker.running, *self._tracker.done)
         self._lock = new_lock()
         self._question, self._ask_at, self._openers = None, -math.inf, 0
@@ -208,7 +187,7 @@ class Discovery(Generic[C]):
                 self._reopen_after_fork(name, entry.joined)
         self._checkout.state.revivals.append(self._worker.start)
 
-    # What users ask for
+    # The public interface
 
     @property
     def source(self) -> Source:
@@ -217,22 +196,22 @@ class Discovery(Generic[C]):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The endpoints of the last good answer, those included that have no member yet."""
+        """The endpoints of the last good answer, including those that have no member yet."""
         with self._lock:
             return tuple(self._known.wanted.values())
 
     @property
     def has_connector(self) -> bool:
-        """Whether a connector opens the clients, and not a function of the user's."""
+        """Whether a connector opens the clients, and not a user's function."""
         return self._monitor is not None
 
     @property
     def closed(self) -> bool:
-        """Whether the source is not followed any more."""
+        """Whether following the source has ended."""
         return self._stopped
 
     def stats(self) -> DiscoveryStats:
-        """Return the numbers of this moment."""
+        """Return the current stats."""
         with self._lock:
             tracker, last = self._tracker, self._last_error
             return DiscoveryStats(
@@ -251,15 +230,15 @@ class Discovery(Generic[C]):
 
     @property
     def checks(self) -> Counter[str]:
-        """How many health checks of its members came to a "success" or a "failure"."""
+        """The number of health checks of its members, by "success" and "failure"."""
         return Counter() if self._monitor is None else self._monitor.checks
 
     def wait_ready(self, count: int = 1, timeout: float | None = None) -> None:
-        """Wait until so many endpoints have a member that takes calls.
+        """Wait until a number of endpoints have a member that takes calls.
 
         Arguments:
             count: how many.
-            timeout: seconds to wait; None is for ever.
+            timeout: seconds to wait; None is without limit.
 
         Raises:
             DiscoveryTimeout: there are not so many in time; the message says what is missing.
@@ -283,13 +262,13 @@ class Discovery(Generic[C]):
         anew: bool = False,
         **options: Unpack[DiscoveryOptions],
     ) -> None:
-        """Follow another source, or by other numbers, or open clients otherwise; calls notice nothing.
+        """Change the source, the settings or the way clients are opened, without disturbing calls.
 
         A new source has to answer first: then its endpoints take the place of those of the old one, as if
         that had said so itself. New clients take the places of old ones as they are opened.
 
         Arguments:
-            source: followed in the place of the present one, which is closed.
+            source: replaces the present source, which is closed.
             connector: opens clients from now on, if a connector has opened them so far.
             anew: whether members that stay get new clients, because the old ones were opened otherwise.
             options: those of `discover`; one that is not given has its default.
@@ -323,7 +302,7 @@ class Discovery(Generic[C]):
             if source is not None:
                 self._next_source = source, answer
         if connector is not None:
-            self._place_anew()  # whose labels may be others
+            self._place_anew()  # labels may have changed
         self._worker.wake()
 
     def _prove(self, connector: Connector[C]) -> None:
@@ -349,7 +328,7 @@ class Discovery(Generic[C]):
             raise first
 
     def _first_answer(self, source: Source, settings: DiscoverySettings) -> tuple[Endpoint, ...]:
-        """Return what a new source answers; one that does not is closed.
+        """Return the first answer of a new source; a source that fails is closed.
 
         Raises:
             SourceFailed: it has not answered, or says that there is nothing and that is not believed.
@@ -373,7 +352,7 @@ class Discovery(Generic[C]):
         raise SourceFailed(f"{name}: {_text_of(error)}", source=name, reason=reason_of(error))
 
     def follow_pool(self) -> None:
-        """Take over what has changed about the pool: a balancer may know weights that the last did not."""
+        """Apply a change of the pool's balancer: the new one may use weights that the old one did not."""
         weighted = uses_weights(self._pool.settings.balancer)
         with self._lock:
             changed, self._weighted = weighted is not self._weighted, weighted
@@ -387,7 +366,7 @@ class Discovery(Generic[C]):
         change_members(self._checkout, place=place, new_gate=Gate)
 
     def close(self) -> None:
-        """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
+        """Stop following the source. The members stay in the pool as if added by hand."""
         self._end()
         self._worker.join(0.5)
 
@@ -405,10 +384,10 @@ class Discovery(Generic[C]):
             f" {joined} of {endpoints} endpoints>"
         )
 
-    # Beginning and end
+    # Start and end
 
     def start(self) -> None:
-        """Begin to follow the source, and wait up to `start_timeout` for the first member.
+        """Start following the source, and wait up to `start_timeout` for the first member.
 
         Raises:
             DiscoveryTimeout: there is none; nothing is followed any more.
@@ -431,7 +410,7 @@ class Discovery(Generic[C]):
                 self.close()
 
     def _first_member(self, seconds: float) -> None:
-        """Wait for the first member, or for an answer by which there is to be none."""
+        """Wait for the first member, or for an answer that has no endpoints."""
         if self._settings.allow_empty:
             self._wait_for(0, seconds)
             if not self._known.wanted and self._answered:
@@ -439,7 +418,7 @@ class Discovery(Generic[C]):
         self.wait_ready(1, seconds)
 
     def _wait_for(self, count: int, seconds: float) -> bool:
-        """Wait for so many members, or with 0 for the first answer; tell whether that came, or the end."""
+        """Wait for a number of members, or with 0 for the first answer; return whether it came, or discovery ended."""
         latch = Latch()
         with self._lock:
             if self._stopped or self._is_reached(count):
@@ -455,13 +434,13 @@ class Discovery(Generic[C]):
         return self._tracker.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Do nothing any more: the pool is being closed. What hangs is left behind."""
+        """Stop everything because the pool is being closed. What hangs is left behind."""
         self._end()
         if self._monitor is not None:
             self._monitor.stop()
 
     def _end(self) -> None:
-        """Ask and open nothing any more; who was opened by a connector is still checked."""
+        """Stop asking the source and opening clients; members opened by a connector are still checked."""
         if self._stopped:
             return
         self._stopped = True
@@ -493,7 +472,7 @@ class Discovery(Generic[C]):
     # The worker
 
     def _round(self) -> float:
-        """Do what is due; return when something will be."""
+        """Do what is due; return when more will be due."""
         try:
             return self._do_due(self._clock())
         except PoolClosed:
@@ -536,10 +515,10 @@ class Discovery(Generic[C]):
             latch.open()
         return due
 
-    # Questions to the source
+    # Requests to the source
 
     def _take_next_source(self, now: float) -> None:
-        """Follow another source from now on, which has answered already."""
+        """Switch to another source, which has answered already."""
         with self._lock:
             found, self._next_source = self._next_source, None
             if found is None:
@@ -554,14 +533,12 @@ class Discovery(Generic[C]):
         self._believe(found[1], now)
 
     def _look_at_answer(self, now: float) -> None:
-        """Take the answer if there is one, give a question up that takes too long, ask if it is time."""
+        """Process an answer that has arrived, give up a request that takes too long, and ask again when it is time."""
         question = self._question
         if question is not None and question.ended:
             self._question = None
             if question.given_up:
-                self._ask_at = (
-                    now  # nothing was asked meanwhile: another one beside it would hang too
-                )
+                self._ask_at = now  # nothing was asked meanwhile: another request would hang too
             elif question.error is None:
                 self._believe(question.answer, now)
             else:
@@ -658,10 +635,10 @@ class Discovery(Generic[C]):
         if not known:
             self._restore()
 
-    # What the disk keeps
+    # The snapshot file
 
     def _save_later(self) -> None:
-        """Have the answer saved, if it is to be, by one helper at a time: the last one is to stay."""
+        """Save the answer to the snapshot file in the background; one helper at a time, so that the last one stays."""
         if self._settings.snapshot_file is None:
             return
         with self._lock:
@@ -681,11 +658,11 @@ class Discovery(Generic[C]):
                 endpoints, when = tuple(self._known.wanted.values()), self._last_success
             try:
                 snapshot_file.save(path, self._source_name, endpoints, when)
-            except OSError as error:  # calls do not depend on it
+            except OSError as error:  # calls do not depend on the file
                 self._note_file_error(error)
 
     def _restore(self) -> bool:
-        """Begin with the last good answer on disk; tell whether there was one."""
+        """Start with the last good answer from the snapshot file; return whether there was one."""
         path = self._settings.snapshot_file
         if path is None:
             return False
@@ -725,12 +702,12 @@ class Discovery(Generic[C]):
         )
 
     def _fields(self, event_name: str, /, **more: Unpack[LogFields]) -> LogFields:
-        """Return the fields of a log record, with those that all of this have."""
+        """Return the fields of a log record, completed by those of all records of this discovery."""
         more["event_name"] = event_name
         more["pool"], more["source"] = self._pool.name, self._source_name
         return more
 
-    # What an answer changes
+    # Applying an answer
 
     def _carry_out(self, changes: Changes, now: float) -> None:
         if not changes:
@@ -771,7 +748,7 @@ class Discovery(Generic[C]):
         )
 
     def _placement(self, endpoint: Endpoint) -> Placement:
-        # A balancer that ignores weights takes none; what the source says is for other pools, too.
+        # The pool's balancer may ignore weights; the source's weights are for other pools, too.
         weight = endpoint.weight if self._weighted else 1
         labels = {} if self._monitor is None else of_all(self._monitor.config.labels)
         known = checked_labels({**labels, **endpoint.metadata})
@@ -798,7 +775,7 @@ class Discovery(Generic[C]):
     # New members
 
     def _join_opened(self, now: float) -> None:
-        """Let the clients that were opened take calls: all of them at the same moment."""
+        """Add the clients that were opened to the pool, all at the same moment."""
         with self._lock:
             ready, unwanted, failed = self._tracker.collect(now)
         for opened in unwanted:
@@ -809,7 +786,7 @@ class Discovery(Generic[C]):
             self._add([one for one in ready if not self._replace(*one)], now)
 
     def _replace(self, entry: Entry, opened: Opened) -> bool:
-        """Put a client in the place of the one that its endpoint has so far; tell whether it has one."""
+        """Replace the client that an endpoint has so far; return False if it has none."""
         endpoint = entry.endpoint
         member = self._checkout.state.membership.by_name.get(endpoint.id)
         ours = entry.joined is not None or endpoint.id in self._tracker.draining
@@ -837,7 +814,7 @@ class Discovery(Generic[C]):
             self._pool.add_clients([self._new_client(*one) for one in ready])
         except Exception as error:
             if len(ready) > 1 and not isinstance(error, PoolClosed):
-                for one in ready:  # one of them has a name that is taken, or the like
+                for one in ready:  # one of them has a name that is taken, for example
                     self._add([one], now)
                 return
             for entry, opened in ready:
@@ -904,12 +881,12 @@ class Discovery(Generic[C]):
         return self._settings.connect_timeout
 
     def _open_some(self, first: Job) -> None:
-        """Make one attempt after the other, as long as there are some."""
+        """Make one attempt after the other to open clients, until none is due."""
         job = first
         while True:
             self._try(job)
             with self._lock:
-                if job.given_up:  # another one has this one's place
+                if job.given_up:  # another helper has taken this one's place
                     return
                 found = self._tracker.next_job(self._clock(), self._connect_timeout * PATIENCE)
                 if found is None or self._stopped:
@@ -978,7 +955,7 @@ class Discovery(Generic[C]):
             )
 
     def _reopen_after_fork(self, name: str, endpoint: Endpoint) -> None:
-        """Have a client of this process opened by the next call on a member whose client is the parent's."""
+        """Let the next call on a member open a client for this process, because the present one is the parent's."""
         state = self._checkout.state
         member = state.membership.by_name.get(name)
         if member is None or not isinstance(member.source, SingleClient):
@@ -993,7 +970,7 @@ class Discovery(Generic[C]):
                     opened.append(mine)
                     member.reopened(source, mine.client)
                     self._checkout.router.changed_locked(member, member.breaker.state)
-            if not first:  # another call was quicker
+            if not first:  # another call was faster
                 self._close_opened(mine)
 
         def close() -> None:
@@ -1006,7 +983,7 @@ class Discovery(Generic[C]):
 
         member.reopen_with(source, reopen, close, validate)
 
-    # What is told
+    # Events and errors
 
     def _emit(self, event: Event) -> None:
         marking.emit(self._checkout, event)
@@ -1040,7 +1017,7 @@ class Discovery(Generic[C]):
 
 
 def _refuse_unfit(pool: str, source: object, connect: object) -> None:
-    """Refuse what would pass for a source or for `connect` until it is used."""
+    """Refuse invalid sources and `connect` functions now, since they would only fail when used."""
     fetch = getattr(source, "fetch", None)
     if not callable(fetch) or isinstance(source, type):
         hint = "; source_of makes one of a URL" if isinstance(source, str) else ""

@@ -1,4 +1,4 @@
-"""Endpoints from DNS: the addresses of a name, or its SRV records, asked again when they have expired (extra `dns`)."""
+"""Endpoints from DNS: the addresses of a name, or its SRV records, queried again when they expire (extra `dns`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.errors import InvalidConfig
@@ -33,11 +33,11 @@ LONGEST_NAME = 253
 
 @dataclass(kw_only=True)
 class DnsSourceConfig(Record):
-    """Which name is asked for.
+    """Which name is queried.
 
     Arguments:
         name: a host, or the name of SRV records such as `_redis._tcp.example.org`.
-        port: of every address of the host; None: the name has SRV records, which tell ports, weights and
+        port: of every address of the host; None: the name has SRV records, which give ports, weights and
             priorities.
         family: whether addresses of IPv4, IPv6 or both are asked for.
         resolve: whether the hosts in SRV records are resolved here; if not, the endpoint has the host, as
@@ -83,7 +83,7 @@ def _nameserver(text: str) -> tuple[str, int]:
 
 
 def _resolver(config: DnsSourceConfig, made: Any) -> Any:
-    """Return a resolver of dnspython's.
+    """Return a resolver of dnspython.
 
     Arguments:
         config: which servers it asks.
@@ -118,7 +118,7 @@ def _failure(error: Exception, name: str) -> SourceFailed:
 
 
 class AsyncDnsSource(AsyncSource):
-    """Asks DNS, and again when the first of its records has expired. For the tasks of one event loop.
+    """Queries DNS, and again when the first of its records has expired. For the tasks of one event loop.
 
     A name that does not exist, or has no record, is an answer without endpoints; a server that fails or
     does not answer is a failure.
@@ -135,7 +135,7 @@ class AsyncDnsSource(AsyncSource):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         port = f":{self._config.port}" if self._config.port else ""
         return f"dns {self._config.name}{port}"
 
@@ -157,7 +157,8 @@ class AsyncDnsSource(AsyncSource):
         records = [
             record
             for record in await self._records(resolver, name, "SRV", timeout)
-            if record.target.to_text() != "."  # says that there is no such service
+            # a single root target means that the service is not available
+            if record.target.to_text() != "."
         ]
         weights = fitting_weights(record.weight for record in records)
         found: dict[str, Endpoint] = {}
@@ -187,7 +188,7 @@ class AsyncDnsSource(AsyncSource):
         import dns.resolver
 
         try:
-            # A name with a dot at its end is not looked for in the domains of this machine.
+            # A name with a trailing dot is not searched in the domains of this machine.
             answer = await resolver.resolve(
                 name, kind, lifetime=timeout, raise_on_no_answer=False, search=not name.count(".")
             )
@@ -205,7 +206,7 @@ class AsyncDnsSource(AsyncSource):
 
 
 class DnsSource(Source):
-    """Asks DNS, and again when the first of its records has expired. Safe for threads.
+    """Queries DNS, and again when the first of its records has expired. Safe for threads.
 
     A name that does not exist, or has no record, is an answer without endpoints; a server that fails or
     does not answer is a failure.
@@ -222,7 +223,7 @@ class DnsSource(Source):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         port = f":{self._config.port}" if self._config.port else ""
         return f"dns {self._config.name}{port}"
 
@@ -242,7 +243,8 @@ class DnsSource(Source):
         records = [
             record
             for record in self._records(resolver, name, "SRV", timeout)
-            if record.target.to_text() != "."  # says that there is no such service
+            # a single root target means that the service is not available
+            if record.target.to_text() != "."
         ]
         weights = fitting_weights(record.weight for record in records)
         found: dict[str, Endpoint] = {}
@@ -272,7 +274,7 @@ class DnsSource(Source):
         import dns.resolver
 
         try:
-            # A name with a dot at its end is not looked for in the domains of this machine.
+            # A name with a trailing dot is not searched in the domains of this machine.
             answer = resolver.resolve(
                 name, kind, lifetime=timeout, raise_on_no_answer=False, search=not name.count(".")
             )

@@ -1,4 +1,4 @@
-"""What a source says about one server, and a whole answer of it: frozen, and checked once."""
+"""One endpoint as a source describes it, and the check of a whole answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _KEYS = ("id", "address", "weight", "tags", "zone", "priority", "metadata")
-MOST_WEIGHT = 100  # of what sources with finer weights give; a balancer has so many turns for each
+MOST_WEIGHT = 100  # the largest weight; a balancer has that many turns for a member
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One server, as a source knows it. Immutable, and safe for threads.
+    """One server, as a source describes it. Immutable, and safe for threads.
 
     Two answers are about the same server if its id is the same.
 
@@ -31,7 +31,7 @@ class Endpoint:
         weight: share of the calls, for balancers that know weights; at least 1.
         tags: what it is marked with, in any order.
         zone: where it is; members of the pool's own zone are preferred.
-        priority: those of a higher number are called when too few of the lower ones are well.
+        priority: those of a higher number are called when too few of the lower ones are healthy.
         metadata: whatever else the source says, texts by name: the labels of the member.
 
     Raises:
@@ -63,7 +63,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host of the address, an IPv6 one with its brackets."""
+        """The host of the address; an IPv6 one with its brackets."""
         return self.address.rpartition(":")[0]
 
     @property
@@ -96,7 +96,7 @@ class Endpoint:
         return cls(**{key: value for key, value in fields.items() if value is not None})
 
     def plain(self) -> dict[str, Any]:
-        """Return it as plain data that `of` reads."""
+        """Return the endpoint as plain data that `of` reads."""
         return {
             "id": self.id,
             "address": self.address,
@@ -118,7 +118,7 @@ class Endpoint:
 
 
 def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
-    """Return what a source has answered, checked as a whole.
+    """Return the answer of a source, checked as a whole.
 
     Arguments:
         answer: endpoints, addresses or mappings of fields.
@@ -131,7 +131,7 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
         allowed = "endpoints, one after the other"
         raise InvalidEndpoint("the answer", _kind(answer), allowed, source=source)
     found: dict[str, Endpoint] = {}
-    # Not collected first: an answer that turns in circles, page after page, ends with the first id that comes again.
+    # Not collected first: an answer that pages in circles ends at the first repeated id.
     for number, given in enumerate(answer):
         try:
             endpoint = Endpoint.of(given)
@@ -151,7 +151,7 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
 
 
 def fitting_weights(weights: Iterable[int]) -> list[int]:
-    """Return weights as they are, each at least 1; in proportion, if one is above `MOST_WEIGHT`.
+    """Return weights scaled down in proportion, each at least 1, if one is above `MOST_WEIGHT`; else unchanged.
 
     Sources that count in tens of thousands (SRV records may) would cost a balancer as many turns.
     """

@@ -1,4 +1,4 @@
-"""What discovery raises and tells; each error names the source, and what was wrong with its answer.
+"""The errors of discovery; each names the source, and what was wrong with its answer.
 
 Each class says that its module is `connpool_runtime.discovery`, so that tracebacks show the name to
 import it by.
@@ -38,7 +38,7 @@ class DiscoveryError(PoolError):
 
 
 class SourceFailed(DiscoveryError):
-    """The source could not be asked, or its answer is none.
+    """The source could not be asked, or its answer is invalid.
 
     `reason` is one word for it: "unreachable", "timeout", "certificate", "credentials", "answer" or "error";
     `status` is the one of an HTTP answer, None if there was none.
@@ -64,13 +64,13 @@ class SourceFailed(DiscoveryError):
 
 
 class NoEndpoints(DiscoveryError):
-    """The source answered that there is no endpoint at all; unless `allow_empty` the last ones are kept."""
+    """The source answered that there is no endpoint; unless `allow_empty`, the last ones are kept."""
 
     __module__ = "connpool_runtime.discovery"
 
 
 class InvalidEndpoint(DiscoveryError, ValueError):
-    """An endpoint of an answer is not as it must be, so the whole answer is not used.
+    """An endpoint of an answer is invalid, so the whole answer is not used.
 
     `field` is what is wrong with it, `shown` its value, `allowed` what would be right, `endpoint` the id
     as far as it is known.
@@ -95,7 +95,7 @@ class InvalidEndpoint(DiscoveryError, ValueError):
         self.endpoint = endpoint
 
     def told_by(self, source: str, endpoint: str = "") -> InvalidEndpoint:
-        """Return this error with the source that the endpoint is from, and its id if that was not known."""
+        """Return this error completed by the name of its source, and by the endpoint's id if that was unknown."""
         return InvalidEndpoint(
             self.field,
             self.shown,
@@ -110,13 +110,13 @@ class InvalidEndpoint(DiscoveryError, ValueError):
 
 
 class DiscoveryTimeout(DiscoveryError, TimeoutError):
-    """There were not enough members in time; `cause` is the last error of the source or of opening."""
+    """There were not enough members in time; `cause` is the last error of the source or of opening clients."""
 
     __module__ = "connpool_runtime.discovery"
 
 
 def reason_of(error: BaseException) -> str:
-    """Return one word for an error of a source, as the numbers have it."""
+    """Return the reason of a source's error in one word, as stats show it."""
     if isinstance(error, SourceFailed):
         return error.reason
     if isinstance(error, NoEndpoints):

@@ -28,7 +28,7 @@ __all__ = ["AsyncEtcdSource", "EtcdSource", "EtcdSourceConfig"]
 
 @dataclass(kw_only=True)
 class EtcdSourceConfig(Record):
-    """Which keys of which etcd. Each holds an address, or the fields of an `Endpoint` as JSON.
+    """Which keys of which etcd. The value of each is an address, or the fields of an `Endpoint` as JSON.
 
     Arguments:
         prefix: what the keys begin with, such as `/services/web/`; the rest of a key is the endpoint's id.
@@ -37,7 +37,7 @@ class EtcdSourceConfig(Record):
         password: for authentication.
         wait: for how long a change is waited for before all keys are read again: a watch that is silent
             may be one that has died.
-        tls: how the two sides prove who they are; None is plain HTTP.
+        tls: TLS settings; None is plain HTTP.
 
     Raises:
         InvalidConfig: a value is not allowed.
@@ -61,7 +61,7 @@ class EtcdSourceConfig(Record):
 
 
 def _end_of(prefix: bytes) -> bytes:
-    """Return the first key that comes after all that begin with a prefix."""
+    """Return the first key after all keys that begin with a prefix."""
     kept = prefix.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else b"\0"
 
@@ -71,7 +71,7 @@ def _text(value: bytes) -> str:
 
 
 def _endpoints_in(answer: Mapping[str, Any], prefix: str, name: str) -> list[Endpoint]:
-    """Return the endpoints that the keys of an answer hold.
+    """Return the endpoints in an answer.
 
     Raises:
         InvalidEndpoint: one is not as it must be.
@@ -98,7 +98,7 @@ class AsyncEtcdSource(AsyncSource):
     """Reads the keys under a prefix, and watches them. For the tasks of one event loop.
 
     All keys are read again after each change, after a compaction, after `wait` seconds of silence, and
-    whenever the watch ends: what a watch tells is only that it is time to look.
+    whenever the watch ends: an event of the watch only means that it is time to read them.
 
     Arguments:
         config: which keys of which etcd.
@@ -111,20 +111,20 @@ class AsyncEtcdSource(AsyncSource):
         need("httpx", "etcd-discovery")
         self._config = config
         self._api = AsyncHttpApi(self.name, config.tls, config.masked)
-        self._turn = 0  # whose of the members
-        self._revision = 0  # that was read last; 0 if nothing is to be waited for
+        self._turn = 0  # index of the member of the etcd cluster that is asked
+        self._revision = 0  # last revision read; 0: do not wait for a change
         self._token: str | None = None
         prefix = cast("str", config.prefix).encode()
         self._range = {"key": _text(prefix), "range_end": _text(_end_of(prefix))}
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return f"etcd {self._config.prefix}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which a change is waited for."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that the source waits for a change."""
         return self._config.wait if self._revision else 0.0
 
     async def fetch(self, timeout: float) -> Iterable[Endpoint]:
@@ -135,7 +135,7 @@ class AsyncEtcdSource(AsyncSource):
             try:
                 await self._change_after(revision, share)
             except SourceFailed:
-                self._turn += 1  # whether there is a failure is told by who is asked next
+                self._turn += 1  # the next request will show whether the cluster fails
         failure: SourceFailed | None = None
         for _ in self._config.endpoints:
             try:
@@ -152,12 +152,12 @@ class AsyncEtcdSource(AsyncSource):
         raise failure
 
     async def _change_after(self, revision: int, timeout: float) -> None:
-        """Return when there is a change after a revision, when nothing was heard, or when the watch ends."""
+        """Return when a change after a revision is reported, after a silence, or when the watch ends."""
         request = {"create_request": {**self._range, "start_revision": str(revision + 1)}}
         lines = self._api.lines(
             "POST",
             self._url("watch"),
-            # A member that has lost its leader ends the watch, and does not keep silent.
+            # A member without a leader then ends the watch instead of keeping silent.
             headers={**await self._credentials(timeout), "Grpc-Metadata-hasleader": "true"},
             body=request,
             timeout=timeout,
@@ -218,7 +218,7 @@ class EtcdSource(Source):
     """Reads the keys under a prefix, and watches them. Safe for threads.
 
     All keys are read again after each change, after a compaction, after `wait` seconds of silence, and
-    whenever the watch ends: what a watch tells is only that it is time to look.
+    whenever the watch ends: an event of the watch only means that it is time to read them.
 
     Arguments:
         config: which keys of which etcd.
@@ -231,20 +231,20 @@ class EtcdSource(Source):
         need("httpx", "etcd-discovery")
         self._config = config
         self._api = HttpApi(self.name, config.tls, config.masked)
-        self._turn = 0  # whose of the members
-        self._revision = 0  # that was read last; 0 if nothing is to be waited for
+        self._turn = 0  # index of the member of the etcd cluster that is asked
+        self._revision = 0  # last revision read; 0: do not wait for a change
         self._token: str | None = None
         prefix = cast("str", config.prefix).encode()
         self._range = {"key": _text(prefix), "range_end": _text(_end_of(prefix))}
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return f"etcd {self._config.prefix}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which a change is waited for."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that the source waits for a change."""
         return self._config.wait if self._revision else 0.0
 
     def fetch(self, timeout: float) -> Iterable[Endpoint]:
@@ -255,7 +255,7 @@ class EtcdSource(Source):
             try:
                 self._change_after(revision, share)
             except SourceFailed:
-                self._turn += 1  # whether there is a failure is told by who is asked next
+                self._turn += 1  # the next request will show whether the cluster fails
         failure: SourceFailed | None = None
         for _ in self._config.endpoints:
             try:
@@ -272,12 +272,12 @@ class EtcdSource(Source):
         raise failure
 
     def _change_after(self, revision: int, timeout: float) -> None:
-        """Return when there is a change after a revision, when nothing was heard, or when the watch ends."""
+        """Return when a change after a revision is reported, after a silence, or when the watch ends."""
         request = {"create_request": {**self._range, "start_revision": str(revision + 1)}}
         lines = self._api.lines(
             "POST",
             self._url("watch"),
-            # A member that has lost its leader ends the watch, and does not keep silent.
+            # A member without a leader then ends the watch instead of keeping silent.
             headers={**self._credentials(timeout), "Grpc-Metadata-hasleader": "true"},
             body=request,
             timeout=timeout,

@@ -1,4 +1,4 @@
-"""Endpoints from a TOML, YAML or JSON file that somebody rewrites; watchfiles (extra `files`) tells of it at once."""
+"""Endpoints from a TOML, YAML or JSON file; watchfiles (extra `files`) reports its changes at once."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ KEY = "endpoints"
 
 @dataclass(kw_only=True)
 class FileSourceConfig(Record):
-    """Which file holds the endpoints.
+    """The file that holds the endpoints.
 
     Arguments:
         path: a `.toml`, `.yaml`, `.yml` or `.json` file with a list `endpoints`: addresses, or the fields
             of `Endpoint`. It need not be there at first.
         section: where in the file the list is: keys with dots between them; None is at the top.
         wait: for how long a change is waited for before the file is read all the same.
-        settle: for how long the file must not have changed before it is read, since who writes it may
+        settle: for how long the file must be unchanged before it is read, since its writer may
             not be done.
 
     Raises:
@@ -48,7 +48,7 @@ class FileSourceConfig(Record):
 
 
 def _endpoints_in(config: FileSourceConfig, name: str) -> list[object]:
-    """Return what the file lists.
+    """Return the endpoints that a file lists.
 
     Raises:
         SourceFailed: it cannot be read, or is not what its ending says.
@@ -86,13 +86,13 @@ class AsyncFileSource(AsyncSource):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         section = f" [{self._config.section}]" if self._config.section else ""
         return f"file {self._config.path}{section}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which a change is waited for."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that the source waits for a change."""
         return self._config.wait
 
     async def fetch(self, timeout: float) -> Iterable[object]:
@@ -100,7 +100,7 @@ class AsyncFileSource(AsyncSource):
         if self._read is not None:
             await self._changes.wait(self._read, self._config.wait)
         now = self._changes.signature()
-        self._read = None  # so that a file which cannot be read is read again
+        self._read = None  # so that a file that cannot be read is read again
         settled = await self._changes.settled(now, self._config.settle, tasks.monotonic() + timeout)
         found = _endpoints_in(self._config, self.name)
         self._read = settled
@@ -130,13 +130,13 @@ class FileSource(Source):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         section = f" [{self._config.section}]" if self._config.section else ""
         return f"file {self._config.path}{section}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which a change is waited for."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that the source waits for a change."""
         return self._config.wait
 
     def fetch(self, timeout: float) -> Iterable[object]:
@@ -144,7 +144,7 @@ class FileSource(Source):
         if self._read is not None:
             self._changes.wait(self._read, self._config.wait)
         now = self._changes.signature()
-        self._read = None  # so that a file which cannot be read is read again
+        self._read = None  # so that a file that cannot be read is read again
         settled = self._changes.settled(now, self._config.settle, threads.monotonic() + timeout)
         found = _endpoints_in(self._config, self.name)
         self._read = settled

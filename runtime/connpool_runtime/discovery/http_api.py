@@ -1,4 +1,4 @@
-"""The HTTP interfaces of registries through httpx (extras `consul`, `etcd-discovery`, `kubernetes`)."""
+"""Requests to the HTTP APIs of registries through httpx (extras `consul`, `etcd-discovery`, `kubernetes`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REASONS = {
 
 
 class Answer(NamedTuple):
-    """An answer of status 200: its headers, and the JSON in it."""
+    """An answer with status 200: its headers and its JSON."""
 
     headers: Mapping[str, str]
     content: Any
@@ -41,12 +41,12 @@ class Answer(NamedTuple):
 def _failed(
     error: BaseException, where: str, name: str, masked: Callable[[str], str]
 ) -> SourceFailed:
-    """Return what an error of httpx means for discovery, without secrets."""
+    """Return the discovery error for an error of httpx, without secrets."""
     if isinstance(error, SourceFailed):
         return error
     kind = kind_of(error, _kind_of_httpx)
     text = masked(" ".join(str(error).split()) or type(error).__name__)
-    # Not the error itself as a cause: its request has headers with the token.
+    # Without the original as its cause: that holds the request, whose headers hold the token.
     return SourceFailed(f"{name}: {where} {text}", reason=_REASONS[kind], source=name)
 
 
@@ -84,11 +84,11 @@ def _content_of(text: str, where: str, name: str) -> Any:
 
 
 class AsyncHttpApi:
-    """Asks one HTTP interface. For the tasks of one event loop.
+    """Sends requests to one HTTP API. For the tasks of one event loop.
 
     Arguments:
         name: of the source, for errors.
-        tls: how the two sides prove who they are; None is what the system trusts.
+        tls: TLS settings; None is what the system trusts.
         masked: takes secrets out of a text.
     """
 
@@ -101,7 +101,7 @@ class AsyncHttpApi:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the connections, in a child process: they are the parent's."""
+        """Forget the connections in a child process: they are the parent's."""
         keep(self._made)
         self._made = None
 
@@ -156,7 +156,7 @@ class AsyncHttpApi:
         timeout: float,
         patience: float,
     ) -> AsyncGenerator[Any]:
-        """Send a request whose answer never ends, and yield the JSON of each line.
+        """Send a request with an endless answer, and yield the JSON of each line.
 
         Arguments:
             method: of HTTP.
@@ -202,7 +202,7 @@ class AsyncHttpApi:
                 raise SourceFailed(f"{self._name} is closed", source=self._name)
             import httpx
 
-            # Without TLS nothing is verified, and no certificates are read.
+            # Without TLS nothing is verified, so no certificates are loaded.
             verify = False if self._tls is None else self._tls.context()
             self._made = httpx.AsyncClient(verify=verify, trust_env=False)
         return self._made
@@ -228,11 +228,11 @@ class AsyncHttpApi:
 
 
 class HttpApi:
-    """Asks one HTTP interface. Safe for threads.
+    """Sends requests to one HTTP API. Safe for threads.
 
     Arguments:
         name: of the source, for errors.
-        tls: how the two sides prove who they are; None is what the system trusts.
+        tls: TLS settings; None is what the system trusts.
         masked: takes secrets out of a text.
     """
 
@@ -245,7 +245,7 @@ class HttpApi:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Forget the connections, in a child process: they are the parent's."""
+        """Forget the connections in a child process: they are the parent's."""
         keep(self._made)
         self._made = None
 
@@ -300,7 +300,7 @@ class HttpApi:
         timeout: float,
         patience: float,
     ) -> Generator[Any]:
-        """Send a request whose answer never ends, and yield the JSON of each line.
+        """Send a request with an endless answer, and yield the JSON of each line.
 
         Arguments:
             method: of HTTP.
@@ -346,7 +346,7 @@ class HttpApi:
                 raise SourceFailed(f"{self._name} is closed", source=self._name)
             import httpx
 
-            # Without TLS nothing is verified, and no certificates are read.
+            # Without TLS nothing is verified, so no certificates are loaded.
             verify = False if self._tls is None else self._tls.context()
             self._made = httpx.Client(verify=verify, trust_env=False)
         return self._made

@@ -1,4 +1,4 @@
-"""The kinds of sources by name, for what comes from files and URLs: each is imported when it is asked for."""
+"""The kinds of sources by name, for files and URLs; each is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
 from connpool_runtime.options import options_of
-from connpool_runtime.options.plain import parse, read
+from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.validation import nearest
 
@@ -42,7 +42,7 @@ SOURCES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryConfig:
-    """A source and how it is followed, as plain data says it. Immutable; its `repr` shows no secret.
+    """A source with the options of following it, as plain data gives them. Immutable; its `repr` shows no secret.
 
     Attributes:
         kind: of the source.
@@ -56,7 +56,7 @@ class DiscoveryConfig:
 
     @classmethod
     def of(cls, given: str | Mapping[str, Any], place: str = "discovery") -> Self:
-        """Read a URL, or plain data with the `kind` of the source, its fields, and options beside them.
+        """Read a URL, or plain data with the `kind` of the source, its fields, and options of discovery.
 
         Arguments:
             given: such as `consul://127.0.0.1:8500/web?tags=v2`, or {"kind": "consul", "service": "web"}.
@@ -81,7 +81,7 @@ class DiscoveryConfig:
 
     @property
     def discovery_options(self) -> DiscoveryOptions:
-        """The options, to be given to `discover` as keyword arguments."""
+        """The options, as keyword arguments of `discover`."""
         return cast("DiscoveryOptions", dict(self.options))
 
     def open(self) -> Source:
@@ -94,7 +94,7 @@ class DiscoveryConfig:
 
 
 def source_of(given: str | Mapping[str, Any]) -> Source:
-    """Return the source that a URL, or plain data with its `kind`, stands for.
+    """Return the source that a URL, or plain data with its `kind`, describes.
 
     Arguments:
         given: such as `consul://127.0.0.1:8500/web?tags=v2`, or {"kind": "consul", "service": "web"}.
@@ -175,7 +175,7 @@ def _class_of(kind: object, form: str) -> Any:
 
 
 def fields_of_url(url: str) -> dict[str, Any]:
-    """Return the fields that a URL stands for, and its `kind`, as a file would hold them.
+    """Return the fields that a URL gives, and its `kind`, as a file would hold them.
 
     Raises:
         InvalidConfig: there is no such kind of source, or a part of the URL is not allowed.
@@ -197,7 +197,7 @@ def fields_of_url(url: str) -> dict[str, Any]:
 
 
 def _shown(parts: SplitResult) -> str:
-    """Return a URL without what may be a secret in it."""
+    """Return a URL with everything that may be secret masked."""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

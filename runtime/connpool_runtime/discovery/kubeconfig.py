@@ -1,4 +1,4 @@
-"""Where a cluster is and who we are there, as a kubeconfig says it: YAML, or JSON (extra `yaml`)."""
+"""Reads a kubeconfig, YAML or JSON (extra `yaml`): where a cluster is, and our credentials."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INSTEAD = "; `kubectl create token ACCOUNT` makes one for `token` or `token_file
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Trust:
-    """How the two sides prove who they are, with certificates from files or from the kubeconfig itself.
+    """The certificates of both sides, from files or from the kubeconfig itself.
 
     Attributes:
         ca: PEM that the server's certificate must come from; None is what the system trusts.
@@ -58,8 +58,8 @@ class Trust:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.cert is not None and self.key is not None:
-            # OpenSSL reads our own certificate from files only; this one is for our eyes, and is gone at once.
-            # The folder is ours alone; a file of that kind that is still open could not be read on Windows.
+            # OpenSSL reads our certificate only from a file. The folder is readable by us only, and is deleted
+            # at once; Windows could not read a temporary file that is still open.
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, "own.pem")
                 file.write_text(f"{self.cert}\n{self.key}\n", "utf-8")
@@ -73,13 +73,13 @@ class Trust:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cluster:
-    """One context of a kubeconfig. Its `repr` tells nothing, since it holds secrets.
+    """One context of a kubeconfig. Its `repr` shows nothing, since it holds secrets.
 
     Attributes:
         server: the URL of the API server.
         namespace: of the context; None if it names none.
         token: of the user; None if there is none.
-        trust: how the two sides prove who they are.
+        trust: the certificates of both sides.
     """
 
     server: str
@@ -89,7 +89,7 @@ class Cluster:
 
 
 def read_kubeconfig(path: str, context: str | None) -> Cluster:
-    """Return what a kubeconfig says about a context.
+    """Return a context of a kubeconfig.
 
     Arguments:
         path: of the file; paths in it start from its folder.
@@ -129,14 +129,14 @@ def read_kubeconfig(path: str, context: str | None) -> Cluster:
 
 def _parsed(path: str) -> Mapping[str, Any]:
     try:
-        yaml: Any = import_module("yaml")  # has no types of its own
+        yaml: Any = import_module("yaml")  # PyYAML ships no types
     except ImportError:
         allowed = f"JSON or YAML, which the extra `yaml` reads: {install('yaml')}"
         raise InvalidConfig("kubeconfig", f"{path!r} without it", allowed) from None
     try:
         found: object = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        # Not the whole error: it quotes the text, which has secrets.
+        # Without the rest of the error, which quotes the text with its secrets.
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise InvalidConfig("kubeconfig", f"{path!r}{line}", "a file of YAML") from None
@@ -148,7 +148,7 @@ def _parsed(path: str) -> Mapping[str, Any]:
 def _named(
     found: Mapping[str, Any], many: str, one: str, name: str, field: str
 ) -> Mapping[str, Any]:
-    """Return the entry of a name in one of the lists."""
+    """Return the entry with a name from one of the lists."""
     listed = isinstance(found.get(many), list)
     entries = cast("list[Any]", found[many]) if listed else []
     known = {str(entry.get("name")): _mapping(entry.get(one)) for entry in map(_mapping, entries)}
@@ -170,7 +170,7 @@ def _refuse_programs(user: Mapping[str, Any], name: str) -> None:
 
 
 def _content(values: Mapping[str, Any], key: str, folder: Path) -> str | None:
-    """Return what stands in a field itself, as base64, or in the file that it names."""
+    """Return the content of a field: base64 in the field itself, or the file that it names."""
     inside, file = values.get(f"{key}-data"), _text(values, key)
     try:
         if inside:
@@ -183,7 +183,7 @@ def _content(values: Mapping[str, Any], key: str, folder: Path) -> str | None:
 
 
 def _mapping(given: Any) -> Mapping[str, Any]:
-    """Return a mapping as it is, and anything else as an empty one: what is missing in it is told."""
+    """Return a mapping as it is, anything else as an empty one: missing fields are reported by name."""
     return cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
 
 

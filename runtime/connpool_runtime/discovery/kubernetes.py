@@ -22,14 +22,14 @@ from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncKubernetesSource", "KubernetesSource", "KubernetesSourceConfig"]
 
-GONE = 410  # the status of a watch whose resource version is too old
+GONE = 410  # status code of a watch whose resource version is too old
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _FAMILIES = {"any": ("IPv4", "IPv6", "FQDN"), "ipv4": ("IPv4",), "ipv6": ("IPv6",)}
 
 
 @dataclass(kw_only=True)
 class KubernetesSourceConfig(Record):
-    """Which service of which cluster; inside of a pod the name of the service is enough.
+    """Which service of which cluster; inside a pod the name of the service is enough.
 
     Arguments:
         service: the name of the service.
@@ -37,14 +37,14 @@ class KubernetesSourceConfig(Record):
         port: name or number of the port; None is the only one that there is.
         zone: where this process is; of the zones that an endpoint is hinted for, this one counts first.
         family: whether IPv4 or IPv6 addresses count; `any` takes IPv4 where an endpoint has both.
-        kubeconfig: a file that tells cluster, user and namespace; what is given beside it goes before it.
+        kubeconfig: a file that names cluster, user and namespace; other arguments have precedence over it.
         context: the one of the kubeconfig; None is its current one.
         api_server: `https://host:port` of the cluster; None is what the kubeconfig says, or Kubernetes tells a
             pod.
         token: of an account that may list and watch EndpointSlices; None is the kubeconfig's or the pod's own.
         token_file: a file that holds the token, read for each request, as tokens are renewed.
         wait: for how long a change is waited for before everything is listed again.
-        tls: how the two sides prove who they are; None is what the kubeconfig says, or the cluster's authority
+        tls: TLS settings; None is what the kubeconfig says, or the cluster's authority
             inside of a pod.
 
     Raises:
@@ -82,7 +82,7 @@ class KubernetesSourceConfig(Record):
 
     @property
     def cluster(self) -> Cluster | None:
-        """What the kubeconfig says as it is now; None without one."""
+        """The content of the kubeconfig as it is now; None without one."""
         return None if self.kubeconfig is None else read_kubeconfig(self.kubeconfig, self.context)
 
     @property
@@ -104,7 +104,7 @@ class KubernetesSourceConfig(Record):
 
     @property
     def trusted(self) -> TLS | Trust | None:
-        """How the server's certificate is verified; None for plain HTTP."""
+        """The SSL context for the API server; None for plain HTTP."""
         if self.tls is not None or self.server.startswith("http://"):
             return self.tls
         if self.cluster is not None:
@@ -114,7 +114,7 @@ class KubernetesSourceConfig(Record):
 
     @property
     def bearer(self) -> str | None:
-        """The token as it is now."""
+        """The current token."""
         if self.token is None and self.token_file is None and self.cluster is not None:
             return self.cluster.token
         return self.token or _read(Path(self.token_file or ACCOUNT / "token"))
@@ -130,7 +130,7 @@ def _read(path: Path) -> str | None:
 def _endpoints_in(
     slices: Iterable[Mapping[str, Any]], config: KubernetesSourceConfig, name: str
 ) -> list[Endpoint]:
-    """Return the endpoints in slices: those that are ready, or if there is none those that still serve.
+    """Return the ready endpoints in slices; if none is ready, those that still serve.
 
     Raises:
         SourceFailed: there are several ports, and nothing says which; or none of that name.
@@ -147,7 +147,7 @@ def _endpoints_in(
         for entry in one["endpoints"]:
             conditions: Any = entry.get("conditions") or {}
             endpoint = _endpoint(entry, port, config)
-            if conditions.get("ready") is not False:  # nothing said is ready, says Kubernetes
+            if conditions.get("ready") is not False:  # Kubernetes: a missing condition means ready
                 ready.setdefault(endpoint.id, endpoint)
             elif conditions.get("serving"):
                 serving.setdefault(endpoint.id, endpoint)
@@ -209,16 +209,16 @@ class AsyncKubernetesSource(AsyncSource):
         self._url = f"{config.server}/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
         self._api = AsyncHttpApi(self._name, config.trusted, self._masked)
         self._slices: dict[str, Mapping[str, Any]] = {}
-        self._version = ""  # of what is known; "" if it is to be listed
+        self._version = ""  # resource version that is known; "": list again
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return self._name
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which a change is waited for."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that the source waits for a change."""
         return self._config.wait if self._version else 0.0
 
     async def fetch(self, timeout: float) -> Iterable[Endpoint]:
@@ -250,7 +250,7 @@ class AsyncKubernetesSource(AsyncSource):
             raise SourceFailed(text, reason="answer", source=self._name) from None
 
     async def _watch(self, version: str, timeout: float) -> bool:
-        """Follow the first change after a version; tell whether there was one, and not silence or a gap."""
+        """Follow the first change after a version; return False after a silence or a gap."""
         more = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         seconds = {"timeoutSeconds": str(round(self._config.wait))}
         lines = self._api.lines(
@@ -274,7 +274,7 @@ class AsyncKubernetesSource(AsyncSource):
         return False
 
     def _follow(self, event: Mapping[str, Any]) -> bool:
-        """Take a change over; tell whether it is one."""
+        """Apply a change; return whether it is one."""
         item = cast("Mapping[str, Any]", event["object"])
         self._version = str(item["metadata"]["resourceVersion"])
         if event["type"] == "BOOKMARK":
@@ -325,16 +325,16 @@ class KubernetesSource(Source):
         self._url = f"{config.server}/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
         self._api = HttpApi(self._name, config.trusted, self._masked)
         self._slices: dict[str, Mapping[str, Any]] = {}
-        self._version = ""  # of what is known; "" if it is to be listed
+        self._version = ""  # resource version that is known; "": list again
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return self._name
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
-        """Seconds for which a change is waited for."""
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
+        """Seconds that the source waits for a change."""
         return self._config.wait if self._version else 0.0
 
     def fetch(self, timeout: float) -> Iterable[Endpoint]:
@@ -366,7 +366,7 @@ class KubernetesSource(Source):
             raise SourceFailed(text, reason="answer", source=self._name) from None
 
     def _watch(self, version: str, timeout: float) -> bool:
-        """Follow the first change after a version; tell whether there was one, and not silence or a gap."""
+        """Follow the first change after a version; return False after a silence or a gap."""
         more = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         seconds = {"timeoutSeconds": str(round(self._config.wait))}
         lines = self._api.lines(
@@ -390,7 +390,7 @@ class KubernetesSource(Source):
         return False
 
     def _follow(self, event: Mapping[str, Any]) -> bool:
-        """Take a change over; tell whether it is one."""
+        """Apply a change; return whether it is one."""
         item = cast("Mapping[str, Any]", event["object"])
         self._version = str(item["metadata"]["resourceVersion"])
         if event["type"] == "BOOKMARK":

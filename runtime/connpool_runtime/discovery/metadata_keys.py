@@ -1,4 +1,4 @@
-"""What the metadata of a registry says of an endpoint's weight, zone and priority."""
+"""Reads weight, zone and priority of an endpoint from the metadata of a registry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MetadataKeys", "read_metadata"]
 
 @dataclass(kw_only=True)
 class MetadataKeys(Record):
-    """Under which names they are in the metadata.
+    """The names of the metadata keys.
 
     Arguments:
         weight_key: of the weight.
@@ -31,7 +31,7 @@ class MetadataKeys(Record):
 def read_metadata(
     keys: MetadataKeys, metadata: Mapping[str, Any], endpoint: str, source: str
 ) -> dict[str, Any]:
-    """Return the fields of an endpoint that are in its metadata.
+    """Return the fields of an endpoint that its metadata gives.
 
     Raises:
         InvalidEndpoint: a number is none.

@@ -1,4 +1,4 @@
-"""What a snapshot changes, what is kept of those that vanished, and who may leave already.
+"""Compares snapshots of a source: what is new, changed, kept although it vanished, and what may leave.
 
 Time is an argument. What is decided here is carried out by `tracker.py` and the pools.
 """
@@ -15,12 +15,12 @@ from connpool_runtime.discovery.errors import NoEndpoints
 __all__ = ["Changes", "KnownEndpoints", "reconcile", "surplus"]
 
 FLAP_WINDOW = 60.0  # seconds after which it is forgotten that an endpoint came and went
-LONGEST_HOLD = 60.0  # seconds that an endpoint which comes and goes is kept at most
+LONGEST_HOLD = 60.0  # the longest time, in seconds, that a flapping endpoint is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is different between two moments. `moved` and `changed` hold what was and what is.
+    """The differences between two snapshots. `moved` and `changed` hold pairs of old and new.
 
     Attributes:
         added: endpoints of new ids.
@@ -39,7 +39,7 @@ class Changes:
 
 
 def reconcile(known: Mapping[str, Endpoint], snapshot: Iterable[Endpoint]) -> Changes:
-    """Return what a snapshot changes about the endpoints that are known, by id.
+    """Return the differences between the known endpoints, by id, and a snapshot.
 
     Arguments:
         known: the endpoints so far.
@@ -63,7 +63,7 @@ def reconcile(known: Mapping[str, Endpoint], snapshot: Iterable[Endpoint]) -> Ch
 
 
 def surplus(*, wanted: int, joined: int, failed: int, leaving: int) -> int:
-    """Return how many of the members that are to leave may do so before more of the new ones have joined.
+    """Return how many leaving members may go before more of the new ones have joined.
 
     So many stay that the pool has as many members as it is to have, but for those that could not be
     opened; and all of them as long as no new one could be opened.
@@ -90,7 +90,7 @@ class _Departures:
 
 
 class KnownEndpoints:
-    """The endpoints of one source, as its answers say and as far as they are believed. Not locked.
+    """The endpoints of one source, as far as its answers are accepted. Not locked.
 
     Arguments:
         allow_empty: whether an answer without endpoints is believed.
@@ -107,21 +107,21 @@ class KnownEndpoints:
         self._removal_delay = removal_delay
         self._flap_delay = flap_delay
         self.wanted: dict[str, Endpoint] = {}
-        self._missing: dict[str, float] = {}  # and when they are removed
+        self._missing: dict[str, float] = {}  # when each missing endpoint is to be removed
         self._departures: dict[str, _Departures] = {}
-        self._good_at = now  # the last answer that was believed
+        self._good_at = now  # time of the last accepted answer
         self._failing = True
 
     def follow_settings(
         self, *, allow_empty: bool, removal_delay: float, flap_delay: float
     ) -> None:
-        """Go by other numbers; who is missing already is removed when it was to be."""
+        """Use other settings; endpoints that are missing already are removed at their scheduled time."""
         self._allow_empty, self._removal_delay = allow_empty, removal_delay
         self._flap_delay = flap_delay
 
     @property
     def next_removal(self) -> float:
-        """When the next endpoint that is missing is to be removed; `inf` if none is."""
+        """When the next missing endpoint is to be removed; `inf` if none is missing."""
         return min(self._missing.values(), default=math.inf)
 
     def stale_for(self, now: float) -> float:
@@ -129,11 +129,11 @@ class KnownEndpoints:
         return max(0.0, now - self._good_at) if self._failing else 0.0
 
     def fail(self) -> None:
-        """Note that the source could not be asked, or that its answer is not believed: nothing changes."""
+        """Note that the source failed, or that its answer was rejected; the endpoints are kept."""
         self._failing = True
 
     def accept(self, snapshot: Iterable[Endpoint], now: float, source: str = "") -> Changes:
-        """Take an answer for the truth, and return what that changes at once.
+        """Accept an answer, and return the immediate changes.
 
         Arguments:
             snapshot: all endpoints, each id once.
@@ -162,7 +162,7 @@ class KnownEndpoints:
         return Changes(changes.added, self.remove_due(now), changes.moved, changes.changed)
 
     def restore(self, snapshot: Iterable[Endpoint], good_at: float) -> Changes:
-        """Begin with what was known at an earlier time, until the source answers."""
+        """Start with the endpoints of an earlier time, until the source answers."""
         self._good_at = good_at
         changes = reconcile(self.wanted, snapshot)
         self._put(changes)

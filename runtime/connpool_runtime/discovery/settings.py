@@ -1,4 +1,4 @@
-"""The numbers of one discovery: one frozen object, validated once."""
+"""The settings of discovery: one frozen object, validated once."""
 
 from __future__ import annotations
 
@@ -120,5 +120,5 @@ class DiscoverySettings(Settings):
         rule=Rule.text(),
         does="a file that the last good answer is kept in, and that a start uses when the source does"
         " not answer.",
-        why="None: nothing is written that nobody asked for.",
+        why="None: nothing is written unless it is asked for.",
     )

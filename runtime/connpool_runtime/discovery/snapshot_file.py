@@ -1,4 +1,4 @@
-"""The last good answer of a source on disk, for a start without the source."""
+"""Stores the last good answer of a source on disk, so that a pool can start without the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["load", "save"]
 
 
 def save(path: str, source: str, endpoints: Iterable[Endpoint], when: float) -> None:
-    """Write an answer to a file, which is replaced as a whole and is its owner's to read.
+    """Write an answer to a file, atomically and readable by its owner only.
 
     Arguments:
         path: the file.
@@ -42,7 +42,7 @@ def save(path: str, source: str, endpoints: Iterable[Endpoint], when: float) -> 
 
 
 def load(path: str, source: str) -> tuple[tuple[Endpoint, ...], float] | None:
-    """Return what `save` has written, and when it was true; None if there is no such file.
+    """Return what `save` wrote, and the time of the answer; None if there is no file.
 
     Arguments:
         path: the file.

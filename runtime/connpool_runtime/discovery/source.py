@@ -1,4 +1,4 @@
-"""What a source of endpoints is. One of your own is one class with one method, `fetch`."""
+"""The protocol of sources of endpoints. A source of your own is one class with one method, `fetch`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["AsyncSource", "Source", "refuse_other"]
 
 
 def refuse_other(config: object, wanted: type, example: str) -> None:
-    """Refuse what is no config of a source, and would pass for one until it is used.
+    """Refuse anything but a source's config, which would only fail when used.
 
     Raises:
         TypeError: so it is; the message shows how one is made.
@@ -22,7 +22,7 @@ def refuse_other(config: object, wanted: type, example: str) -> None:
 
 
 class AsyncSource(Protocol):
-    """Says which endpoints there are. Belongs to one event loop.
+    """Provides endpoints. Belongs to one event loop.
 
     Subclass it and write `fetch`; everything else has a default. One that is asked again and again
     says how often by `interval`; one that is told of changes waits for the next in `fetch`, for up to
@@ -38,12 +38,12 @@ class AsyncSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source; without secrets."""
+        """The name of this source in errors, events and metrics; without secrets."""
         return type(self).__name__
 
     @abstractmethod
     async def fetch(self, timeout: float) -> Iterable[object]:
-        """Return all endpoints that there are now, not only what has changed.
+        """Return all endpoints that exist now, not only the changes.
 
         No two calls run at a time. After an error it is asked again, with growing waits.
 
@@ -59,15 +59,15 @@ class AsyncSource(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back what the source holds; nothing is fetched after that."""
-        return  # type checkers take a method of a protocol for abstract that does nothing at all
+        """Release what the source holds; `fetch` is not called after that."""
+        return  # type checkers take a protocol method without a statement for abstract
 
 
 # Made by tools/derive_sync.py from the definitions above; edit those.
 
 
 class Source(Protocol):
-    """Says which endpoints there are. Safe for threads.
+    """Provides endpoints. Safe for threads.
 
     Subclass it and write `fetch`; everything else has a default. One that is asked again and again
     says how often by `interval`; one that is told of changes waits for the next in `fetch`, for up to
@@ -83,12 +83,12 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source; without secrets."""
+        """The name of this source in errors, events and metrics; without secrets."""
         return type(self).__name__
 
     @abstractmethod
     def fetch(self, timeout: float) -> Iterable[object]:
-        """Return all endpoints that there are now, not only what has changed.
+        """Return all endpoints that exist now, not only the changes.
 
         No two calls run at a time. After an error it is asked again, with growing waits.
 
@@ -104,5 +104,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the source holds; nothing is fetched after that."""
-        return  # type checkers take a method of a protocol for abstract that does nothing at all
+        """Release what the source holds; `fetch` is not called after that."""
+        return  # type checkers take a protocol method without a statement for abstract

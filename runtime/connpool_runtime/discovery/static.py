@@ -1,4 +1,4 @@
-"""Endpoints that are known from the start: for tests, and for services that have no registry yet."""
+"""A fixed list of endpoints: for tests, and for services that have no registry yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["AsyncStaticSource", "StaticSource"]
 
 
 class AsyncStaticSource(AsyncSource):
-    """Always gives the same endpoints. For the tasks of one event loop.
+    """Always returns the same endpoints. For the tasks of one event loop.
 
     Arguments:
         endpoints: endpoints, addresses, or mappings of the fields of `Endpoint`.
@@ -28,7 +28,7 @@ class AsyncStaticSource(AsyncSource):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return "static"
 
     async def fetch(self, timeout: float) -> Iterable[Endpoint]:
@@ -40,7 +40,7 @@ class AsyncStaticSource(AsyncSource):
 
 
 class StaticSource(Source):
-    """Always gives the same endpoints. Safe for threads.
+    """Always returns the same endpoints. Safe for threads.
 
     Arguments:
         endpoints: endpoints, addresses, or mappings of the fields of `Endpoint`.
@@ -56,7 +56,7 @@ class StaticSource(Source):
 
     @property
     def name(self) -> str:
-        """What errors, events and metrics call this source."""
+        """The name of this source in errors, events and metrics."""
         return "static"
 
     def fetch(self, timeout: float) -> Iterable[Endpoint]:

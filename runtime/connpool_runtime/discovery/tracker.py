@@ -1,7 +1,7 @@
-"""Which endpoints have a member, which get one, and which lose theirs: the books of a discovery.
+"""The bookkeeping of a discovery: which endpoints have a member, which are being opened, and which leave.
 
 Nothing here waits, and no client is touched: `AsyncDiscovery` and `Discovery` do that and report it. The
-one who owns a tracker guards it by a lock.
+its owner guards it by a lock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Entry", "Job", "Opened", "Plan", "EndpointTracker"]
 
 
 class Opened(NamedTuple):
-    """A client that was opened and verified, with how it is closed and validated.
+    """A client that was opened and verified, with the functions that close and validate it.
 
     `connector` is what opened it, if that is one.
     """
@@ -80,7 +80,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Plan:
-    """What the pool is to be asked for after a change: members to change in place, members to take back."""
+    """What the pool has to do after a change: members to change in place, members to restore."""
 
     place: list[Endpoint] = field(default_factory=list[Endpoint])
     restore: list[Endpoint] = field(default_factory=list[Endpoint])
@@ -100,21 +100,22 @@ class EndpointTracker:
         self._backoff_max = backoff_max
         self._random = random
         self.wanted: dict[str, Entry] = {}
-        # Whose endpoints are gone, and whose members still serve.
+        # Endpoints that are gone, whose members still serve.
         self.leaving: dict[str, Entry] = {}
-        self.draining: dict[str, Entry] = {}  # whose members get no new calls
-        self.joined = 0  # of those that are wanted, as is the next
+        self.draining: dict[str, Entry] = {}  # members that get no new calls
+        # how many wanted endpoints have a member; the next line: could not be opened
+        self.joined = 0
         self.failed = 0
         self.running: dict[Job, None] = {}
-        self.stuck: dict[str, Job] = {}  # by address; given up, and not ended
+        self.stuck: dict[str, Job] = {}  # attempts given up that have not ended, by address
         self.done: deque[Job] = deque()
         self._todo: list[tuple[float, int, str]] = []
         self._tickets = count(1)
 
-    # What is wanted
+    # Wanted endpoints
 
     def apply(self, changes: Changes, now: float) -> Plan:
-        """Take over what the source has changed; return what follows from it at once."""
+        """Apply the changes of a source; return what the pool has to do at once."""
         plan = Plan()
         for endpoint in changes.removed:
             self._remove(endpoint.id)
@@ -143,16 +144,16 @@ class EndpointTracker:
         moved = entry.endpoint.address != endpoint.address
         entry.endpoint = endpoint
         if entry.joined is not None and entry.joined.address == endpoint.address:
-            entry.job, entry.ticket = None, 0  # also if it was to move, and is back
+            entry.job, entry.ticket = None, 0  # also if the endpoint was about to move, and is back
             entry.joined = endpoint
             plan.place.append(endpoint)
             return
         if moved:
             entry.attempts = 0
-        # Also if it was to move when it was taken off the books: that attempt ended with it.
+        # Also if it was about to move when it was taken off the books: that attempt ended with it.
         if moved or (entry.job is None and not entry.ticket):
             self.schedule(entry, now)
-        if entry.joined is not None:  # until the new client is there
+        if entry.joined is not None:  # until the new client is open
             plan.place.append(endpoint)
 
     def _remove(self, name: str) -> None:
@@ -166,7 +167,7 @@ class EndpointTracker:
             self.leaving[name] = entry
 
     def restored(self, name: str) -> Entry:
-        """Note that a member which was draining gets calls again."""
+        """Note that a draining member gets calls again."""
         entry = self.draining.pop(name)
         entry.endpoint = entry.joined = self.wanted[name].endpoint
         self.wanted[name] = entry
@@ -174,17 +175,17 @@ class EndpointTracker:
         return entry
 
     def look_for_lost(self, there: Container[str], now: float) -> None:
-        """Open again those that are wanted and that somebody else has removed."""
+        """Open clients again for wanted endpoints whose members were removed by others."""
         for name, entry in self.wanted.items():
             if entry.joined is not None and name not in there:
                 entry.joined = entry.error = None
                 self.joined -= 1
                 self.schedule(entry, now)
 
-    # Who leaves
+    # Leaving members
 
     def release(self) -> list[Entry]:
-        """Return the members that may leave now, as far as new ones have taken their places."""
+        """Return the members that may leave now, as far as new ones have replaced them."""
         number = surplus(
             wanted=len(self.wanted),
             joined=self.joined,
@@ -201,20 +202,20 @@ class EndpointTracker:
         for name in [name for name in self.draining if name not in there]:
             del self.draining[name]
 
-    # Who is opened
+    # Opening clients
 
     def follow_settings(self, backoff: float, backoff_max: float) -> None:
-        """Go by other waits from the next failure on."""
+        """Use other back-off times from the next failure on."""
         self._backoff, self._backoff_max = backoff, backoff_max
 
     def reopen_all(self, when: float) -> None:
-        """Have new clients opened, each for the place of the one that its endpoint has so far."""
+        """Open a new client for every endpoint, to replace the one that it has so far."""
         for entry in self.wanted.values():
             entry.attempts = 0
             self.schedule(entry, when)
 
     def schedule(self, entry: Entry, when: float) -> None:
-        """Have a client of an endpoint opened at a time, in the place of any attempt that runs."""
+        """Schedule the opening of a client for an endpoint, replacing any running attempt."""
         entry.job, entry.ticket = None, next(self._tickets)
         heappush(self._todo, (when, entry.ticket, entry.endpoint.id))
 
@@ -230,12 +231,12 @@ class EndpointTracker:
         return entry is not None and entry.ticket == ticket
 
     def next_job(self, now: float, timeout: float) -> Job | None:
-        """Return the next attempt that is due, None if there is none. Its end is told to `end`."""
+        """Return the next attempt that is due, None if there is none. The caller reports its end to `end`."""
         while self.next_due <= now:
             _, _, name = heappop(self._todo)
             entry = self.wanted[name]
             address = entry.endpoint.address
-            if address in self.stuck:  # another one beside it would be stuck too
+            if address in self.stuck:  # another attempt on this address would hang too
                 self._failed(entry, TimeoutError("the attempt before this one still hangs"), now)
                 continue
             entry.ticket, entry.job = 0, Job(entry.endpoint, now + timeout)
@@ -244,7 +245,7 @@ class EndpointTracker:
         return None
 
     def end(self, job: Job) -> bool:
-        """Note that an attempt has ended; return whether anybody still waits for what it brought."""
+        """Note that an attempt has ended; return whether its result is still wanted."""
         job.ended = True
         self.running.pop(job, None)
         if self.stuck.get(job.endpoint.address) is job:
@@ -254,7 +255,7 @@ class EndpointTracker:
         return not job.given_up
 
     def give_up_late(self, now: float) -> int:
-        """Give up the attempts that take longer than they may; return how many."""
+        """Give up the attempts that are over time; return how many."""
         late = [job for job in self.running if job.deadline <= now]
         for job in late:
             job.given_up = True
@@ -265,7 +266,7 @@ class EndpointTracker:
         return len(late)
 
     def give_up_all(self) -> list[Opened]:
-        """Give up all attempts for ever; return the clients that nobody wants now."""
+        """Give up all attempts for good; return the clients that are no longer wanted."""
         for job in self.running:
             job.given_up = True
         unwanted = [job.opened for job in self.done if job.opened is not None]
@@ -273,7 +274,7 @@ class EndpointTracker:
         return unwanted
 
     def collect(self, now: float) -> tuple[list[tuple[Entry, Opened]], list[Opened], list[Entry]]:
-        """Return whose clients were opened, the clients that nobody wants any more, and who failed."""
+        """Return the entries with their opened clients, the clients no longer wanted, and the failed entries."""
         ready: list[tuple[Entry, Opened]] = []
         unwanted: list[Opened] = []
         failed: list[Entry] = []
@@ -281,7 +282,7 @@ class EndpointTracker:
             job = self.done.popleft()
             entry = self.wanted.get(job.endpoint.id)
             current = entry is not None and entry.job is job
-            # What an attempt still brings that was given up is closed by who made it.
+            # The client of an attempt that was given up is closed by the helper that opened it.
             opened = None if job.given_up else job.opened
             if opened is not None and not current:
                 unwanted.append(opened)
@@ -301,7 +302,7 @@ class EndpointTracker:
         entry.joined, entry.job, entry.ticket, entry.attempts = endpoint, None, 0, 0
 
     def fail(self, entry: Entry, error: Exception, now: float) -> None:
-        """Note that an endpoint could not become a member; it is tried again."""
+        """Note that an endpoint could not become a member; it is retried."""
         self._failed(entry, error, now)
 
     def _failed(self, entry: Entry, error: Exception, now: float) -> None:
@@ -316,7 +317,7 @@ class EndpointTracker:
         entry.error = error
 
     def begin_anew(self, now: float) -> None:
-        """Open again, in a child process, what was being opened; who was leaving has left."""
+        """In a child process, reopen what was being opened, and forget members that were leaving."""
         self.running, self.stuck, self.done = {}, {}, deque()
         self.draining, self._todo = {}, []
         for entry in self.wanted.values():

@@ -1,1 +1,1 @@
-"""What a pool tells its listeners, and how it is delivered."""
+"""The events of a pool, and their delivery to listeners."""

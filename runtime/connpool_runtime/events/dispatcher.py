@@ -1,4 +1,4 @@
-"""Delivers events to listeners: in order, without a lock of the pool, and harmless to calls."""
+"""Delivers events to listeners: in order, without the pool's lock, isolated from calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["EventDispatcher"]
 
 
 class EventDispatcher:
-    """Events are put under the pool's lock and delivered after it, by one thread at a time.
+    """Queues events under the pool's lock and delivers them after it, by one thread at a time.
 
     Without listeners none are made: their types are imported with the first listener, not with the
     runtime.
@@ -24,7 +24,7 @@ class EventDispatcher:
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
-        # Held by the delivering thread, which runs listeners; so it is no `new_lock`: one of them may fork.
+        # Held while listeners run, one of which may fork; so it is no `new_lock`.
         self._lock = Lock()
         self.waiting: deque[Event] = deque()
         renew_after_fork(self)
@@ -34,28 +34,28 @@ class EventDispatcher:
         self._listeners = (*self._listeners, listener)
 
     def unsubscribe(self, listener: Listener) -> None:
-        """Remove a listener, if it is there."""
+        """Remove a listener, if it is registered."""
         self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     @property
     def has_listeners(self) -> bool:
-        """Whether anybody listens, so that an event is worth making."""
+        """Whether there are listeners, so that an event is worth creating."""
         return bool(self._listeners)
 
     def queue(self, event: Event) -> None:
-        """Queue an event, if anybody listens."""
+        """Queue an event, if there are listeners."""
         if self._listeners:
             self.waiting.append(event)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process: what waits was told by the parent."""
+        """Start anew in a child process: the parent delivers the queued events."""
         self._lock = Lock()
         self.waiting.clear()
 
     def deliver(self) -> None:
-        """Deliver what waits, unless another thread is at it; that one takes ours along."""
+        """Deliver the queued events, unless another thread is doing so, which then delivers these too."""
         lock = self._lock
-        # Looked at again after the release: an event put meanwhile found the lock taken.
+        # Checked again after the release: an event queued meanwhile found the lock taken.
         while self.waiting and lock.acquire(blocking=False):
             try:
                 while self.waiting:

@@ -1,4 +1,4 @@
-"""What a pool tells its listeners."""
+"""The events that a pool's listeners receive."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened to a member of a pool."""
+    """Base of all events: something happened to a member of a pool."""
 
     pool: str
     member: str
@@ -38,7 +38,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberAdded(Event):
-    """A member joined, or one that was leaving stays after all: its endpoint is back."""
+    """A member joined, or a leaving one stays because its endpoint is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,9 @@ class MemberDrained(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerChanged(Event):
-    """A breaker went from one state to another; `cause` is the error that opened it.
+    """The state of a breaker changed; `cause` is the error that opened it.
 
-    In a dry run it is not `enforced`: nobody is really cut off.
+    In a dry run it is not `enforced`: no member is really ejected.
     """
 
     before: BreakerState
@@ -66,11 +66,11 @@ class BreakerChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlierEjected(Event):
-    """A member was cut off because it was worse than the other members; a `BreakerChanged` comes before.
+    """A member was ejected because it was worse than the other members; a `BreakerChanged` precedes.
 
     `measure` says by what: its success rate from 0 to 1, or its typical latency in seconds. `value` is its own,
     `mean` that of the members that were compared, `threshold` what it crossed, `calls` how many of its own
-    it was judged by. It is cut off for `seconds`; not `enforced` in a dry run.
+    it was judged by. It is ejected for `seconds`; not `enforced` in a dry run.
     """
 
     measure: Literal["success_rate", "latency"]
@@ -84,7 +84,7 @@ class OutlierEjected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthChanged(Event):
-    """Health checks cut a member off (`cause` is the error of the last one) or let it back."""
+    """Health checks marked a member unhealthy (`cause` is the error of the last one) or healthy again."""
 
     healthy: bool
     cause: BaseException | None
@@ -94,7 +94,8 @@ class HealthChanged(Event):
 class LeakSuspected(Event):
     """A client was not given back for `leak_threshold`: `seconds` so far, by a call of `method`.
 
-    `stack` tells who took it, as lines of text, innermost last. It is told once; the client may still come back.
+    `stack` shows where it was taken, as lines of text, innermost last. It is reported once; the client may
+    still come back.
     """
 
     method: str
@@ -104,12 +105,12 @@ class LeakSuspected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientReplaced(Event):
-    """A new client took the place of one that stayed broken, or of one that could not be opened before."""
+    """A new client replaced one that stayed broken, or one that could not be opened before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectFailed(Event):
-    """No new client could be had; `member` is the endpoint. After `gave_up` nobody tries again."""
+    """No new client could be opened; `member` is the endpoint. After `gave_up` there are no more attempts."""
 
     attempt: int
     gave_up: bool
@@ -118,7 +119,7 @@ class ReconnectFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanicChanged(Event):
-    """So few members are well that breakers are ignored from now on, or that is over.
+    """Panic began or ended: while too few members are healthy, breakers are ignored.
 
     It is about the whole pool: `member` is empty.
     """
@@ -129,7 +130,7 @@ class PanicChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryUpdated(Event):
-    """A source of endpoints has answered something new; the fields hold the ids of endpoints.
+    """The answer of a source differs from the last one; the fields hold the ids of endpoints.
 
     It is about the whole pool: `member` is empty. `removed` are those whose members leave now;
     an endpoint that is only missing for less than `removal_delay` is not among them.
@@ -144,10 +145,10 @@ class DiscoveryUpdated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryFailed(Event):
-    """A source could not be asked, or its answer is not believed; what was known is kept.
+    """A source could not be asked, or its answer was rejected; the known endpoints are kept.
 
     It is about the whole pool: `member` is empty. `stale` is for how many seconds there was no good
-    answer. It is told once; `DiscoveryRecovered` tells the end.
+    answer. It is reported once; `DiscoveryRecovered` reports the end.
     """
 
     member: str = ""
@@ -167,7 +168,7 @@ class DiscoveryRecovered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointMoved(Event):
-    """A source says that the endpoint of this id has another address: a new client takes its place."""
+    """The endpoint of an id has another address: a new client replaces the member's."""
 
     source: str
     before: str

@@ -1,1 +1,1 @@
-"""Health checks of idle members and the replacement of broken clients."""
+"""Health checks of idle members, replacement of broken clients, outliers and leaks."""

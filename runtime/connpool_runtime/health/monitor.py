@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_monitor.py; edit that.
-"""Opens the members of a pool for threads, checks those that are idle, and replaces those that stay broken."""
+"""Opens the members of a connector, checks idle ones, and replaces clients that stay broken; for threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
-from connpool_runtime.connectors.contract import Connector
+from connpool_runtime.connectors.protocols import Connector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
 from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
@@ -25,7 +25,7 @@ __all__ = ["HealthMonitor"]
 C = TypeVar("C")
 
 
-_AT_ONCE = 16  # connections that are opened at a time when a pool starts
+_AT_ONCE = 16  # connections opened at a time when a pool starts
 
 
 class HealthMonitor(Generic[C]):
@@ -37,7 +37,7 @@ class HealthMonitor(Generic[C]):
     Args:
         pool: gets a member for each endpoint, named after it.
         checkout: of this pool.
-        connector: tells how to connect; its own client is not used.
+        connector: says how to connect; its own client is not used.
         endpoints: where to; None are those of the connector's config, and if there are none so far,
             `track` brings them.
     """
@@ -61,7 +61,7 @@ class HealthMonitor(Generic[C]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process: with clients of its own, and nothing unreachable."""
+        """Start anew in a child process: clients are reopened there, and nothing is unhealthy."""
         for endpoint in self._endpoints.all:
             connector = self._connector.fresh(endpoint.endpoint)
             reopen = partial(self._reopen, endpoint, connector)
@@ -69,7 +69,7 @@ class HealthMonitor(Generic[C]):
         self._endpoints.revive(self._worker.start)
 
     def open(self) -> None:
-        """Connect to all endpoints, many at once, and monitor them from then on.
+        """Connect to all endpoints, several at a time, and monitor them from then on.
 
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
@@ -86,7 +86,8 @@ class HealthMonitor(Generic[C]):
                 if error is None:
                     self._endpoints.joined(endpoint, connector, connector.client, _way(connector))
                     kept.append(connector)
-                elif not isinstance(error, ConnectorError):  # of the connector's author
+                # the connector of a user may raise anything
+                elif not isinstance(error, ConnectorError):
                     raise error
         finally:
             for connector in connectors:
@@ -99,7 +100,7 @@ class HealthMonitor(Generic[C]):
     def track(
         self, name: str, endpoint: str, connector: Connector[C], member: Member[C]
     ) -> TrackedEndpoint[Connector[C]]:
-        """Monitor one more endpoint, which has a member; return what `forget` and `adopt` take.
+        """Monitor one more endpoint, which has a member; return the handle for `forget` and `adopt`.
 
         Arguments:
             name: of the member.
@@ -113,13 +114,13 @@ class HealthMonitor(Generic[C]):
         return tracked
 
     def adopt(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
-        """Monitor an endpoint whose member has come, or has come back."""
+        """Monitor an endpoint whose member has joined or returned."""
         self._endpoints.adopt(endpoint)
         self._worker.start()
         self._worker.wake()
 
     def forget(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
-        """Leave an endpoint alone, whose member leaves."""
+        """Stop monitoring an endpoint whose member leaves."""
         self._endpoints.forget(endpoint)
 
     @property
@@ -128,20 +129,20 @@ class HealthMonitor(Generic[C]):
         return self._connector.config
 
     def follow_rules(self, connector: Connector[C]) -> None:
-        """Go by the numbers of another connector from now on, for checks and for attempts to connect."""
+        """Use the intervals of another connector from now on, for checks and for attempts to connect."""
         self._connector = connector
         self._endpoints.follow_rules(connector.config)
         self._worker.wake()
 
     def change(self, connector: Connector[C], *, anew: bool) -> None:
-        """Have the members of another connector: those it adds are opened, those it lacks drain and leave.
+        """Switch to another connector: new endpoints are opened, missing ones drain and leave.
 
         Calls notice nothing: a new client takes a member's place once it was opened and verified, and the
         old one is closed by the last of its calls. One that could not be opened leaves the old one in its
         place, and is tried again.
 
         Arguments:
-            connector: tells how to connect from now on; its own client is not used.
+            connector: says how to connect from now on; its own client is not used.
             anew: whether members that stay get new clients, because the old ones were opened otherwise.
 
         Raises:
@@ -172,7 +173,7 @@ class HealthMonitor(Generic[C]):
         for endpoint, error in zip(opening, errors, strict=True):
             if error is not None:
                 endpoint.connector = (
-                    None  # its member goes on, until there is a client by this config
+                    None  # the member goes on until there is a client of the new config
                 )
             self._endpoints.adopt(endpoint, now=error is not None)
         gone = [endpoint for name, endpoint in there.items() if name not in wanted]
@@ -184,11 +185,11 @@ class HealthMonitor(Generic[C]):
 
     @property
     def checks(self) -> Counter[str]:
-        """How many checks came to a "success" or a "failure"."""
+        """The number of checks, by "success" and "failure"."""
         return self._endpoints.checks
 
     def stop(self) -> None:
-        """Check nothing any more; from any thread."""
+        """Stop checking for good; callable from any thread."""
         self._endpoints.stopped = True
         self._worker.stop()
         self._steps.cancel()
@@ -205,7 +206,7 @@ class HealthMonitor(Generic[C]):
                 self._reconnect(endpoint)
         except PoolClosed:
             self.stop()
-        except Exception as error:  # of the connector's author
+        except Exception as error:  # the connector of a user may raise anything
             log_failure(
                 "looking after %r of pool %r failed",
                 *(endpoint.endpoint, self._pool.name),
@@ -239,14 +240,14 @@ class HealthMonitor(Generic[C]):
         reopen = self._endpoints.reopening(endpoint)
         if reopen is not None:
             reopen(self._connector.config.connect_timeout)
-        if reopen is not None or inherited:  # or a call was quicker
+        if reopen is not None or inherited:  # or a call opened it first
             return
         template = self._connector
         connector = template.fresh(endpoint.endpoint)
         kept = False
         try:
             client = connector.connect()
-            # By another config meanwhile: then the next attempt opens a client by that.
+            # The config changed meanwhile: the next attempt uses the new one.
             kept = template is self._connector and self._endpoints.joined(
                 endpoint, connector, client, _way(connector)
             )
@@ -260,7 +261,7 @@ class HealthMonitor(Generic[C]):
         connector: Connector[C],
         limit: float,
     ) -> None:
-        """Open the client that takes the place of the parent's; all who want it wait for one attempt."""
+        """Open a client to replace the parent's; all callers that want it wait for one attempt."""
         client = connector.connect(min(limit, connector.config.connect_timeout))
         self._endpoints.reopened(endpoint, connector, client)
 

@@ -1,10 +1,11 @@
-"""One comparison of the members of a pool, and what follows from it: outliers are cut off."""
+"""Compares the members of a pool periodically, and ejects the outliers."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from typing import Any
 
+from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outliers import Outlier, OutlierDetector, Totals
 from connpool_runtime.checkout.checkout import Checkout
@@ -13,27 +14,43 @@ from connpool_runtime.members.ewma import LatencySums
 from connpool_runtime.members.labels import ROLE
 from connpool_runtime.members.member import Member
 
-__all__ = ["sweep"]
+__all__ = ["OutlierSweep"]
 
 
-def sweep(checkout: Checkout[Any], detector: OutlierDetector[Member[Any]]) -> None:
-    """Compare the members by the calls since the last sweep, and cut off those that are outliers.
+class OutlierSweep:
+    """Compares the members of a pool, interval by interval. For one thread or task at a time.
 
     Arguments:
-        checkout: of the pool.
-        detector: of the pool, which nobody else uses meanwhile.
+        checkout: of the pool, whose settings say how members are compared.
     """
-    state = checkout.state
-    with state.after_lock, state.lock:
-        checkout.router.wake_locked()
-        members = state.membership.members
-        away = frozenset(member for member in members if not _takes_calls(member))
-    # The counts move while they are read; nobody need wait for that.
-    totals = {member: _totals(member) for member in members}
-    # Who reads and who writes is not alike.
-    routed = state.routing is not None
-    for outlier in detector.compare(totals, _alike, away, _role if routed else _any_role):
-        _eject(checkout, detector, outlier)
+
+    def __init__(self, checkout: Checkout[Any]) -> None:
+        self._rules = checkout.state.settings.outlier_rules()
+        self._detector: OutlierDetector[Member[Any]] = OutlierDetector(self._rules)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start comparing anew in a child process."""
+        self._detector = OutlierDetector(self._rules)
+
+    def __call__(self, checkout: Checkout[Any]) -> float:
+        """Compare the members by their calls since the last sweep, and eject the outliers.
+
+        Returns:
+            When to compare again, in seconds of the pool's clock.
+        """
+        state = checkout.state
+        with state.after_lock, state.lock:
+            checkout.router.wake_locked()
+            members = state.membership.members
+            away = frozenset(member for member in members if not _takes_calls(member))
+        # Counters change while they are read; no call has to wait for that.
+        totals = {member: _totals(member) for member in members}
+        # Members that serve reads and members that serve writes are not comparable.
+        routed = state.routing is not None
+        for outlier in self._detector.compare(totals, _alike, away, _role if routed else _any_role):
+            _eject(checkout, self._detector, outlier)
+        return state.clock() + self._rules.interval
 
 
 def _takes_calls(member: Member[Any]) -> bool:
@@ -50,7 +67,7 @@ def _totals(member: Member[Any]) -> Totals:
 
 
 def _alike(member: Member[Any]) -> Hashable:
-    """Return the group within which latencies are compared: what is farther away is slower by nature."""
+    """Return the key of the group within which latencies are compared: members farther away are slower by nature."""
     return member.priority, member.zone, member.labels.get(ROLE)
 
 
@@ -65,11 +82,11 @@ def _any_role(_member: Member[Any]) -> Hashable:
 def _eject(
     checkout: Checkout[Any], detector: OutlierDetector[Member[Any]], outlier: Outlier[Member[Any]]
 ) -> None:
-    """Cut an outlier off, if one more may be."""
+    """Eject an outlier, unless too many members are ejected already."""
     state, member = checkout.state, outlier.member
     membership = state.membership
     with state.after_lock, state.lock:
-        if not _takes_calls(member):  # any more
+        if not _takes_calls(member):  # it has left meanwhile
             return
         may_be = state.settings.outlier_rules().may_eject(
             membership.ejected, len(membership.by_name)
@@ -105,10 +122,10 @@ def _reason(outlier: Outlier[Member[Any]], seconds: float) -> str:
     name = outlier.member.name
     if outlier.measure == "success_rate":
         return (
-            f"{name!r} is cut off for {seconds:.3g} s: {outlier.value:.1%} of its {outlier.calls} calls"
+            f"{name!r} is ejected for {seconds:.3g} s: {outlier.value:.1%} of its {outlier.calls} calls"
             f" succeeded, of those of all compared members {outlier.mean:.1%}"
         )
     return (
-        f"{name!r} is cut off for {seconds:.3g} s: its {outlier.calls} calls typically took"
+        f"{name!r} is ejected for {seconds:.3g} s: its {outlier.calls} calls typically took"
         f" {outlier.value:.3g} s, those of all compared members {outlier.mean:.3g} s"
     )

@@ -1,9 +1,9 @@
-"""When to check a member's server, what the answer means, and when to try a new client.
+"""Decides when to check an endpoint, what the result means, and when to connect anew.
 
 The numbers are those of Envoy's health checks and gRPC's connection back-off: two checks that fail
 make a member unhealthy, one that passes makes it healthy; waits between attempts to connect grow, all
 give or take a fifth, so that many clients do not come at once. Time and randomness are arguments;
-whoever owns a `HealthSchedule` guards it.
+the owner of a `HealthSchedule` guards it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from connpool_runtime.backoff import growing, jittered
 
 __all__ = ["HealthSchedule", "HealthSettings", "NextStep", "HealthChange"]
 
-UNHEALTHY_AFTER = 2  # checks that fail in a row make a member unhealthy
+UNHEALTHY_AFTER = 2  # failed checks in a row that make a member unhealthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSettings:
-    """The numbers of a schedule.
+    """The settings of a schedule.
 
     Arguments:
         interval: seconds between checks; 0 is never.
@@ -39,7 +39,7 @@ class HealthSettings:
 
 
 class NextStep(Enum):
-    """What is to be done about a member now."""
+    """What has to be done about an endpoint now."""
 
     WAIT = "wait"
     CHECK = "check"
@@ -47,7 +47,7 @@ class NextStep(Enum):
 
 
 class HealthChange(Enum):
-    """What an answer changes."""
+    """What a result changes."""
 
     NOTHING = "nothing"
     UNHEALTHY = "unhealthy"
@@ -56,7 +56,7 @@ class HealthChange(Enum):
 
 
 class HealthSchedule:
-    """The schedule of one endpoint: whether it has a client, whether that is healthy, when to look again.
+    """The schedule of one endpoint: whether it has a client, whether that is healthy, when to check again.
 
     Args:
         rules: the numbers.
@@ -82,7 +82,7 @@ class HealthSchedule:
         self.unhealthy = False
         self.failed_checks = 0
         self.attempts = 0
-        self.busy = False  # a step was begun and has not ended
+        self.busy = False  # a step has begun and not ended
         self.connect_at = math.inf
         if connected:
             self.due_at = self._next_check(now, draw)
@@ -90,7 +90,7 @@ class HealthSchedule:
             self.due_at = self._next_attempt(now, draw)
 
     def follow_rules(self, rules: HealthSettings, now: float, draw: float) -> None:
-        """Go by other numbers: what would be due later than they say is due when they say."""
+        """Use other settings; the next step is due when they say."""
         self._settings = rules
         if self.busy:
             return
@@ -101,11 +101,11 @@ class HealthSchedule:
 
     @property
     def gave_up(self) -> bool:
-        """Whether no new client is tried any more."""
+        """Whether no more attempts to connect are made."""
         return self.attempts >= self._settings.attempts
 
     def look(self, now: float, draw: float, *, used: bool) -> NextStep:
-        """Return the step that is due now; the caller takes it and reports how it ended.
+        """Return the step that is due now; the caller takes it and reports its result.
 
         Args:
             now: the time.
@@ -122,7 +122,7 @@ class HealthSchedule:
         return NextStep.CHECK if self.connected else NextStep.CONNECT
 
     def passed(self, now: float, draw: float) -> HealthChange:
-        """Note that a check passed, or that a new client was opened and verified."""
+        """Record that a check passed, or that a new client was opened and verified."""
         self.busy, self.unhealthy, self.connected = False, False, True
         self.failed_checks = self.attempts = 0
         self.connect_at = math.inf
@@ -130,19 +130,19 @@ class HealthSchedule:
         return HealthChange.HEALTHY
 
     def check_failed(self, now: float, draw: float) -> HealthChange:
-        """Note that a check failed. `busy` stays set if a new client is to be tried at once."""
+        """Record that a check failed. `busy` stays set if a new client is to be opened at once."""
         self.failed_checks += 1
         newly_unhealthy = not self.unhealthy and self.failed_checks >= UNHEALTHY_AFTER
         if newly_unhealthy:
             self.unhealthy, self.connect_at = True, now
         self.busy = self.wants_client(now)
-        # Sooner than the next round: the first bad answer is confirmed, the first good one not missed.
+        # Before the next regular check: to confirm the first failure, and not to miss the recovery.
         wait = min(self._settings.interval or math.inf, self._settings.first_wait)
         self.due_at = now + jittered(wait, draw)
         return HealthChange.UNHEALTHY if newly_unhealthy else HealthChange.NOTHING
 
     def wants_client(self, now: float) -> bool:
-        """Whether to try a new client in the place of the unhealthy one."""
+        """Return whether to open a new client to replace the unhealthy one."""
         return (
             self.unhealthy
             and self._settings.reconnect
@@ -151,12 +151,12 @@ class HealthSchedule:
         )
 
     def connect_failed(self, now: float, draw: float) -> HealthChange:
-        """Note that no new client could be opened."""
+        """Record that no new client could be opened."""
         self.busy = False
         self.attempts += 1
         self.connect_at = self._next_attempt(now, draw)
         if self.connected:
-            # The old client is asked meanwhile: many recover by themselves.
+            # The old client is still checked meanwhile: many recover by themselves.
             self.due_at = min(self.connect_at, self._next_check(now, draw))
         else:
             self.due_at = self.connect_at

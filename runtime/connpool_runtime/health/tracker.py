@@ -1,4 +1,4 @@
-"""The endpoints that a health monitor keeps healthy, their schedules, and what the results of checks change."""
+"""The endpoints that a health monitor watches, their schedules, and how check results change members."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = Callable[[HealthSchedule, float, float], HealthChange]
 
 
 class MonitoredPool(Protocol):
-    """What the monitor of a pool's members asks the pool for."""
+    """What the monitor of a pool's members needs from the pool."""
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ class MonitoredPool(Protocol):
 
     @property
     def settings(self) -> PoolSettings:
-        """What the pool was made with."""
+        """The settings that the pool was made with."""
         ...
 
     @property
@@ -55,7 +55,7 @@ class MonitoredPool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a client that a connector opened is closed and validated, and how its drain is waited for."""
+    """How a client that a connector opened is closed and validated, and what its drain is waited for at."""
 
     close: Callable[[], object]
     validate: Callable[[], object]
@@ -63,7 +63,7 @@ class Way:
 
 
 class TrackedEndpoint(Generic[H]):
-    """One endpoint, with its connector, member and schedule while it has them.
+    """One endpoint, with its connector, member and schedule if it has them.
 
     Arguments:
         endpoint: its address.
@@ -73,13 +73,14 @@ class TrackedEndpoint(Generic[H]):
     def __init__(self, endpoint: str, name: str) -> None:
         self.endpoint = endpoint
         self.name = name
-        self.discovered = False  # by a source, which says what its labels are
-        self.forgotten = False  # its member leaves, or has left
+        self.discovered = False  # found by a source, which gives its labels
+        self.forgotten = False  # its member is leaving or has left
         self.connector: H | None = None
         self.member: Member[Any] | None = None
         self.schedule: HealthSchedule | None = None
         self.seen = 0  # calls on the member at the last look
-        # In a child process, until the monitor's first attempt to connect: whether the client was the parent's.
+        # In a child process, until the monitor's first attempt to connect: whether the member's client was the
+        # parent's.
         self.inherited = False
 
 
@@ -89,7 +90,7 @@ class TrackedEndpoints(Generic[H]):
     Args:
         pool: whose members they are.
         checkout: of this pool.
-        config: tells the intervals.
+        config: has the intervals.
         endpoints: where they are.
     """
 
@@ -107,12 +108,12 @@ class TrackedEndpoints(Generic[H]):
         self.random = pool.settings.random
         self._rules = rules_of(config)
         self._config = config
-        self._lock = new_lock()  # guards the schedule of all endpoints
+        self._lock = new_lock()  # guards the schedules of all endpoints
         self.stopped = False
         self.checks = Counter(success=0, failure=0)
 
     def begin(self, endpoint: TrackedEndpoint[H], *, now: bool = False) -> None:
-        """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none.
+        """Schedule checks of an endpoint that has a client, or attempts to connect for one that has none.
 
         Arguments:
             endpoint: the endpoint.
@@ -125,7 +126,7 @@ class TrackedEndpoints(Generic[H]):
         endpoint.schedule = schedule
 
     def follow_rules(self, config: ConnectorConfig) -> None:
-        """Go by the numbers and labels of another config."""
+        """Use the intervals and labels of another config."""
         self._rules, before, self._config = rules_of(config), self._config, config
         if config.labels != before.labels:
             self._label_anew()
@@ -145,19 +146,19 @@ class TrackedEndpoints(Generic[H]):
         return lambda placement: placement._replace(labels=labels)
 
     def release(self, endpoints: Iterable[TrackedEndpoint[H]], new_gate: Callable[[], Any]) -> None:
-        """Let the members of endpoints go: they get no new calls, and the last one closes the client."""
+        """Drain the members of endpoints: they get no new calls, and their last call closes the client."""
         names = [one.member.name for one in endpoints if one.member is not None]
         change_members(self._checkout, release=names, new_gate=new_gate)
 
     def adopt(self, endpoint: TrackedEndpoint[H], *, now: bool = False) -> None:
-        """Keep one more endpoint healthy, which has a member already or, with `now`, is to get one at once."""
+        """Monitor one more endpoint, which has a member already or, with `now`, gets one at once."""
         endpoint.forgotten = False
         self.begin(endpoint, now=now)
         with self._lock:
             self.all[endpoint] = None
 
     def forget(self, endpoint: TrackedEndpoint[H]) -> None:
-        """Leave an endpoint alone, whose member leaves."""
+        """Stop monitoring an endpoint whose member leaves."""
         with self._lock:
             endpoint.forgotten = True
             self.all.pop(endpoint, None)
@@ -177,18 +178,18 @@ class TrackedEndpoints(Generic[H]):
         return steps, math.inf if self.stopped else min(waiting, default=math.inf)
 
     def passed(self, endpoint: TrackedEndpoint[H]) -> None:
-        """Note that a check passed: the member is healthy."""
+        """Record that a check passed: the member is healthy."""
         self.checks["success"] += 1
         self._settle(endpoint, None, HealthSchedule.passed)
 
     def check_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> bool:
-        """Note that a check failed, which may make the member unhealthy; tell whether to try a new client now."""
+        """Record that a check failed, which may make the member unhealthy; return whether to open a new client now."""
         self.checks["failure"] += 1
         self._settle(endpoint, error, HealthSchedule.check_failed)
         return endpoint.schedule is not None and endpoint.schedule.busy
 
     def connect_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> None:
-        """Note that no new client could be opened, and tell the pool's listeners."""
+        """Record that no new client could be opened, and notify the pool's listeners."""
         change = self._settle(endpoint, error, HealthSchedule.connect_failed)
         attempt = endpoint.schedule.attempts if endpoint.schedule is not None else 0
         event = ReconnectFailed(
@@ -201,7 +202,7 @@ class TrackedEndpoints(Generic[H]):
         marking.emit(self._checkout, event)
 
     def joined(self, endpoint: TrackedEndpoint[H], connector: H, client: Any, way: Way) -> bool:
-        """Add a member for a new client, or put the client in the place of the endpoint's old one.
+        """Add a member for a new client, or replace the client of the endpoint's old member.
 
         Returns:
             Whether that was done; if not, the endpoint is forgotten, and the client the caller's to close.
@@ -223,7 +224,7 @@ class TrackedEndpoints(Generic[H]):
     def after_fork(
         self, endpoint: TrackedEndpoint[H], way: Way, reopen: Callable[[float], Any]
     ) -> None:
-        """Have a client of this process opened by the next call, or by the first round of the monitor.
+        """Let the next call, or the first round of the monitor, open a client for this process.
 
         Arguments:
             endpoint: whose member has a client of the parent's.
@@ -238,7 +239,7 @@ class TrackedEndpoints(Generic[H]):
         endpoint.member = member = None if before is None else there.get(before.name)
         if member is not None and isinstance(member.source, SingleClient):
             member.reopen_with(member.source, reopen, way.close, way.validate)
-        elif before is not None:  # it was taken out of the pool by hand
+        elif before is not None:  # it was removed from the pool by hand
             endpoint.schedule = None
             return
         self.begin(endpoint, now=True)
@@ -249,14 +250,14 @@ class TrackedEndpoints(Generic[H]):
             self._checkout.state.revivals.append(start)
 
     def reopening(self, endpoint: TrackedEndpoint[H]) -> Callable[[float], Any] | None:
-        """Return what opens the client that is to take the place of the parent's, if that is to be done."""
+        """Return the function that opens a client to replace the parent's; None if that is done."""
         member = endpoint.member
         if member is None or not isinstance(member.source, SingleClient):
             return None
         return member.source.reopen
 
     def reopened(self, endpoint: TrackedEndpoint[H], connector: H, client: Any) -> None:
-        """Let calls have the new client."""
+        """Make the new client available to calls."""
         member, state = endpoint.member, self._checkout.state
         if member is None or not isinstance(member.source, SingleClient):
             return
@@ -300,7 +301,7 @@ class TrackedEndpoints(Generic[H]):
 
 
 def rules_of(config: ConnectorConfig) -> HealthSettings:
-    """Return the numbers of a config."""
+    """Return the health settings in a config."""
     return HealthSettings(
         interval=config.health_interval,
         reconnect=config.reconnect,
@@ -311,7 +312,7 @@ def rules_of(config: ConnectorConfig) -> HealthSettings:
 
 
 def _used(endpoint: TrackedEndpoint[Any]) -> bool:
-    """Whether calls ran on the member since the last look, and it still gets some."""
+    """Return whether calls ran on the member since the last look, and the member may still get calls."""
     member = endpoint.member
     if member is None:
         return False

@@ -1,4 +1,4 @@
-"""Many services in one process: a pool for each, made on demand."""
+"""Many services in one process, with a pool for each, built on demand."""
 
 from typing import TYPE_CHECKING
 

@@ -11,12 +11,12 @@ from connpool_runtime.discovery.async_file_changes import AsyncFileChanges
 
 __all__ = ["AsyncConfigWatch"]
 
-SLICE = 2.0  # seconds after which it is looked whether the watch is still wanted
-LONGEST_SETTLING = 30.0  # seconds after which a file is read that never comes to rest
+SLICE = 2.0  # seconds after which it is checked whether the watch has ended
+LONGEST_SETTLING = 30.0  # seconds after which a file that keeps changing is read all the same
 
 
 class AsyncConfigWatch:
-    """Watches one file, until it is closed. For the tasks of one event loop.
+    """Watches one file until it is closed. For the tasks of one event loop.
 
     Arguments:
         file: which.
@@ -41,21 +41,21 @@ class AsyncConfigWatch:
 
     @property
     def closed(self) -> bool:
-        """Whether the file is not watched any more."""
+        """Whether watching has ended."""
         return self._closed
 
     def stop(self) -> None:
-        """Watch no longer, without waiting for a reload that runs."""
+        """Stop watching, without waiting for a running reload."""
         self._closed = True
         self._worker.stop()
 
     async def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self.stop()
         await self._worker.join(SLICE)
 
     async def _look(self) -> float:
-        """Wait for a change for a while, and reload if there is one; return when to look again: at once."""
+        """Wait some time for a change, and reload if there is one; return when to look again: at once."""
         settings = self._settings()
         self._changes.interval = settings.interval
         if await self._changes.wait(self._read, SLICE) and not self._closed:
@@ -65,7 +65,7 @@ class AsyncConfigWatch:
         return monotonic()
 
     async def _reload_once(self) -> None:
-        if self._read is None:  # it was removed, and may be on its way back
+        if self._read is None:  # it was removed, and may be about to be replaced
             return
         try:
             await self._reload()

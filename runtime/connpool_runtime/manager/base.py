@@ -1,4 +1,4 @@
-"""What `Manager` and `AsyncManager` have in common: whatever does not wait."""
+"""What `Manager` and `AsyncManager` share: everything that does not wait."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ G = TypeVar("G", bound="BaseRegistry[Any]")
 
 
 class BaseManager(Generic[P, G]):
-    """The services that are known, and the pools that they have. Safe for threads."""
+    """The known services and their pools. Safe for threads."""
 
     def __init__(
         self, registry: G, services: Iterable[ServiceConfig], read: Callable[[], Config] | None
     ) -> None:
         self._pools: G = registry
-        self._lock = new_lock()  # guards all that follows
+        self._lock = new_lock()  # guards everything below
         self._services: dict[str, ServiceConfig] = {}
         self._read = read
         self._exports: list[Exporter] = []
@@ -55,7 +55,7 @@ class BaseManager(Generic[P, G]):
 
     @property
     def name(self) -> str:
-        """What errors call this manager."""
+        """The name of this manager in errors."""
         return self._pools.name
 
     @property
@@ -65,7 +65,7 @@ class BaseManager(Generic[P, G]):
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The names of the services, sorted, whether they have a pool or not."""
+        """The names of all services, sorted, whether they have a pool or not."""
         with self._lock:
             return tuple(sorted(self._services))
 
@@ -76,16 +76,16 @@ class BaseManager(Generic[P, G]):
 
     @property
     def reloads(self) -> ReloadStats:
-        """The numbers of the reloads so far."""
+        """The numbers of all reloads so far."""
         return self._reloads
 
     @property
     def loaded_config(self) -> Config | None:
-        """The config in use; None if the services are not from a file."""
+        """The config in use; None if the services do not come from a file."""
         return self._config
 
     def shown_config(self) -> dict[str, object]:
-        """Return every option in use with its value and where that is from, as plain data without secrets.
+        """Return every option in use with its value and its origin, as plain data with secrets masked.
 
         The options of a service are under `services` (or the section that they are in), its name and their key path; each is a mapping of
         `value` and `from`: `default`, a file and line, a variable of the environment, an argument, or
@@ -107,7 +107,7 @@ class BaseManager(Generic[P, G]):
         return {**head, **shown}
 
     def define(self, service: ServiceConfig) -> None:
-        """Make a service known; its pool is made when it is wanted.
+        """Define a service; its pool is built when it is first needed.
 
         Raises:
             ConfigConflict: a service of this name is known with another config.
@@ -136,11 +136,11 @@ class BaseManager(Generic[P, G]):
         return found
 
     def health(self) -> dict[str, bool]:
-        """Tell for each pool whether it has a member to call, without I/O."""
+        """Return for each pool whether it has a member to call, without I/O."""
         return self._pools.health()
 
     def pools(self) -> dict[str, BasePool[Any]]:
-        """Return the pools that there are now by the name of their service, sorted; it builds none."""
+        """Return the existing pools by the name of their service, sorted; builds none."""
         pools: dict[str, BasePool[Any]] = {}
         for service in self.started:
             try:
@@ -152,17 +152,17 @@ class BaseManager(Generic[P, G]):
         return pools
 
     def stats(self) -> dict[str, PoolStats]:
-        """Return the numbers of all pools by the name of their service."""
+        """Return the stats of all pools by the name of their service."""
         return {service: pool.stats() for service, pool in self.pools().items()}
 
     # Reloads
 
     def _begin_with(self, config: Config) -> None:
-        """Take the config that the manager is made from."""
+        """Take over the config that the manager is made from."""
         self._config = config
 
     def _ended(self, result: ReloadResult) -> ReloadResult:
-        """Count a reload, and log what it came to."""
+        """Count a reload, and log its result."""
         counts = {"success": "successes", "partial": "partials", "failure": "failures"}
         name = counts[result.outcome]
         with self._lock:
@@ -202,15 +202,15 @@ class BaseManager(Generic[P, G]):
         return result
 
     def _drain_limit(self, given: float | None) -> float:
-        """Return the seconds that a pool has to drain: as given, or as the manager has it."""
+        """Return the seconds that a pool has to drain: the given ones, or the manager's."""
         return self._pools.drain_timeout if given is None else given
 
     def _export_to(self, metrics: MetricsSettings) -> None:
-        """Have the numbers of all pools exported as soon as they are built, and those of the reloads."""
+        """Export the numbers of all pools as soon as they are built, and those of reloads."""
         self._exports += exporters(metrics, self)
 
     def _read_anew(self, read: Callable[[], Config]) -> Config | tuple[str, ...]:
-        """Return the config that there is now, or what is wrong with it."""
+        """Read the current config; return it, or the problems with it."""
         try:
             return read()
         except InvalidConfigFile as error:
@@ -219,7 +219,7 @@ class BaseManager(Generic[P, G]):
             return (f"the config cannot be read: {error}",)
 
     def _take_over(self, config: Config) -> int:
-        """Go by another config; return its version."""
+        """Use another config; return its version."""
         with self._lock:
             from_program = {
                 name: service

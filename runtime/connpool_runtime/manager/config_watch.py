@@ -12,12 +12,12 @@ from connpool_runtime.discovery.file_changes import FileChanges
 
 __all__ = ["ConfigWatch"]
 
-SLICE = 2.0  # seconds after which it is looked whether the watch is still wanted
-LONGEST_SETTLING = 30.0  # seconds after which a file is read that never comes to rest
+SLICE = 2.0  # seconds after which it is checked whether the watch has ended
+LONGEST_SETTLING = 30.0  # seconds after which a file that keeps changing is read all the same
 
 
 class ConfigWatch:
-    """Watches one file, until it is closed. Safe for threads.
+    """Watches one file until it is closed. Safe for threads.
 
     Arguments:
         file: which.
@@ -42,21 +42,21 @@ class ConfigWatch:
 
     @property
     def closed(self) -> bool:
-        """Whether the file is not watched any more."""
+        """Whether watching has ended."""
         return self._closed
 
     def stop(self) -> None:
-        """Watch no longer, without waiting for a reload that runs."""
+        """Stop watching, without waiting for a running reload."""
         self._closed = True
         self._worker.stop()
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self.stop()
         self._worker.join(SLICE)
 
     def _look(self) -> float:
-        """Wait for a change for a while, and reload if there is one; return when to look again: at once."""
+        """Wait some time for a change, and reload if there is one; return when to look again: at once."""
         settings = self._settings()
         self._changes.interval = settings.interval
         if self._changes.wait(self._read, SLICE) and not self._closed:
@@ -66,7 +66,7 @@ class ConfigWatch:
         return monotonic()
 
     def _reload_once(self) -> None:
-        if self._read is None:  # it was removed, and may be on its way back
+        if self._read is None:  # it was removed, and may be about to be replaced
             return
         try:
             self._reload()

@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_manager.py; edit that.
-"""Many services in one process: a pool for each, made on demand, for threads."""
+"""Many services in one process, with a pool for each, built on demand; for threads."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ R = TypeVar("R")
 
 
 class Manager(BaseManager[P, Registry[P]]):
-    """A pool for each service, made when it is first wanted. Safe for threads.
+    """One pool for each service, built when it is first needed. Safe for threads.
 
     Arguments:
         build: makes the pool, or the generated wrapper, of a service.
             `services.open_pool` makes a pool of the service's kind.
         services: what is known from the start; `define` adds to it.
         name: what errors call this manager.
-        create_timeout: seconds that a caller waits for another one who is building the same pool.
+        create_timeout: seconds that a caller waits while another caller builds the same pool.
         drain_timeout: seconds that a pool that leaves waits for its calls.
         read: returns the config as it is now, for `reload`; `from_file` gives one.
 
@@ -94,7 +94,7 @@ class Manager(BaseManager[P, Registry[P]]):
         arguments: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
-        """Make a manager of the services of a file, which `reload` reads again.
+        """Create a manager for the services of a file, which `reload` reads again.
 
         Arguments:
             path: the file; see `read_config` for this and the next four.
@@ -126,7 +126,7 @@ class Manager(BaseManager[P, Registry[P]]):
         return manager
 
     def get_pool(self, service: str) -> P:
-        """Return the pool of a service, building it if there is none; of several callers one builds it.
+        """Return the pool of a service, building it if there is none; of several callers, one builds it.
 
         Raises:
             NotFound: there is no such service.
@@ -136,13 +136,13 @@ class Manager(BaseManager[P, Registry[P]]):
         """
         built: list[ServiceConfig] = []
         pool = self._make(service, built)
-        if built and self.config(service) is not built[0]:  # a reload came in between
+        if built and self.config(service) is not built[0]:  # a reload finished in between
             self._catch_up(service, built[0])
             return self._pools.get(service)
         return pool
 
     def _make(self, service: str, built: list[ServiceConfig]) -> P:
-        """Return the pool of a service; if it is built here, note by which config."""
+        """Return the pool of a service; if this call builds it, note with which config."""
 
         def build() -> P:
             config = self.config(service)
@@ -150,18 +150,18 @@ class Manager(BaseManager[P, Registry[P]]):
             built.append(config)
             return made
 
-        self.config(service)  # so that the error is that of the manager
+        self.config(service)  # so that the error is the manager's
         return self._pools.get_or_create(service, build)
 
     def _built(self, config: ServiceConfig, instead_of: P | None = None) -> P:
-        """Build a pool, and have its numbers exported."""
+        """Build a pool, and export its numbers."""
         made = self._build(config)
         pool, before = pool_in(made), pool_in(instead_of)
         if pool is not None:
             try:
                 give_middleware(pool, config)
                 for one in self._exports:
-                    if before is not None:  # two of one name cannot be told apart
+                    if before is not None:  # two pools of one name could not be told apart
                         one.remove(before)
                     one.add(pool, config.connector.kind)
             except BaseException:
@@ -187,7 +187,7 @@ class Manager(BaseManager[P, Registry[P]]):
             try:
                 result: R = pool.execute(fn, **options)
             except PoolClosed as error:
-                # No member was called. A pool that a reload has replaced meanwhile has a successor.
+                # No member was called. A pool that a reload has just replaced has a successor.
                 if error.pool != pool.name or not pool.closed or self.closed:
                     raise
                 if self.get_pool(service) is resource:
@@ -196,7 +196,7 @@ class Manager(BaseManager[P, Registry[P]]):
                 return result
 
     def start(self, *services: str) -> None:
-        """Build the pools of these services, or of all, at once rather than on demand.
+        """Build the pools of some services, or of all, now rather than on demand.
 
         Raises:
             ExceptionGroup: everything that went wrong; the other pools are there.
@@ -209,7 +209,7 @@ class Manager(BaseManager[P, Registry[P]]):
             raise ExceptionGroup(f"starting {self.name!r}", failed)
 
     def drain(self, service: str, drain_timeout: float | None = None) -> None:
-        """Give a service's pool no new calls, wait for those in flight, close it.
+        """Give a service's pool no new calls, wait for those in flight, and close it.
 
         The next `get_pool` builds another one.
 
@@ -224,7 +224,7 @@ class Manager(BaseManager[P, Registry[P]]):
         self._pools.remove(service, drain_timeout)
 
     def stop(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all pools, all at once; again does nothing.
+        """Refuse everything from now on, drain and close all pools at once; calling it again does nothing.
 
         Arguments:
             drain_timeout: seconds that pools wait for their calls; the manager's if not given.
@@ -242,7 +242,7 @@ class Manager(BaseManager[P, Registry[P]]):
     # Reloads
 
     def reload(self) -> ReloadResult:
-        """Read the config again, and go by it. No call fails for that; reloads are made one after the other.
+        """Read the config again and apply it. No call fails because of that; reloads run one after the other.
 
         What may change in a running pool changes in place: its options, its middleware, its endpoints, their
         weights, and how clients are opened: new ones are opened and verified first, then take the places of
@@ -251,7 +251,7 @@ class Manager(BaseManager[P, Registry[P]]):
         vanish are drained and closed. A config with errors changes nothing.
 
         Returns:
-            What it came to; what is wrong is told, logged and counted, but not raised.
+            The result; errors are in it, logged and counted, but not raised.
         """
         with self._reloading:
             read, before = self._read, self._config
@@ -302,7 +302,7 @@ class Manager(BaseManager[P, Registry[P]]):
     def _change(
         self, before: ServiceConfig, after: ServiceConfig, difference: ServiceDifference
     ) -> None:
-        """Change the pool of a service, or put another one in its place, if there is one."""
+        """Change the pool of a service, or replace it by another one; does nothing if there is none."""
         name = before.name
         if not self._pools.has(name):
             return
@@ -323,7 +323,7 @@ class Manager(BaseManager[P, Registry[P]]):
     def _change_late(
         self, before: ServiceConfig, after: ServiceConfig, difference: ServiceDifference
     ) -> list[str]:
-        """Change a pool that was being built by the old config while others were changed."""
+        """Change a pool that was being built with the old config during a reload."""
         name = before.name
         if not self._pools.has(name) or self._changed_now.pop(name, None) is self._pools.get(name):
             return []
@@ -334,7 +334,7 @@ class Manager(BaseManager[P, Registry[P]]):
         return []
 
     def _catch_up(self, service: str, built_by: ServiceConfig) -> None:
-        """Change a pool that was built by a config which a reload has replaced meanwhile."""
+        """Change a pool that was built with a config which a reload has replaced meanwhile."""
         with self._reloading:
             now = self.config(service)
             found = service_difference(built_by, now)
@@ -351,7 +351,7 @@ class Manager(BaseManager[P, Registry[P]]):
         ]
 
     def _retire(self, name: str, resource: P) -> None:
-        """Drain and close a pool that has a successor, once those who have just asked for it are through."""
+        """Drain and close a replaced pool, once callers that have just got it had time to use it."""
         sleep(HANDOVER)
         self._drain_late(name, resource)
 
@@ -368,7 +368,7 @@ class Manager(BaseManager[P, Registry[P]]):
             )
 
     def watch(self) -> ConfigWatch:
-        """Reload whenever the file of the config changes, until `stop`, or until what is returned is closed.
+        """Reload whenever the config file changes, until `stop`, or until the returned watch is closed.
 
         A file that is written in pieces is read when it has come to rest. With watchfiles (extra `files`)
         changes are noticed at once, without it within the `interval` of the file's section `reload`.
@@ -383,7 +383,7 @@ class Manager(BaseManager[P, Registry[P]]):
         return self._watch
 
     def reload_on_signal(self, number: int | None = None) -> Callable[[], object]:
-        """Reload whenever a signal comes, SIGHUP as a rule; return what puts the old handling back.
+        """Reload whenever a signal arrives, usually SIGHUP; return a function that restores the old handler.
 
         To be called in the main thread. The signal itself only has the reload begun, in a thread of its own.
 

@@ -1,4 +1,4 @@
-"""Where a manager exports the numbers of its pools and reloads to, as its config says."""
+"""The exporters to which a manager's config sends the numbers of its pools and reloads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATABASES = frozenset({"etcd", "milvus", "redis"})
 
 
 class Exporter(Protocol):
-    """What reads the numbers of pools."""
+    """Reads the numbers of pools."""
 
     def add(self, pool: BasePool[Any], kind: str) -> None:
         """Read one more pool, of clients of a kind."""
@@ -30,7 +30,7 @@ class Exporter(Protocol):
 
 
 def exporters(metrics: MetricsSettings, manager: object) -> list[Exporter]:
-    """Return what is to read each new pool; export the numbers of the manager's reloads already.
+    """Return the exporters for new pools; those for the manager's reloads start at once.
 
     Arguments:
         metrics: where to.
@@ -53,7 +53,7 @@ def exporters(metrics: MetricsSettings, manager: object) -> list[Exporter]:
 
 
 class _Prometheus:
-    """Has a `PoolCollector` read pools."""
+    """Lets a `PoolCollector` read pools."""
 
     def __init__(self, collector: Any) -> None:
         self._collector = collector
@@ -66,7 +66,7 @@ class _Prometheus:
 
 
 class _OpenTelemetry:
-    """Has a `PoolObserver` read pools, those of databases as such."""
+    """Lets a `PoolObserver` read pools, those of databases as database pools."""
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer

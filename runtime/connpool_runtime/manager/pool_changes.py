@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_pool_changes.py; edit that.
-"""Changes a running pool to what a new config says of its service: what can change in place does."""
+"""Applies a new config of a service to its running pool, as far as that can change in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["change_pool", "give_middleware"]
 
 
 def give_middleware(pool: BasePool[Any], service: ServiceConfig) -> None:
-    """Put the middleware of a service around the calls of its pool, unless the one who built it has done so.
+    """Add the configured middleware of a service to its pool, unless the builder has done so.
 
     Raises:
         ValueError: the pool has one of the same role that was registered by hand; the message says so.
@@ -36,7 +36,7 @@ def change_pool(
     after: ServiceConfig,
     difference: ServiceDifference,
 ) -> bool:
-    """Change a pool in place; tell whether that was possible. If not, nothing has changed.
+    """Change a pool in place; return False, with nothing changed, if that is not possible.
 
     What may fail comes first: clients are opened, sources asked, middleware made. Then the rest is put in
     place, and calls notice nothing.
@@ -69,13 +69,13 @@ def change_pool(
     return True
 
 
-_FUNCTIONS = ("clock", "random")  # which only a program can give, and which stay
+_FUNCTIONS = ("clock", "random")  # options that only a program can give are kept
 
 
 def _unchanged(
     pool: BasePool[Any], before: ServiceConfig, after: ServiceConfig
 ) -> dict[str, object]:
-    """Return the middleware that go on as they are, with what they know; not those that share a budget."""
+    """Return the middleware that did not change and are kept with their state; not those that share a budget."""
     same = {
         name: one
         for name, one in pool.named_middleware.items()
@@ -92,7 +92,7 @@ def _reconnect(
     after: ServiceConfig,
     difference: ServiceDifference,
 ) -> bool:
-    """Open clients as the new config says; tell whether the pool is one that this can be done to."""
+    """Open clients by the new config; return whether the pool supports that."""
     if before.discovery is not None:
         return _rediscover(pool, before, after, difference)
     monitors = [one for one in pool.monitors if one.config == before.connector]

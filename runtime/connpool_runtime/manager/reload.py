@@ -1,4 +1,4 @@
-"""What a reload of a manager's config came to, and the numbers of all reloads."""
+"""The result of a reload of a manager's config, and the numbers of all reloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["ReloadResult", "ReloadStats"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadResult:
-    """What a reload came to. Immutable, and without secrets.
+    """The result of a reload. Immutable, and without secrets.
 
     Attributes:
         applied: whether the config that was read is the one in use now. If not, all goes on as it was.
@@ -26,7 +26,7 @@ class ReloadResult:
 
     @property
     def outcome(self) -> str:
-        """What it is counted as: "success", "partial" if services go on as they were, "failure" if nothing changed."""
+        """How the reload counts: "success", "partial" if some services stay as they were, or "failure"."""
         if not self.applied:
             return "failure"
         return "partial" if self.errors else "success"
@@ -34,7 +34,7 @@ class ReloadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadStats:
-    """The reloads of a manager so far. Immutable, and without secrets.
+    """The numbers of a manager's reloads so far. Immutable, and without secrets.
 
     Attributes:
         manager: its name.

@@ -1,4 +1,4 @@
-"""Pools from what a config says of services, and the services of a file."""
+"""Builds pools from the configs of services, and reads services from a file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["ServiceConfig", "open_async_pool", "open_pool", "read_services", "se
 def read_services(
     path: str | Path, section: str | Iterable[str] = "services"
 ) -> list[ServiceConfig]:
-    """Read services from a JSON, TOML or YAML file: a mapping of their names.
+    """Read services from a JSON, TOML or YAML file: a mapping by their names.
 
     Arguments:
-        path: the file; its ending tells the form.
+        path: the file; its suffix determines the format.
         section: where in the file, keys with dots between them; "" is the whole file.
 
     Raises:
@@ -33,7 +33,7 @@ def read_services(
 
 
 def open_pool(service: ServiceConfig) -> Pool[Any]:
-    """Return a pool with a member for each endpoint of a service; it keeps them well by itself.
+    """Return a pool with a member for each endpoint of a service; it keeps them healthy by itself.
 
     Raises:
         ConnectorError: none of them could be connected to. The others, if some could, are tried again.
@@ -57,7 +57,7 @@ def open_pool(service: ServiceConfig) -> Pool[Any]:
 
 
 async def open_async_pool(service: ServiceConfig) -> AsyncPool[Any]:
-    """Return a pool with a member for each endpoint of a service; it keeps them well by itself.
+    """Return a pool with a member for each endpoint of a service; it keeps them healthy by itself.
 
     Raises:
         ConnectorError: none of them could be connected to. The others, if some could, are tried again.

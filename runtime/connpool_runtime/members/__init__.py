@@ -1,1 +1,1 @@
-"""The members of a pool: their state, and who of them may be picked."""
+"""The members of a pool: their state, and which of them may be picked."""

@@ -1,8 +1,8 @@
-"""Which of the members are candidates, and in what groups: before any balancer picks.
+"""Decides which members are candidates, and in which groups, before any balancer picks.
 
-Preferred groups take all calls while enough of their members are well, and pass a share of them on
+Preferred groups take all calls while enough of their members are healthy, and pass a share of them on
 as that changes, as Envoy's priority levels do. Too few members well in all is a panic: then it is
-likelier that the evidence is wrong, or the load too high for the rest, than that all are ill.
+likelier that the evidence is wrong, or the load too high for the rest, than that all are unhealthy.
 
 Here are the decisions, by counts; `membership.py` keeps the counts.
 """
@@ -10,32 +10,31 @@ Here are the decisions, by counts; `membership.py` keeps the counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.members.labels import Labels
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["Eligibility", "Facts", "Rank"]
 
-AnyMember = Member[Any]
-_CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
+_CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 Rank = tuple[int, bool]
 """The priority, and whether a member is in another zone than the pool: the lower, the better."""
 
 
 class Facts(NamedTuple):
-    """What counts about one member. Whenever one of these changes, so may the candidates."""
+    """What is known about one member. Whenever one of these facts changes, the candidates may change."""
 
     rank: Rank
     present: bool  # not leaving
     limited: bool
     ejected: bool
-    there: bool  # present, and no health check says that it cannot be reached
-    well: bool  # there, and let in by its breaker
+    there: bool  # present, and no health check has found it unreachable
+    well: bool  # there, and admitted by its breaker
     ready: bool
-    let_in: bool  # ready in a panic
-    warm_at: float  # when it has its whole weight
+    let_in: bool  # would be ready in a panic
+    warm_at: float  # when it gets its whole weight
     wake_at: float
     labels: Labels
 
@@ -52,7 +51,7 @@ class Eligibility(NamedTuple):
     slow_start: float = 0.0
 
     def facts(self, member: AnyMember) -> Facts:
-        """Look at a member."""
+        """Return the current facts about a member."""
         breaker, present = member.breaker, not member.leaving
         is_closed = breaker.state is _CLOSED
         admits, healthy = is_closed or breaker.admits, member.unreachable is None
@@ -72,31 +71,31 @@ class Eligibility(NamedTuple):
         )
 
     def score(self, name: str) -> int:
-        """Return how far this client is from a member; it uses the nearest ones."""
+        """Return the distance between this client and a member, by hash; a subset consists of the nearest members."""
         from connpool_runtime._hashing import point_of  # its hash function takes 4 ms to import
 
         return point_of((self.client_id, name))
 
     @property
     def spares(self) -> bool:
-        """Whether there is a cap on how many members may be cut off."""
+        """Whether the number of ejected members is capped."""
         return self.max_ejection_share != 1
 
     def is_spared(self, others_ejected: int, members: int) -> bool:
-        """Whether so many others are cut off that one more member must not be, too."""
+        """Return whether so many other members are ejected that one more must not be."""
         if not self.spares:
             return False
         allowed = int(self.max_ejection_share * members)
         return others_ejected >= (max(1, allowed) if self.max_ejection_share else 0)
 
     def is_panic(self, well: int, there: int) -> bool:
-        """Whether too few of the members that can be reached are well to believe breakers."""
+        """Return whether too few of the reachable members are healthy for breakers to be trusted."""
         return self.panic_threshold != 0 and well < self.panic_threshold * there
 
     def shares(self, levels: Iterable[tuple[int, int]]) -> list[float]:
-        """Return the share of the calls of each level, given how many are ready and present there."""
+        """Return each level's share of the calls, given how many of its members are ready and present."""
         takes = list(self._takes(levels))
-        # What is left when all levels together are too ill is shared out in proportion.
+        # If all levels together cannot take all calls, the shares are scaled up in proportion.
         total = sum(takes)
         return [share / total for share in takes] if total else takes
 

@@ -1,7 +1,7 @@
-"""How long a member lately took to answer.
+"""The latency of a member: an exponentially weighted moving average, and sums for outlier detection.
 
 The peak-sensitive moving average of Finagle's load balancer: a slow answer is believed at once, a
-quick one by and by, and what was long ago fades, so that a member that was slow gets another try.
+quick one gradually, and old latencies fade, so that a member that was slow gets another try.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from math import exp, inf, log
 
 __all__ = ["LatencyEwma", "LatencySums"]
 
-MEMORY = 10.0  # seconds in which what was known fades to a third
-RESOLUTION = 1e-6  # seconds below which latencies are all the same
-FAILURE = 1.0  # seconds that a failure is taken to last at least, or failing fast would look quick
+MEMORY = 10.0  # seconds in which an old latency fades to about a third
+RESOLUTION = 1e-6  # seconds below which all latencies count as equal
+# seconds that a failure is assumed to take at least; else a member that fails fast would look quick
+FAILURE = 1.0
 
 
 class LatencyEwma:
-    """The latency of one member. Replaced as a whole, so it can be read and observed without a lock.
+    """The moving average of one member's latency. Replaced as a whole, so it needs no lock.
 
     Attributes:
         known: seconds, which are 0 if nothing is known, and since when they fade.
@@ -28,7 +29,7 @@ class LatencyEwma:
         self.known: tuple[float, float] = (0.0, -inf)
 
     def observe(self, seconds: float, failed: bool, now: float) -> None:
-        """Take note of an attempt that ended now."""
+        """Record an attempt that ended now."""
         before, at = self.known
         kept = exp((at - now) / MEMORY) if at < now else 1.0
         if failed:
@@ -38,13 +39,13 @@ class LatencyEwma:
         self.known = seconds, now
 
     def at(self, now: float) -> float:
-        """Return what is known at this time; 0 is unknown."""
+        """Return the latency as of a time; 0 is unknown."""
         seconds, at = self.known
         return seconds * exp(min(0.0, (at - now) / MEMORY))
 
 
 class LatencySums(LatencyEwma):
-    """The same, for members that are compared by their latencies: it adds up what is compared.
+    """The same, with sums for members whose latencies are compared with each other.
 
     Each sum moves by single statements, which threads under the interpreter lock cannot tear.
 
@@ -63,9 +64,9 @@ class LatencySums(LatencyEwma):
         self.squares = 0.0
 
     def observe(self, seconds: float, failed: bool, now: float) -> None:
-        """Take note of an attempt that ended now."""
+        """Record an attempt that ended now."""
         super().observe(seconds, failed, now)
-        if not failed:  # how soon a member fails is no latency
+        if not failed:  # the time until a failure is no latency
             logarithm = log(max(seconds, RESOLUTION))
             self.timed += 1
             self.logarithms += logarithm

@@ -1,7 +1,7 @@
-"""Groups of members that may be picked: live lists that change in place, with the pickers on them.
+"""Groups of members that may be picked: lists that change in place, with the pickers that use them.
 
-A group changes under the pool's lock and is read without it. So its list is never empty once it had
-somebody: when the last member goes, the list keeps it for readers who are late, and `size` says 0.
+A group changes under the pool's lock and is read without it. So its list is never empty once it had a
+member: when the last member leaves, the list keeps it for late readers, and `size` is 0.
 """
 
 from __future__ import annotations
@@ -9,27 +9,24 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 from connpool_runtime.members.timers import Timers
 
 __all__ = ["Candidates", "Group", "LivePicker"]
 
-AnyMember = Member[Any]
-RAMP_FLOOR = 0.1  # a newcomer's first share of its weight, as in Envoy
-
 
 class LivePicker(Protocol):
-    """Picks from a group, and keeps its place while the group changes."""
+    """Picks from a group, and keeps its position while the group changes."""
 
     pick: Callable[..., AnyMember]
 
     def pause(self) -> None:
-        """Note who is next; the group is about to change."""
+        """Note which member is next; the group is about to change."""
 
     def resume(self, member: AnyMember, *, joined: bool) -> None:
-        """Go on from there: one member has joined the group, or left it."""
+        """Continue from there: one member has joined or left the group."""
 
 
 class Group:
@@ -39,25 +36,25 @@ class Group:
 
     def __init__(self) -> None:
         self.members: list[AnyMember] = []
-        self.numbers: list[int] = []  # of the same members, for the search
+        self.numbers: list[int] = []  # of the same members, for bisection
         self.size = 0
         self.pickers: dict[str, LivePicker] = {}
-        self.warming = Timers()  # who starts slowly, and until when
+        self.warming = Timers()  # members in slow start, and when that ends
 
     def has(self, member: AnyMember) -> bool:
-        """Tell whether a member is in it; under the pool's lock."""
+        """Return whether a member belongs to the group; the pool's lock must be held."""
         place = bisect_left(self.numbers, member.number)
         return place < self.size and self.members[place] is member
 
     def add(self, member: AnyMember) -> None:
-        """Take a member in; it is called when its turn comes, and nobody loses a turn by that."""
+        """Add a member; its turn comes in order, and no other member loses its turn."""
         if self.size == 0:
-            # New lists, because late readers may still look at the old ones.
+            # New lists, because late readers may still use the old ones.
             self.members, self.numbers, self.pickers = [member], [member.number], {}
         else:
             for picker in self.pickers.values():
                 picker.pause()
-            # The list moves eight bytes for each member behind: 2 us among 10,000.
+            # Inserting moves eight bytes for each member behind it: 2 us among 10,000.
             place = bisect_left(self.numbers, member.number)
             self.members.insert(place, member)
             self.numbers.insert(place, member.number)
@@ -66,7 +63,7 @@ class Group:
         self.size += 1
 
     def remove(self, member: AnyMember) -> None:
-        """Let a member go."""
+        """Remove a member."""
         self.warming.discard(member)
         self.size -= 1
         if self.size == 0:
@@ -81,7 +78,7 @@ class Group:
 
 
 class Candidates:
-    """The members that may be picked at a time, and all that is not even between them.
+    """The members that may be picked at one moment, in groups with their shares of the calls.
 
     Attributes:
         groups: (share of the calls, group); the shares add up to 1.
@@ -99,7 +96,7 @@ class Candidates:
 
     @property
     def members(self) -> tuple[AnyMember, ...]:
-        """The members themselves, copied when first asked for."""
+        """The members, copied at the first access."""
         if self._members is None:
             self._members = tuple(chain.from_iterable(group.members for _, group in self.groups))
         return self._members
@@ -114,13 +111,9 @@ class Candidates:
         return iter(self.members)
 
     def has(self, member: AnyMember) -> bool:
-        """Tell whether a member may be picked; under the pool's lock."""
+        """Return whether a member may be picked; the pool's lock must be held."""
         return any(group.has(member) for _, group in self.groups)
 
     def is_warming(self, member: AnyMember) -> bool:
-        """Tell whether a member starts slowly."""
+        """Return whether a member is in slow start."""
         return any(member in group.warming for _, group in self.groups)
-
-    def ramp(self, member: AnyMember, now: float) -> float:
-        """Return what share of its weight a warming member has at this time."""
-        return max(RAMP_FLOOR, (now - member.breaker.closed_at) / self.slow_start)

@@ -1,4 +1,4 @@
-"""The labels of members: what is known about one that a call may ask for, texts by name."""
+"""Labels: texts by name that describe a member, by which calls may select members."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANY_MEMBER: Selector = frozenset()
 
 
 def checked_labels(given: object) -> Labels:
-    """Return labels as they are kept: a copy that nobody changes.
+    """Return checked labels as an immutable copy.
 
     Raises:
         TypeError: they are no mapping of texts to texts, or a name is empty.
@@ -49,10 +49,10 @@ def checked_labels(given: object) -> Labels:
 
 
 def fits(selector: Selector, labels: Labels) -> bool:
-    """Tell whether labels are all that a selector asks for."""
+    """Return whether labels match everything that a selector asks for."""
     return all(labels.get(name) == value for name, value in selector)
 
 
 def shown(selector: Selector) -> str:
-    """Return a selector for people: `role=replica`."""
+    """Return a selector as text: `role=replica`."""
     return ", ".join(f"{name}={value}" for name, value in sorted(selector)) or "any labels"

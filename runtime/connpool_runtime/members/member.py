@@ -1,23 +1,23 @@
-"""One pooled client: its counters, its breaker, and whether it may be picked."""
+"""One member of a pool: its client, its counters, its breaker, and whether it may be picked."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
 from connpool_runtime.clients.source import ClientSource, SingleClient, UseBrokenOff
 from connpool_runtime.members.ewma import LatencyEwma
 from connpool_runtime.members.labels import NO_LABELS, Labels
 
-__all__ = ["Alarm", "Member"]
+__all__ = ["Alarm", "AnyMember", "Member"]
 
 C_co = TypeVar("C_co", covariant=True)
 
 
 class Alarm:
-    """Says whether a pool is in a panic: one for all of its members."""
+    """Whether a pool is in a panic: one object shared by all its members."""
 
     __slots__ = ("on",)
 
@@ -25,7 +25,7 @@ class Alarm:
         self.on = False
 
 
-CALM = Alarm()  # of members without a pool
+CALM = Alarm()  # for members without a pool
 
 
 class Member(Generic[C_co]):
@@ -97,15 +97,17 @@ class Member(Generic[C_co]):
         self.unknown = 0
         # The latest error: its type's name, how it was counted, and why.
         self.last_error: tuple[str, str, str] | None = None
-        self.unreachable: BaseException | None = None  # what the last health checks came to
+        # the error of the latest failed health checks
+        self.unreachable: BaseException | None = None
         self.leaving = False
-        self.alarm = CALM  # of the pool
+        self.alarm = CALM  # shared by the members of a pool
         self.number = 0  # members joined in this order
-        self.gate: Any = None  # of the pool's colour; opens when a leaving member is drained
+        # a gate for threads or for tasks; opens when a leaving member is drained
+        self.gate: Any = None
         self.drained = False
-        self.orphaned = False  # nobody waits at the gate any more to close the client
+        self.orphaned = False  # no caller waits at the gate any more to close the client
         self._close = close or _nothing
-        # The generation when calls may run without any care, else None; read by every call.
+        # The breaker's generation while calls may take the fast path, else None; read by every call.
         self.fast_generation: Generation | None = self.breaker.generation
 
     @property
@@ -120,17 +122,17 @@ class Member(Generic[C_co]):
 
     @property
     def panic(self) -> bool:
-        """Whether it is let in whatever its breaker says."""
+        """Whether it takes calls whatever its breaker says, because of a panic."""
         return self.alarm.on and not self.breaker.forced_open
 
     @property
     def is_unlimited(self) -> bool:
-        """Whether it is never too busy for one more call."""
+        """Whether its number of concurrent calls is unlimited."""
         return self.limit == math.inf
 
     @property
     def is_plain(self) -> bool:
-        """Whether it has one client, which any number of calls may use, and nobody says that it is ill."""
+        """Whether any number of calls may use its one client, and no health check has found it unreachable."""
         return self.limit == math.inf and self.unreachable is None
 
     @property
@@ -142,29 +144,29 @@ class Member(Generic[C_co]):
 
     @property
     def wake_at(self) -> float:
-        """When time alone will change whether calls may be given to this member, or how many."""
+        """When time alone will change whether this member takes calls, or how many."""
         return min(self.breaker.wake_at, self.source.retry_at)
 
     def wake(self, now: float) -> None:
-        """Do what is due."""
+        """Do what has become due."""
         self.breaker.wake(now)
         self.source.wake(now)
 
     @property
     def free(self) -> bool:
-        """Whether one more call may run beside those that do."""
+        """Whether one more call may run on it now."""
         return self.source.has_room(self.taken - self.served)
 
     @property
     def has_anomaly(self) -> bool:
-        """Whether the end of a call, though a success, would change something here."""
+        """Whether the end of a call, even a success, would change something about this member."""
         breaker = self.breaker
         if breaker.state is BreakerState.CLOSED and not breaker.is_steady:
             return True
         return self.leaving and not self.drained
 
     def refresh(self) -> None:
-        """Derive `fast_generation` anew."""
+        """Derive `fast_generation` from the current state."""
         trusted = self.unreachable is None and not self.source.needs_validation
         may_be = self.breaker.is_steady and not self.leaving and trusted
         self.fast_generation = self.breaker.generation if may_be else None
@@ -176,7 +178,7 @@ class Member(Generic[C_co]):
         return self.served + errors + self.neutral
 
     def count(self, counted_as: str) -> None:
-        """Count an attempt that gave the member back, under the word of its verdict."""
+        """Count an attempt that has given the member back, under the word of its verdict."""
         match counted_as:
             case "success":
                 self.taken, self.served = self.taken + 1, self.served + 1
@@ -192,7 +194,7 @@ class Member(Generic[C_co]):
                 self.neutral += 1
 
     def in_child(self) -> Member[C_co]:
-        """Return what takes its place in a child process, and leave this one to the calls that run.
+        """Return the member that replaces this one in a child process; running calls keep this one.
 
         They may go on in the child, if the fork was made inside of one, and end on what they took.
         """
@@ -209,7 +211,7 @@ class Member(Generic[C_co]):
         )
         if isinstance(
             self.unreachable, UseBrokenOff
-        ):  # of all reasons the one that is the client's
+        ):  # the only reason that concerns the client and not the server
             heir.unreachable = self.unreachable
         heir.breaker, self.breaker = self.breaker, self.breaker.begin_anew()
         self.leaving = self.drained = True
@@ -224,7 +226,7 @@ class Member(Generic[C_co]):
         close: Callable[[], object],
         validate: Callable[[], object],
     ) -> None:
-        """Have its client opened before the next call, in a child process: the one there is the parent's.
+        """Let the next call in a child process open a client, because the present one is the parent's.
 
         Arguments:
             source: its own.
@@ -237,13 +239,13 @@ class Member(Generic[C_co]):
         self.refresh()
 
     def reopened(self, source: SingleClient[Any], client: Any) -> None:
-        """Take the new client in the place of the parent's; does nothing if that was done."""
+        """Replace the parent's client by a new one; does nothing if that was done."""
         if source.reopen is not None:
             self.client, source.clients = cast("C_co", client), (client,)
             source.reopen, source.needs_validation = None, False
 
     def claim_close(self) -> Callable[[], object]:
-        """Return what closes the client, to the first caller; to others what does nothing."""
+        """Return the function that closes the client, to the first caller only; others get one that does nothing."""
         close, self._close = self._close, _nothing
         return close
 
@@ -252,6 +254,10 @@ class Member(Generic[C_co]):
         size = f" clients={len(self.clients)}" if self.source.on_demand else ""
         state = self.breaker.state.value
         return f"<{self.name} {state}{known} in_flight={self.in_flight}{size}>"
+
+
+AnyMember: TypeAlias = Member[Any]
+"""For code to which it does not matter what clients a pool has."""
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""Who belongs to the pool, and who of them may be picked.
+"""The members of a pool, and which of them may be picked.
 
 What is known about the members is kept in counts, lists and timers, and a change of one member changes
 only those: its cost does not grow with the number of members, but for a search and a move of memory.
@@ -35,7 +35,7 @@ __all__ = ["Membership"]
 C = TypeVar("C")
 Ill: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
 """Members of which none may be called, who of them became so last, and when the first may be called again."""
-MOST_SELECTIONS = 64  # kept at a time; more are asked for only by who makes labels up
+MOST_SELECTIONS = 64  # label selections kept at a time; only callers who make up labels need more
 
 
 class Membership(Generic[C]):
@@ -56,56 +56,59 @@ class Membership(Generic[C]):
         self._compares_latency = compares_latency
         self.eligibility = eligibility or Eligibility()
         self._members: dict[str, Member[C]] = {}
-        self._replaced: dict[Member[C], None] = {}  # who drain without a name
+        # members that were replaced and are draining, without a name
+        self._replaced: dict[Member[C], None] = {}
         self._named = 0
-        self._new: list[Member[C]] = []  # since the latest update
+        self._new: list[Member[C]] = []  # members added since the latest update
         self._alarm = Alarm()
         self._facts: dict[Member[Any], Facts] = {}
         self._all = PrioritySet(self.eligibility, self._facts)
-        # Made when a call first asks for such labels.
+        # Created when a call first asks for such labels.
         self._selections: dict[Selector, PrioritySet] = {}
         self._timers = Timers()
         self._ejected = self._limited = self._with_role = 0
-        # False while something is being changed, and after an interrupt in there.
+        # False during a change, and after an interrupt within one.
         self._whole = True
-        # Said to each caller who is refused, and looked for once after a change.
+        # The reason for refusals, worked out once after each change.
         self._ill: tuple[int, bool, Member[C] | None] | None = None
-        self._ill_with: dict[tuple[Selector, ...], Ill] = {}  # the same of those with some labels
-        self.joined = 0  # members over the pool's life, and those of them who left
+        # the same for members with certain labels
+        self._ill_with: dict[tuple[Selector, ...], Ill] = {}
+        # members that joined over the pool's life; the next line: those of them that left
+        self.joined = 0
         self.left = 0
         self.closed = False
         self.candidates = Candidates()
-        self.has_roles = False  # whether a member has a role, so that routes matter
+        self.has_roles = False  # whether any member has a role, so that routes matter
         self.wake_at = math.inf
 
     @property
     def members(self) -> tuple[Member[C], ...]:
-        """All members, those that are leaving included."""
-        return tuple(self._members.copy().values())  # a copy is one step, on any interpreter
+        """All members, including those that are leaving."""
+        return tuple(self._members.copy().values())  # a copy is atomic on every interpreter
 
     @property
     def by_name(self) -> Mapping[str, Member[C]]:
-        """The same by their names; it changes with the pool."""
+        """The members by name; the mapping changes with the pool."""
         return self._members
 
     @property
     def alone(self) -> bool:
-        """Whether there is one member only, so that nothing can be apart."""
+        """Whether there is only one member, so that all keys belong together."""
         return len(self._members) == 1
 
     @property
     def available(self) -> tuple[Member[C], ...]:
-        """The members that may be picked; copied when first asked for after a change."""
+        """The members that may be picked, copied at the first access after a change."""
         return self.candidates.members
 
     @property
     def panic(self) -> bool:
-        """Whether so few members are well that their breakers are not believed."""
+        """Whether so few members are healthy that breakers are ignored."""
         return self._alarm.on
 
     @property
     def well(self) -> int:
-        """How many members calls may be given to, without a panic, and without a probe of a breaker."""
+        """How many members take calls regularly: not because of a panic, and not as probes of a breaker."""
         closed = BreakerState.CLOSED
         return sum(
             member.breaker.state is closed and member.ready for member in self._members.values()
@@ -113,34 +116,34 @@ class Membership(Generic[C]):
 
     @property
     def ejected(self) -> int:
-        """How many members breakers have cut off, those opened by hand aside."""
+        """How many members breakers have ejected, without those ejected by hand."""
         return self._ejected
 
     @property
     def may_lose_one(self) -> bool:
-        """Whether one more may be cut off without a panic, or without nobody being left."""
+        """Whether one more member may be ejected without a panic, and without leaving none."""
         well = self._all.well - 1
         return well > 0 and not self.panic and not self.eligibility.is_panic(well, self._all.there)
 
     @property
     def limited(self) -> bool:
-        """Whether a member may be too busy for one more call."""
+        """Whether any member has a limit of concurrent calls."""
         return self._limited > 0
 
     @property
     def replaced(self) -> tuple[Member[C], ...]:
-        """Those whose name another member has, until their last calls have ended."""
+        """Members whose name another member has taken, until their last calls have ended."""
         return tuple(self._replaced)
 
     def next_name(self) -> str:
-        """Return m1, m2, ...: the next one that nobody has."""
+        """Return the next free name of m1, m2, ..."""
         while True:
             self._named += 1
             if (name := f"m{self._named}") not in self._members:
                 return name
 
     def check_names(self, names: Iterable[str]) -> None:
-        """Refuse names that are taken, or there twice, and any if the pool is closed."""
+        """Refuse names that are taken or duplicate, and any name if the pool is closed."""
         if self.closed:
             raise self.refusal(0.0)
         seen = set[str]()
@@ -152,7 +155,7 @@ class Membership(Generic[C]):
             seen.add(name)
 
     def add(self, member: Member[C]) -> None:
-        """Take a member in. It is a candidate from the next update on, which is due at once."""
+        """Add a member. It is a candidate from the next update on, which is due at once."""
         self.check_names([member.name])
         self.joined += 1
         member.number, member.alarm = self.joined, self._alarm
@@ -164,7 +167,7 @@ class Membership(Generic[C]):
         self._forget_ill()
 
     def replace(self, old: Member[C], new: Member[C]) -> bool:
-        """Give a member's name and place to another; tell whether the first still had them."""
+        """Give a member's name and place to another one; return False if it no longer had them."""
         if self.closed:
             raise self.refusal(0.0)
         if self._members.get(old.name) is not old:
@@ -177,12 +180,12 @@ class Membership(Generic[C]):
         self._new.append(new)
         self._forget_ill()
         members, replaced = self._members, self._replaced
-        # One statement, which no interrupt strikes: who has no name any more gets no calls, either.
+        # One statement, which no interrupt can split: a member without a name gets no calls.
         members[old.name], replaced[old], old.fast_generation, old.leaving = new, None, None, True
         return True
 
     def find(self, name: str) -> Member[C]:
-        """Return the member of a name."""
+        """Return the member with a name."""
         if name not in self._members:
             known = ", ".join(map(repr, self._members)) or "none"
             raise UnknownMember(
@@ -191,7 +194,7 @@ class Membership(Generic[C]):
         return self._members[name]
 
     def weigh(self, member: Member[C], weight: int) -> None:
-        """Give a member another weight: for the pickers of its groups it leaves and comes again."""
+        """Change a member's weight; for the pickers of its groups it leaves and joins again."""
         whole, self._whole = self._whole, False
         groups = [group for one in self._sets for group in one.groups_of(member)]
         warm = [group for group in groups if member in group.warming]
@@ -205,7 +208,7 @@ class Membership(Generic[C]):
         self._whole = whole
 
     def forget(self, member: Member[C]) -> bool:
-        """Drop a member; tell whether it was still there under its name."""
+        """Remove a member; return whether it was still there under its name."""
         if member in self._replaced:
             del self._replaced[member]
             self.left += 1
@@ -222,7 +225,7 @@ class Membership(Generic[C]):
         return True
 
     def after_fork(self) -> None:
-        """Begin anew in a child process: nobody is in flight, and who was leaving has left."""
+        """Start anew in a child process: no calls are in flight, and leaving members are gone."""
         stay = {name: member for name, member in self._members.items() if not member.leaving}
         left = [member for member in self._members.values() if member.leaving]
         for member in (*left, *self._replaced):
@@ -236,7 +239,7 @@ class Membership(Generic[C]):
         self._whole, self.candidates, self.wake_at = False, Candidates(), -math.inf
 
     def is_spared(self, member: Member[C]) -> bool:
-        """Whether so many others are cut off that this member must not be, too."""
+        """Return whether so many other members are ejected that this one must not be."""
         if not self.eligibility.spares:
             return False
         known = self._facts.get(member)
@@ -244,14 +247,14 @@ class Membership(Generic[C]):
         return self.eligibility.is_spared(others, len(self._members))
 
     def refresh(self, now: float = 0.0) -> None:
-        """Derive everything anew. New groups forget whose turn it is."""
+        """Derive everything anew, with new groups whose order starts over."""
         self._begin()
         self._count_anew()
         self._follow(self._members.values())
         self._end(now)
 
     def update(self, now: float, *members: Member[C]) -> bool:
-        """Follow up on what changed about members, or on what time changed; tell whether anything did."""
+        """Follow up on changes of members and on the passing of time; return whether anything changed."""
         if not self._whole:
             self.refresh(now)
             return True
@@ -263,7 +266,7 @@ class Membership(Generic[C]):
         return True
 
     def differs(self, now: float, *members: Member[C]) -> bool:
-        """Tell whether members, or what time it is, are not as they were at the latest update."""
+        """Return whether members, or the time, call for an update."""
         if now >= self.wake_at:
             return True
         known = self._facts
@@ -273,11 +276,11 @@ class Membership(Generic[C]):
         return False
 
     def freed(self, *, all_of_them: bool) -> Iterable[Member[C]]:
-        """Return those that the latest change made available."""
+        """Return the members that the latest change made available."""
         return self.may_serve if all_of_them else self._all.entered
 
     def _begin(self) -> None:
-        # Whoever looks meanwhile, or after an interrupt, finds that something is due.
+        # Readers meanwhile, or after an interrupt, see that an update is due.
         self._whole, self.wake_at = False, -math.inf
         self._forget_ill()
         for one in self._sets:
@@ -290,7 +293,7 @@ class Membership(Generic[C]):
             one.choose(now, panic=panic)
             wake_at = min(wake_at, one.warm_at)
         self.candidates, self._new = self._all.candidates, []
-        # Read without the lock, so never while it is counted: a call would take no notice of its route.
+        # Read without the lock, so never while counting: a call would ignore its route.
         self.has_roles = self._with_role > 0
         self._whole, self.wake_at = True, wake_at
 
@@ -319,7 +322,7 @@ class Membership(Generic[C]):
         self._timers.set(member, after.wake_at if after and after.present else math.inf)
 
     def _count_anew(self) -> None:
-        """Forget what was counted, and whose turn it is in which group."""
+        """Reset the counts and the groups, whose order starts over."""
         self._facts, self._timers = {}, Timers()
         self._ejected = self._limited = self._with_role = 0
         self._all = PrioritySet(self.eligibility, self._facts)
@@ -336,7 +339,7 @@ class Membership(Generic[C]):
     # Members with certain labels
 
     def selected(self, selector: Selector) -> Candidates | None:
-        """Return those of the members with some labels that may be picked; None if nobody asked for these yet."""
+        """Return the candidates with certain labels; None if no call has asked for these labels yet."""
         if not selector:
             return self.candidates
         found = self._selections.get(selector)
@@ -358,7 +361,7 @@ class Membership(Generic[C]):
         return found
 
     def ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
-        """Return the members with some labels, of which none may be called; looked for once after a change."""
+        """Return the members with certain labels, none of which may be called; worked out once after a change."""
         found = self._ill_with.get(selectors)
         if found is None:
             if len(self._ill_with) >= MOST_SELECTIONS:
@@ -380,7 +383,7 @@ class Membership(Generic[C]):
         return tuple(one for one in self._members.values() if one.ready)
 
     def due(self, now: float) -> list[Member[C]]:
-        """Return the members that have something to do at this time."""
+        """Return the members for which something is due."""
         if now < self.wake_at:
             return []
         if not self._whole:
@@ -388,7 +391,7 @@ class Membership(Generic[C]):
         return self._timers.due(now)
 
     def refusal(self, now: float) -> PoolError:
-        """Say why nobody can be picked."""
+        """Return the error that says why no member may be picked."""
         if self.closed:
             return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
         present, ill, last = self._ill = self._ill or self._look_for_ill()
@@ -404,7 +407,7 @@ class Membership(Generic[C]):
             if isinstance(last.unreachable, UseBrokenOff):
                 when = "until they are validated or unejected"
         return AllMembersOpen(
-            f"all {present} members of pool {self._pool!r} are cut off {when}",
+            f"all {present} members of pool {self._pool!r} are ejected {when}",
             pool=self._pool,
             cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,
@@ -414,7 +417,7 @@ class Membership(Generic[C]):
         self._ill, self._ill_with = None, {}
 
     def _look_for_ill(self) -> tuple[int, bool, Member[C] | None]:
-        """Return how many are present, whether health checks found some ill, and who became so last."""
+        """Return how many members are present, whether health checks found any unreachable, and the last to fail."""
         present = [member for member in self._members.values() if not member.leaving]
         ill = any(member.unreachable for member in present)
         if all(member.source.unreachable for member in present):
@@ -435,10 +438,10 @@ class Membership(Generic[C]):
 
 
 def _own_copy(cause: BaseException | None) -> BaseException | None:
-    """Return a cause for one caller, who may raise it again, which gives it frames."""
+    """Return a copy of an error for one caller: raising an error adds frames to it."""
     return None if cause is None else without_traceback(cause)
 
 
 def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:
-    breaker = member.breaker  # which has no cause if it was opened by hand
+    breaker = member.breaker  # ejected by hand, so without a cause
     return member.unreachable is not None, breaker.cause is not None, breaker.opened_at

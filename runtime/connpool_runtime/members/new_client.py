@@ -1,4 +1,4 @@
-"""What a pool is told about a client that becomes a member."""
+"""The description of a client that is to become a member."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NewClient(NamedTuple, Generic[C_co]):
         validate: checks whether a client of one call at a time may be used again after a call that
             failed or was broken off, as in `add_client`.
         max_concurrency: calls at a time on this member; the setting of that name if not given.
-        priority: members of a higher number are called when too few of the lower ones are well.
+        priority: members of a higher number are called when too few of the lower ones are healthy.
         zone: where the member is; those of the pool's own zone are preferred.
         labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
     """

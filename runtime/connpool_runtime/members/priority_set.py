@@ -1,4 +1,4 @@
-"""The members that some calls may be given to, in groups: all of a pool, or those with certain labels.
+"""The candidates for some calls, in groups by rank: all members of a pool, or those with certain labels.
 
 Each has its own levels, shares and subset, as each subset of Envoy's load balancer has its own priorities.
 """
@@ -8,21 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from typing import Any
 
 from connpool_runtime.members.eligibility import Eligibility, Facts, Rank
 from connpool_runtime.members.group import Candidates, Group
 from connpool_runtime.members.labels import ANY_MEMBER, Selector, fits
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 from connpool_runtime.members.subset import Subset
 
 __all__ = ["PrioritySet"]
 
-AnyMember = Member[Any]
-
 
 class Level:
-    """The members of one rank: how many there are, those that are ready, and those that are in a panic."""
+    """The members of one rank: how many there are, and those that are ready, normally and in a panic."""
 
     __slots__ = ("groups", "present")
 
@@ -32,7 +29,7 @@ class Level:
 
 
 class PrioritySet:
-    """Counts and groups members by what is known about each. Guarded by the pool's lock.
+    """Counts and groups members by the facts about each. Guarded by the pool's lock.
 
     It is made anew if an interrupt leaves it half done. `candidates` is replaced, never changed, and read
     without the lock.
@@ -55,13 +52,13 @@ class PrioritySet:
         self.levels: dict[Rank, Level] = {}
         self._subset = Subset(eligibility.subset_size, eligibility.score)
         self.chosen: set[AnyMember] = set()
-        self.there = 0  # of those chosen, as is the next
+        self.there = 0  # of the chosen members; so is the next count
         self.well = 0
-        self.entered: list[AnyMember] = []  # who joined a group in the latest change
+        self.entered: list[AnyMember] = []  # members that joined a group in the latest change
         self.candidates = Candidates()
 
     def follow(self, member: AnyMember, before: Facts | None, after: Facts | None) -> None:
-        """Keep who is used at all, and place everybody of whom a change of one member changes that."""
+        """Apply a change of one member, and of members that it brings into the subset or out of it."""
         if self.selector:
             before, after = self._mine(before), self._mine(after)
         was, is_present = before is not None and before.present, after is not None and after.present
@@ -85,7 +82,7 @@ class PrioritySet:
         return facts if facts is not None and fits(self.selector, facts.labels) else None
 
     def _place(self, member: AnyMember, before: Facts | None, after: Facts | None) -> None:
-        """Count a member that is used, and put it into the groups that it belongs to."""
+        """Count a chosen member, and put it into the right groups."""
         if before is not None and (after is None or before.rank != after.rank):
             level = self._level(before.rank)
             self._sum_up(level, before, -1)
@@ -125,7 +122,7 @@ class PrioritySet:
                 group.warming.set(member, after.warm_at)
 
     def choose(self, now: float, *, panic: bool) -> None:
-        """Work out the candidates of this moment, and their groups' shares of the calls."""
+        """Derive the current candidates, and each group's share of the calls."""
         levels = [level for _, level in sorted(self.levels.items(), key=itemgetter(0))]
         groups = [level.groups[panic] for level in levels]
         counts = [(group.size, level.present) for group, level in zip(groups, levels, strict=True)]
@@ -137,20 +134,20 @@ class PrioritySet:
                 for member in group.warming.due(now):
                     group.warming.discard(member)
             warming = sum(len(group.warming) for _, group in used)
-            # If all are new there is nobody to spare them.
+            # If all are new, no other member can take the calls instead.
             if 0 < warming < len(self.candidates):
                 self.candidates = Candidates(used, self._eligibility.slow_start)
 
     @property
     def warm_at(self) -> float:
-        """When the first of the candidates that start slowly has its whole weight; `inf` if none does."""
+        """When the first of the candidates in slow start gets its whole weight; `inf` if none is in slow start."""
         candidates = self.candidates
         if not candidates.slow_start:
             return math.inf
         return min(group.warming.first() for _, group in candidates.groups)
 
     def groups_of(self, member: AnyMember) -> Iterator[Group]:
-        """Return the groups that a member is in."""
+        """Yield the groups that a member belongs to."""
         facts = self._facts.get(member)
         if facts is not None and member in self.chosen:
             groups = self.levels[facts.rank].groups

@@ -1,4 +1,4 @@
-"""Which members this client uses at all, if it uses only some of them.
+"""Chooses the subset of members that this client uses, if it does not use all.
 
 The best by the hash of client and member (rendezvous hashing): each client has others, the same ones
 every time, and a change of members changes one of them at most.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from typing import Any
 
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["Subset"]
 
-AnyMember = Member[Any]
 Change = tuple[AnyMember, bool]
 
 
@@ -32,7 +30,7 @@ class Subset:
         self._order: list[tuple[int, int, AnyMember]] = []
 
     def add(self, member: AnyMember) -> list[Change]:
-        """Take a member in; return who is chosen from now on (True), and who no more (False)."""
+        """Add a member; return the members that enter the subset (True) and leave it (False)."""
         if self._size is None:
             return [(member, True)]
         entry = self._entry(member)
@@ -44,7 +42,7 @@ class Subset:
         return [*((other, False) for _, _, other in out), (member, True)]
 
     def remove(self, member: AnyMember) -> list[Change]:
-        """Let a member go; return the same."""
+        """Remove a member; return the same."""
         if self._size is None:
             return [(member, False)]
         place = bisect_left(self._order, self._entry(member))

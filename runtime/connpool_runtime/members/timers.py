@@ -1,24 +1,20 @@
-"""When something is due for whom: a heap from which nothing is removed before it comes to the top."""
+"""Times at which something is due for members: a heap with lazy deletion."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any
 
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["Timers"]
 
-AnyMember = Member[Any]
-SLACK = (
-    64  # entries that are over, beside as many as there are others, before the heap is made anew
-)
+SLACK = 64  # outdated entries, beyond the number of valid ones, after which the heap is rebuilt
 
 
 class Timers:
-    """One time for each member, found in the order of the times. Setting one takes a logarithm."""
+    """One time for each member, in order of time. Setting one takes logarithmic time."""
 
     __slots__ = ("_at", "_heap")
 
@@ -38,11 +34,11 @@ class Timers:
                 heapify(self._heap)
 
     def discard(self, member: AnyMember) -> None:
-        """Forget the time of a member, if it has one."""
+        """Remove the time of a member, if it has one."""
         self._at.pop(member, None)
 
     def first(self) -> float:
-        """Return the first of all times; `inf` if there is none."""
+        """Return the earliest time; `inf` if there is none."""
         heap = self._heap
         while heap and self._at.get(heap[0][2]) != heap[0][0]:
             heappop(heap)
@@ -54,7 +50,7 @@ class Timers:
         return sorted(found, key=lambda member: member.number)
 
     def _due(self, now: float) -> Iterator[AnyMember]:
-        # In a heap nothing below an entry is earlier, so only the due ones and their children are seen.
+        # No entry of a heap is earlier than its parent, so only due entries and their children are looked at.
         heap, places = self._heap, [0]
         while places:
             place = places.pop()

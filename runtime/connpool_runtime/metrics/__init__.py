@@ -1,1 +1,1 @@
-"""Integrations that export the numbers of pools, each library in files of its own."""
+"""Exports the numbers of pools; each file imports its own metrics library."""

@@ -25,7 +25,7 @@ class _Reloading(Protocol):
 
 
 class ConfigCollector(RegisteredCollector):
-    """Collects the numbers of managers' reloads whenever Prometheus asks. Safe for threads.
+    """Collects the numbers of managers' reloads at every scrape. Safe for threads.
 
     `connpool_config_reloads_total` counts by `result`: success, partial or failure;
     `connpool_config_last_reload_success` is 0 while the latest one was not applied as a whole;
@@ -62,8 +62,8 @@ class ConfigCollector(RegisteredCollector):
             for other in self._open():
                 if other is not manager and other.reloads.manager == name:
                     raise ValueError(
-                        f"another manager that is called {name!r} is exported already, and nobody could"
-                        " tell their series apart: give each a name of its own"
+                        f"another manager that is called {name!r} is exported already, and their series could"
+                        " not be told apart: give each a name of its own"
                     )
             self._managers = [*(one for one in self._open() if one is not manager), manager]
 
@@ -75,7 +75,7 @@ class ConfigCollector(RegisteredCollector):
         return _families([])
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics of this moment."""
+        """Return the current metrics."""
         return _families([one.reloads for one in self._open()])
 
 

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary, ref
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
-from connpool_runtime.metrics.exported import ExportedPools
+from connpool_runtime.metrics.exported_pools import ExportedPools
 from connpool_runtime.metrics.otel_database import (
     DATABASE_PREFIX,
     NUMBERS,
@@ -52,7 +52,7 @@ Measure: TypeAlias = Callable[[list[PoolStats]], Iterable[Measured]]
 PREFIX = "connpool.client."
 POOL = "connpool.pool.name"
 
-# By the short name of a series: what it is called here, and what its label `state` is the state of.
+# By the short name of a series: its name here, and what its label `state` is the state of.
 NAMES = {
     "attempts": ("attempts", ""),
     "breaker_state": ("breaker.state", ""),
@@ -87,17 +87,18 @@ NAMES = {
     "trips": ("trips", ""),
     "waiting": ("pending_calls", ""),
 }
-ATTRIBUTES = {"reason": "error.type"}  # by label; `connpool.` and the label for all others
+# attribute names by label; `connpool.` and the label for all others
+ATTRIBUTES = {"reason": "error.type"}
 
 _joining = new_lock()
-# Weak on both sides, for an observer holds its meter; the instruments of the meter hold the observer.
+# Weak references on both sides: an observer holds its meter, whose instruments hold the observer.
 _observers: WeakKeyDictionary[Meter, ref[PoolObserver]] = WeakKeyDictionary()
 
 
 def observe(
     *pools: BasePool[Any], meter: Meter | None = None, database: bool = False
 ) -> PoolObserver:
-    """Let OpenTelemetry read the numbers of pools, sync and async, from now on. Safe for threads.
+    """Start exporting the numbers of pools, sync and async, to OpenTelemetry. Safe for threads.
 
     A meter has one observer, which all calls with this meter return: pools may come later, by
     calling this again or by `add`.
@@ -124,14 +125,15 @@ def observe(
 
 
 def exemplars_of(pool: str) -> tuple[ExemplarStats, ...]:
-    """Return the examples of latencies of a pool, by its name, that the latest collection in this thread has seen."""
+    """Return the exemplars of latencies of a pool, by its name, from this thread's latest collection."""
     with _joining:
         observers = [known() for known in _observers.values()]
     latest, examples = -math.inf, tuple[ExemplarStats, ...]()
     for observer in observers:
         begun, found = (0.0, list[PoolStats]()) if observer is None else observer.collected()
         for stats in found:
-            if stats.name == pool and begun > latest:  # other meters may have pools of this name
+            # other meters may have pools of the same name
+            if stats.name == pool and begun > latest:
                 latest, examples = begun, stats.exemplars
     return examples
 
@@ -139,12 +141,12 @@ def exemplars_of(pool: str) -> tuple[ExemplarStats, ...]:
 @cache
 def default_meter() -> Meter:
     """Return the meter of the global provider."""
-    # Before a provider is set, each call would return another stand-in for one and the same meter.
+    # Before a provider is set, each call would return another proxy for the same meter.
     return get_meter("connpool_runtime")
 
 
 class PoolObserver:
-    """Lets OpenTelemetry read the numbers of pools that come and go. Made by `observe`.
+    """Exports the numbers of pools that come and go. Made by `observe`.
 
     The observer holds its pools until they are removed or closed. What a closed pool counted is
     exported for five more minutes, but for the points of its members, which leave with them.
@@ -154,11 +156,11 @@ class PoolObserver:
         self._meter = meter
         self._pools = ExportedPools()
         self._snapshots = _Snapshots(self._pools.stats)
-        # Not the lock of the pools: the SDK collects under a lock of its own, which also guards
-        # new instruments.
+        # Not the lock of the pools: the SDK collects while it holds a lock that also guards the creation of
+        # instruments.
         self._creating = new_lock()
         self._of_middleware: set[str] = set()
-        self._databases: set[str] | None = None  # the pools by name; None before the first
+        self._databases: set[str] | None = None  # the pools by name; None before the first one
         for series in SERIES:
             name, state = NAMES[series.name]
             self._instrument(PREFIX + name, series, partial(_observations, series, state))
@@ -166,7 +168,7 @@ class PoolObserver:
             self._histogram(durations)
 
     def add(self, *pools: BasePool[Any], database: bool = False) -> None:
-        """Read more pools; one that is read already stays.
+        """Export more pools; pools that are exported already stay.
 
         The numbers of middleware are those of the middleware that are registered by now. Adding a
         pool again takes up what was registered since.
@@ -191,7 +193,7 @@ class PoolObserver:
                     self._instrument(PREFIX + series.name, series, read)
 
     def remove(self, *pools: BasePool[Any]) -> None:
-        """Stop reading pools at once; those that are not read are passed over.
+        """Stop exporting pools at once; others are ignored.
 
         Arguments:
             pools: the pools. They stay as they are, and may be added again.
@@ -199,13 +201,13 @@ class PoolObserver:
         self._pools.remove(*pools)
 
     def collected(self) -> tuple[float, list[PoolStats]]:
-        """Return when the latest collection in this thread began, by the monotonic clock, and what it has read."""
+        """Return when this thread's latest collection began, by the monotonic clock, and its stats."""
         return self._snapshots.latest()
 
     def _add_databases(self, *pools: BasePool[Any]) -> None:
         with self._creating:
             first = self._databases is None
-            # Another set, for a collection may go through the one that was there.
+            # A copy, because a collection may be iterating over the old set.
             self._databases = {*(self._databases or ()), *(pool.name for pool in pools)}
             for number in NUMBERS if first else ():
                 create = (
@@ -245,7 +247,8 @@ class PoolObserver:
         meter, callbacks = self._meter, [self._callback(name, read)]
         if series.kind == "counter":
             meter.create_observable_counter(name, callbacks, series.unit, series.text)
-        elif series.unit in ("1", "s"):  # the states and ages of several pools make no sum
+        # the states and ages of several pools have no meaningful sum
+        elif series.unit in ("1", "s"):
             meter.create_observable_gauge(name, callbacks, series.unit, series.text)
         else:
             meter.create_observable_up_down_counter(name, callbacks, series.unit, series.text)
@@ -255,7 +258,7 @@ class PoolObserver:
         self._parts(base, counted, durations.text, partial(_measured, durations))
 
     def _parts(self, base: str, counted: str, text: str, measured: Measure) -> None:
-        """Make the three counters of a histogram."""
+        """Create the three counters of a histogram."""
         parts: tuple[tuple[str, str, Read], ...] = (
             ("count", counted, partial(_part, measured, lambda latency: latency.count)),
             ("sum", "s", partial(_part, measured, lambda latency: latency.total)),
@@ -268,7 +271,7 @@ class PoolObserver:
     def _callback(
         self, name: str, read: Read
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        """Return what an instrument calls when it is collected."""
+        """Return the callback of an instrument."""
 
         def ask(_options: CallbackOptions) -> Iterable[Observation]:
             return list(read(self._snapshots.of_collection(name)))
@@ -277,21 +280,21 @@ class PoolObserver:
 
 
 class _Snapshots:
-    """The numbers that one collection reads, though every instrument asks for them.
+    """One snapshot of the stats for a whole collection, although every instrument asks for it.
 
-    OpenTelemetry does not tell a callback which collection it serves. But a collection runs in one
+    OpenTelemetry does not say to a callback which collection it serves. But a collection runs in one
     thread and asks each instrument once: so an instrument that asks again begins the next one, and
     each thread, that is each reader that collects at the same time, has numbers of its own.
     """
 
-    MAX_AGE = 10.0  # seconds; in case a collection asks only those that the last one left out
+    MAX_AGE = 10.0  # seconds; in case a collection asks only instruments that the last one left out
 
     def __init__(self, take: Callable[[], list[PoolStats]]) -> None:
         self._take = take
         self._of_thread = _Collection()
 
     def of_collection(self, instrument: str) -> list[PoolStats]:
-        """Return the numbers of the collection in which an instrument asks now."""
+        """Return the stats of the collection in which an instrument asks now."""
         current, now = self._of_thread, monotonic()
         if not current.asked or instrument in current.asked or now - current.begun > self.MAX_AGE:
             current.stats, current.begun, current.asked = self._take(), now, set()
@@ -299,12 +302,12 @@ class _Snapshots:
         return current.stats
 
     def latest(self) -> tuple[float, list[PoolStats]]:
-        """Return when the latest collection in this thread began, and its numbers; none if there was none."""
+        """Return when this thread's latest collection began, and its stats; none if there was none."""
         return self._of_thread.begun, self._of_thread.stats
 
 
 class _Collection(threading.local):
-    """What a thread collects at the moment: when it began, the numbers, the instruments that asked."""
+    """One collection in a thread: when it began, the stats, and the instruments that have asked."""
 
     def __init__(self) -> None:
         self.begun = 0.0
@@ -319,7 +322,7 @@ def _observations(series: Series, state: str, pools: list[PoolStats]) -> Iterabl
 
 
 def _of_middleware(name: str, pools: list[PoolStats]) -> Iterable[Observation]:
-    # Anew each time: a middleware tells its labels when it first counts something.
+    # Created for each collection: a middleware reports its labels only once it has counted something.
     for series in middleware_series(pools):
         if series.name == name:
             yield from _observations(series, "", pools)
@@ -353,6 +356,6 @@ def _attributes(
             found |= member_attributes(value)
         elif label == "state" and state:
             found[state] = value
-        elif value:  # a label that only others of this name have is empty
+        elif value:  # labels that only other middleware of this name have are empty
             found[ATTRIBUTES.get(label, f"connpool.{label}")] = value
     return found

@@ -1,4 +1,4 @@
-"""The pools of database clients under the names that OpenTelemetry's conventions have for them.
+"""The metrics of database pools under the names of OpenTelemetry's semantic conventions.
 
 The conventions know connections and their pools, and no members: all members of a pool are added up.
 A member with one client, made by the user, is one connection.
@@ -58,7 +58,7 @@ NUMBERS = (
         "idle.min",
         "up_down_counter",
         "{connection}",
-        "Connections that are kept open though nobody uses them.",
+        "Connections that are kept open although they are idle.",
         lambda pool: [({}, sum(_clients(member).min_size for member in pool.members))],
     ),
     DatabaseNumber(

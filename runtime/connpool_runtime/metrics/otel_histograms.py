@@ -1,4 +1,4 @@
-"""Makes real histograms of the counters of `otel.py` before they are sent; needs opentelemetry-sdk (extra `otel-sdk`).
+"""Turns the counters of `otel.py` into real histograms before export; needs opentelemetry-sdk (extra `otel-sdk`).
 
 OpenTelemetry's own histogram takes single values only, and each would cost its call microseconds.
 The pools count their buckets themselves, and those counts become histograms here, on the way from the
@@ -42,7 +42,7 @@ _PARTS = ("count", "sum", "bucket")
 
 
 class HistogramExporter(MetricExporter):
-    """Hands everything on to an exporter, the latencies of pools as real histograms.
+    """Passes all metrics on to an exporter, the latencies of pools as real histograms.
 
         PeriodicExportingMetricReader(HistogramExporter(OTLPMetricExporter()))
 
@@ -51,18 +51,18 @@ class HistogramExporter(MetricExporter):
     """
 
     def __init__(self, exporter: MetricExporter) -> None:
-        # The SDK reads these two from the exporter that it is given, and offers no public name.
+        # The SDK reads these two attributes from its exporter, and has no public name for them.
         super().__init__(
             preferred_temporality=getattr(exporter, "_preferred_temporality", None),
             preferred_aggregation=getattr(exporter, "_preferred_aggregation", None),
         )
-        self._exported_at = 0  # when, in nanoseconds since 1970
-        self._exporter: Any = exporter  # its methods take further arguments of no known type
+        self._exported_at = 0  # start of the counters, in nanoseconds since 1970
+        self._exporter: Any = exporter  # its methods take further untyped arguments
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Send the metrics of one collection.
+        """Export the metrics of one collection.
 
         Arguments:
             metrics_data: what a reader collected.
@@ -76,7 +76,7 @@ class HistogramExporter(MetricExporter):
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Let the exporter send what it still has; return whether it could in so many milliseconds."""
+        """Let the exporter send what it still holds; return whether it did within so many milliseconds."""
         return bool(self._exporter.force_flush(timeout_millis))
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
@@ -85,7 +85,7 @@ class HistogramExporter(MetricExporter):
 
 
 def with_histograms(data: MetricsData, since: int = 0) -> MetricsData:
-    """Return the same metrics, the latencies of pools as real histograms.
+    """Return the same metrics, with the latencies of pools as real histograms.
 
     Arguments:
         data: what a reader collected, sums or deltas. It is not changed.
@@ -150,7 +150,7 @@ def _histogram(base: str, by_name: Mapping[str, Metric], since: int) -> Metric:
 
 
 def _key(point: NumberDataPoint) -> Key:
-    """What the points of one histogram have in common."""
+    """Return the key that the points of one histogram share."""
     return frozenset((name, value) for name, value in _items(point) if name != "le")
 
 
@@ -159,7 +159,7 @@ def _items(point: NumberDataPoint) -> Iterable[tuple[str, Any]]:
 
 
 def _examples(base: str, point: NumberDataPoint, since: int) -> list[Exemplar]:
-    """Return the calls of a method that the middleware `Exemplars` has kept since then."""
+    """Return the exemplars of a method that the middleware `Exemplars` has kept since a time."""
     if base != CALL_DURATION:
         return []
     attributes = dict(_items(point))
@@ -175,10 +175,10 @@ def _examples(base: str, point: NumberDataPoint, since: int) -> list[Exemplar]:
 def _point(
     buckets: list[NumberDataPoint], total: float, examples: list[Exemplar]
 ) -> HistogramDataPoint:
-    """Return one histogram; each bucket also counts what is in the buckets below it."""
+    """Return one histogram; in ours each bucket includes the buckets below it."""
     upto = sorted((float(str(dict(_items(point))["le"])), point.value) for point in buckets)
     counts = [int(count) for _, count in upto]
-    unknown = cast("float", None)  # smallest and largest are optional, and nobody counted them
+    unknown = cast("float", None)  # minimum and maximum are optional, and are not known
     return HistogramDataPoint(
         attributes={name: value for name, value in _items(buckets[0]) if name != "le"},
         start_time_unix_nano=buckets[0].start_time_unix_nano,

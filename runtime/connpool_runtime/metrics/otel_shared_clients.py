@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.otel import default_meter
-from connpool_runtime.metrics.shared_series import (
+from connpool_runtime.metrics.shared_clients_series import (
     SHARED_SERIES,
     ExportedSharing,
     SharedSeries,
@@ -26,7 +26,7 @@ _exported: WeakKeyDictionary[Meter, ExportedSharing] = WeakKeyDictionary()
 
 
 def observe_shared_clients(*shared: Sharing, meter: Meter | None = None) -> None:
-    """Let OpenTelemetry read how many shared clients there are, until they are closed. Safe for threads.
+    """Start exporting how many shared clients there are, until they are closed, to OpenTelemetry. Safe for threads.
 
     May be called again for more of them.
 

@@ -1,7 +1,7 @@
 """The numbers of pools as Prometheus metrics; needs prometheus-client (extra `prometheus`).
 
 The pools count for themselves and are only read when Prometheus asks, so a call pays nothing for
-it. What there is stands in `series.py`; here it gets the prefix `connpool_` and the suffixes that
+it. The metrics are defined in `series.py`; here it gets the prefix `connpool_` and the suffixes that
 Prometheus expects.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connpool_runtime._extras import extra
-from connpool_runtime.metrics.exported import ExportedPools
+from connpool_runtime.metrics.exported_pools import ExportedPools
 from connpool_runtime.metrics.registered_collector import RegisteredCollector
 from connpool_runtime.metrics.series import (
     CALL_DURATION,
@@ -41,7 +41,7 @@ __all__ = ["PoolCollector", "families"]
 
 
 class PoolCollector(RegisteredCollector):
-    """Collects the numbers of pools, sync and async, whenever Prometheus asks. Safe for threads.
+    """Collects the numbers of pools, sync and async, at every scrape. Safe for threads.
 
     A registry has one collector of pools, because it takes each metric from one collector only:
     where there is one already, `PoolCollector(pool, registry=registry)` is that one, and collects
@@ -72,7 +72,7 @@ class PoolCollector(RegisteredCollector):
         self.add(*pools)
 
     def add(self, *pools: BasePool[Any]) -> None:
-        """Collect from more pools; one that is collected from already stays.
+        """Collect from more pools; pools that are collected from already stay.
 
         Arguments:
             pools: the pools. A pool that takes the name of a closed one replaces it.
@@ -84,7 +84,7 @@ class PoolCollector(RegisteredCollector):
         self._pools.add(*pools)
 
     def remove(self, *pools: BasePool[Any]) -> None:
-        """Stop collecting from pools at once; those that are not collected from are passed over.
+        """Stop collecting from pools at once; others are ignored.
 
         Arguments:
             pools: the pools. They stay as they are, and may be added again.
@@ -96,12 +96,12 @@ class PoolCollector(RegisteredCollector):
         return families([])
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics of this moment."""
+        """Return the current metrics."""
         return families(self._pools.stats())
 
 
 def families(pools: list[PoolStats]) -> Iterator[Metric]:
-    """Return the metrics of pools, each of its own name."""
+    """Return the metrics of pools, each with a name of its own."""
     for series in (*SERIES, *middleware_series(pools)):
         yield _family(series, pools)
     for durations in DURATIONS:
@@ -119,7 +119,7 @@ def _family(series: Series, pools: list[PoolStats]) -> Metric:
 
 
 def _label(name: str) -> str:
-    """Return a label of a middleware's as Prometheus renames one that is taken."""
+    """Return the name of a middleware's label, renamed where Prometheus reserves it."""
     return "exported_pool" if name == "pool" else name
 
 
@@ -142,7 +142,7 @@ def _histogram(durations: Durations, pools: list[PoolStats]) -> Metric:
 def _with_exemplars(
     pool: PoolStats, method: str, latency: LatencyStats
 ) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
-    """Return buckets, with an example of a trace where one is known; only OpenMetrics shows them."""
+    """Return buckets with trace exemplars where known; only OpenMetrics shows them."""
     found: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
     above = -math.inf
     for bound, count in latency.buckets:

@@ -1,4 +1,4 @@
-"""A Prometheus collector of which a registry has one; needs prometheus-client (extra `prometheus`)."""
+"""A Prometheus collector that exists once per registry; needs prometheus-client (extra `prometheus`)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ with extra("prometheus"):
 __all__ = ["RegisteredCollector"]
 
 _joining = new_lock()
-# Weak on both sides: a registry that is gone, or that dropped its collector, keeps nothing alive.
+# Weak references on both sides: a registry that is gone, or has dropped its collector, keeps nothing alive.
 _registered: WeakKeyDictionary[CollectorRegistry, dict[type, ref[Any]]] = WeakKeyDictionary()
 
 
 class RegisteredCollector(Collector):
-    """Base of collectors of which a registry has one, because it takes each metric from one collector only.
+    """Base of collectors that exist once per registry, since a registry accepts each metric from one collector only.
 
     Made again for the same registry, it is the one that is there. So a subclass makes what it holds in `_begin`,
     and its `__init__`, which is run each time, only adds to that.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Return the collector of the `registry` among the arguments, made and registered if there is none.
+        """Return the collector of the `registry` among the arguments, created and registered if there is none.
 
         Raises:
             ValueError: the registry has metrics of these names from elsewhere.
@@ -40,7 +40,7 @@ class RegisteredCollector(Collector):
             known = _registered.setdefault(registry, {})
             there = known[cls]() if cls in known else None
             try:
-                # The registry cannot be asked who is in it; but it refuses a second one.
+                # A registry cannot list its collectors, but it refuses a second one.
                 registry.register(fresh)
             except ValueError:
                 if not isinstance(there, cls):
@@ -50,5 +50,5 @@ class RegisteredCollector(Collector):
             return fresh
 
     def _begin(self) -> None:
-        """Hold nothing yet."""
+        """Initialise the collector without any sources."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What pools export, whatever the library: names, kinds, labels, and where the numbers come from.
+"""The metrics of pools, whatever the library: names, kinds, labels, and how they are computed from stats.
 
 Labels are pool and method, or pool and member, never method and member: their product would be too
 many series. Units are seconds and plain counts.
@@ -45,7 +45,7 @@ _STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric: its short name, what it counts, its labels beside the pool, its samples."""
+    """One metric: its short name, its description, its labels beside the pool, its samples."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -57,7 +57,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """One histogram of seconds: its short name, what is counted, its labels, its samples."""
+    """One histogram of seconds: its short name, its description, its labels, its samples."""
 
     name: str
     counted: str
@@ -67,7 +67,7 @@ class Durations:
 
 
 def _called(pool: PoolStats) -> Iterator[MethodStats]:
-    """Methods that were called: a client may have 400, and each would be twenty lines of zeros."""
+    """Return the methods that were called: a client may have 400, and each would add twenty lines of zeros."""
     return (method for method in pool.methods if any(count for _, count in _counts(method)))
 
 
@@ -97,7 +97,7 @@ def _counts(counted: MethodStats | MemberStats) -> tuple[tuple[str, int], ...]:
 
 
 def _rejections(pool: PoolStats) -> Iterator[Sample]:
-    """The pool's own and those of its middleware."""
+    """Return the rejections of the pool and of its middleware."""
     counts = Counter(dict(pool.rejections))
     for number in pool.middleware:
         if number.name == "rejections" and number.labels:
@@ -122,7 +122,7 @@ def _by_member(read: Callable[[MemberStats], float]) -> Samples:
 
 
 def _roles(pool: PoolStats) -> Iterator[Sample]:
-    """Those of the members that have one; other labels may be many, and differ from call to call of a source."""
+    """Return the roles of members that have one; other labels may be many, and differ from source to source."""
     for member in pool.members:
         for name, value in member.labels:
             if name == ROLE:
@@ -130,7 +130,7 @@ def _roles(pool: PoolStats) -> Iterator[Sample]:
 
 
 def _limits(pool: PoolStats) -> Iterator[Sample]:
-    """Those of the members that have one."""
+    """Return the limits of members that have one."""
     for member in pool.members:
         if member.limit is not None:
             yield (member.name,), member.limit
@@ -157,7 +157,7 @@ def _by_source(read: Callable[[DiscoveryStats], float]) -> Samples:
 
 
 def _sums(pool: PoolStats, read: Callable[[DiscoveryStats], float]) -> Iterable[tuple[str, float]]:
-    """Sources of one name are added up: nobody could tell their series apart."""
+    """Return the sources, added up by name: series of equal names could not be told apart."""
     sums: dict[str, float] = {}
     for one in pool.discovery:
         sums[one.source] = sums.get(one.source, 0) + read(one)
@@ -207,7 +207,7 @@ SERIES = (
         "trips",
         "counter",
         "{trip}",
-        "Times a member was cut off.",
+        "Times a member was ejected.",
         ("member",),
         _by_member(lambda member: member.trips),
     ),
@@ -215,7 +215,7 @@ SERIES = (
         "ejections_spared",
         "counter",
         "{failure}",
-        "Failures that would have cut a member off, had not too many others been cut off already.",
+        "Failures that would have ejected a member, had not too many others been ejected already.",
         ("member",),
         _by_member(lambda member: member.spared),
     ),
@@ -231,7 +231,7 @@ SERIES = (
         "outlier_ejections",
         "counter",
         "{ejection}",
-        "Members that were cut off because they were worse than the others, by what was measured.",
+        "Members that were ejected because they were worse than the others, by what was measured.",
         ("measure",),
         lambda pool: (((measure,), count) for measure, count in pool.outlier_ejections),
     ),
@@ -287,7 +287,7 @@ SERIES = (
         "members",
         "gauge",
         "{member}",
-        "Members by the state of their breaker; those that health checks cut off, and that leave, apart.",
+        "Members by the state of their breaker; unhealthy and leaving ones apart.",
         ("state",),
         _members,
     ),
@@ -359,7 +359,7 @@ SERIES = (
         "suspended",
         "gauge",
         "1",
-        "1 while the pool lets calls wait until it is resumed, else 0.",
+        "1 while the pool makes calls wait for `resume`, else 0.",
         (),
         lambda pool: [((), int(pool.suspended))],
     ),
@@ -443,7 +443,7 @@ DURATIONS = (
 
 
 def exemplar_of(pool: PoolStats, method: str, above: float, upto: float) -> ExemplarStats | None:
-    """Return the latest example of a latency of a method within a bucket; None if there is none.
+    """Return the latest exemplar of a method's latency within a bucket; None if there is none.
 
     Arguments:
         pool: the numbers.
@@ -463,7 +463,7 @@ _OWN = {series.name for series in (*SERIES, *DURATIONS)}
 
 
 def middleware_series(pools: Iterable[PoolStats]) -> list[Series]:
-    """Return the series of all numbers that middleware tell; rejections are among the pool's own.
+    """Return the series of all numbers of middleware; rejections are among those of the pool.
 
     A middleware of the user's may call its numbers and their labels as it likes: both are made to
     fit every exporter.
@@ -477,7 +477,7 @@ def middleware_series(pools: Iterable[PoolStats]) -> list[Series]:
 
 
 def _of_middleware(name: str, numbers: list[MiddlewareStats]) -> Series:
-    # A counter may have no labels as long as it is zero, so the labels of all numbers count.
+    # A counter may have no labels as long as it is zero, so the labels of all its samples count.
     labels = tuple(dict.fromkeys(label for number in numbers for label in _labels(number)))
 
     def samples(pool: PoolStats) -> Iterable[Sample]:
@@ -506,5 +506,5 @@ def _fitting(name: str) -> str:
 
 
 def upper(bound: float) -> str:
-    """Return the bound of a bucket as Prometheus writes it."""
+    """Return the upper bound of a bucket as Prometheus writes it."""
     return "+Inf" if bound == math.inf else repr(bound)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.registered_collector import RegisteredCollector
-from connpool_runtime.metrics.shared_series import SHARED_SERIES, ExportedSharing, Sharing
-from connpool_runtime.sharing.entry import SharedClientStats
+from connpool_runtime.metrics.shared_clients_series import SHARED_SERIES, ExportedSharing, Sharing
+from connpool_runtime.sharing.reference_counts import SharedClientStats
 
 with extra("prometheus"):
     from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,7 +17,7 @@ __all__ = ["SharedClientsCollector"]
 
 
 class SharedClientsCollector(RegisteredCollector):
-    """Collects how many shared clients there are, by state, and who has them. Safe for threads.
+    """Collects how many shared clients there are, by state, and how many users they have. Safe for threads.
 
     A registry has one such collector: where there is one already, this is that one. Those that are closed
     are forgotten.
@@ -40,7 +40,7 @@ class SharedClientsCollector(RegisteredCollector):
         self.add(*shared)
 
     def add(self, *shared: Sharing) -> None:
-        """Collect from more of them.
+        """Collect from more `SharedClients`.
 
         Raises:
             TypeError: one of them is none.
@@ -53,7 +53,7 @@ class SharedClientsCollector(RegisteredCollector):
         return _families([])
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics of this moment."""
+        """Return the current metrics."""
         return _families(self._shared.numbers())
 
 

@@ -1,4 +1,4 @@
-"""Bounds how many calls run at once, by a limit derived from their latencies."""
+"""Limits the concurrency of calls, adapting the limit to their latencies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from connpool_runtime.stats.types import MiddlewareStats
 __all__ = ["AdaptiveLimit"]
 
 MAX_WAITING = 1024  # as for a Bulkhead
-WINDOW_SECONDS = 1.0  # the two of Netflix's WindowedLimit
+WINDOW_SECONDS = 1.0  # the defaults of Netflix's WindowedLimit
 WINDOW_SAMPLES = 10
 
 
 class AdaptiveLimit(ConcurrencyLimit):
-    """Limits the calls that run at once: fewer while they take longer than usual, more while not.
+    """Limits the calls that run at once: fewer while they take longer than usual, more while they do not.
 
     Calls beyond the limit wait or are refused by `TooManyCalls` before any member is picked. The
     algorithm is Gradient2 of Netflix's concurrency-limits, over windows of a second. It works where
@@ -76,17 +76,17 @@ class AdaptiveLimit(ConcurrencyLimit):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
+        """Reset to no calls inside, as for a child process: calls that go on there leave the limiter they entered."""
         self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
         self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
 
     @property
     def limit(self) -> int:
-        """How many calls may run at once now."""
+        """The current limit."""
         return self._gradient.limit
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, and its present limit, for the stats of its pool."""
+        """Return the numbers of this middleware, with its current limit, for the stats of its pool."""
         limit = MiddlewareStats(
             name="concurrency_limit",
             value=self.limit,
@@ -96,7 +96,7 @@ class AdaptiveLimit(ConcurrencyLimit):
         return [*self._tally.numbers(), limit]
 
     def _adapt(self, now: float, unnoted: float | None = None) -> None:
-        """Adapt the limit to the latencies of a window; those of errors say nothing about the load."""
+        """Adapt the limit to the latencies of a window; errors say nothing about the load."""
         window, limiter = self._window, self._limiter
         assert window is not None
         assert limiter is not None
@@ -112,7 +112,7 @@ class AdaptiveLimit(ConcurrencyLimit):
         limiter.resize(limit)
 
     def _refusal(self, call: Call) -> TooManyCalls:
-        """Count a call that is refused; return its error."""
+        """Count a refused call, and return its error."""
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         return TooManyCalls(
             f"{call.pool}.{call.method.name}: {self.limit} calls are running, as many as the"

@@ -24,7 +24,7 @@ _WINDOW = Rule.seconds_above_zero()
 
 
 class AdaptiveThrottle:
-    """Refuses calls by `Throttled`, with a probability that follows the share the servers refuse.
+    """Refuses calls with `Throttled`, with a probability that follows the share the servers refuse.
 
     A server that has too much to do still pays for each call that it refuses. So the client refuses a
     part of them itself, as "Site Reliability Engineering" (Beyer and others, chapter 21, "Client-Side
@@ -40,8 +40,8 @@ class AdaptiveThrottle:
 
     Arguments:
         ratio: how many requests are let through for each that is accepted, at least 1; 2.0, as in the book: the
-            servers see twice of what they take, and so does the client when they are well again.
-        max_share: the highest probability, so that some calls find out when the servers are well again; 0.8, as in
+            servers see twice of what they take, and so does the client when they are healthy again.
+        max_share: the highest probability, so that some calls find out when the servers are healthy again; 0.8, as in
             Envoy's admission control: by the book's formula alone that may take many minutes.
         window: seconds that are looked back; 120.0, as in the book.
         minimum_calls: requests within the window below which nothing is refused; 20, because the first
@@ -119,7 +119,7 @@ class AdaptiveThrottle:
         return 0.0 if window is None else self._share(window)
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         share = max(map(self._share, tuple(self._windows.values())), default=0.0)
         return [
             *self._tally.numbers(),
@@ -132,7 +132,7 @@ class AdaptiveThrottle:
         ]
 
     def _enter(self, call: Call) -> TimeBasedWindow:
-        """Return where the attempt is counted, or refuse it."""
+        """Return the slice in which the attempt is counted, or refuse it."""
         name = call.method.name if self._per_method else ""
         with self._lock:
             window = self._windows.get(name)

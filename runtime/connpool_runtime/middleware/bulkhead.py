@@ -1,4 +1,4 @@
-"""Bounds how many calls run at once."""
+"""Limits the concurrency of calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Bulkhead"]
 
 
 class Bulkhead(ConcurrencyLimit):
-    """Lets so many calls run at once, so that one slow service cannot take all threads or tasks.
+    """Lets a limited number of calls run at once, so that one slow service cannot occupy all threads or tasks.
 
     The others wait in line for a while, or are refused by `TooManyCalls` before any member is
     picked. Streams, context managers and results that live on their connection stay inside until
@@ -52,17 +52,18 @@ class Bulkhead(ConcurrencyLimit):
         self._per_method = per_method
         self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
-        self._limiters: dict[str, ConcurrencyLimiter] = {}  # by method, where it is not shared
+        # by method, where the limit is not shared
+        self._limiters: dict[str, ConcurrencyLimiter] = {}
         self.after_fork()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
+        """Reset to no calls inside, as for a child process: calls that go on there leave the limiter they entered."""
         self._limiter = None if self._per_method else ConcurrencyLimiter(*self._settings)
         self._limiters = {}
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         with self._lock:
             limiters = (self._limiter,) if self._limiter else tuple(self._limiters.copy().values())
         slots = [limiter.slots for limiter in limiters]
@@ -83,7 +84,7 @@ class Bulkhead(ConcurrencyLimit):
         ]
 
     def _limiter_of(self, call: Call) -> ConcurrencyLimiter:
-        """Return the limiter of the calls of a method."""
+        """Return the limiter for the calls of a method."""
         method = call.method.name
         found = self._limiters.get(method)
         if found is None:
@@ -92,7 +93,7 @@ class Bulkhead(ConcurrencyLimit):
         return found
 
     def _refusal(self, call: Call) -> TooManyCalls:
-        """Count a call that is refused; return its error."""
+        """Count a refused call, and return its error."""
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         limit, _, max_wait = self._settings
         return TooManyCalls(

@@ -1,4 +1,4 @@
-"""Puts faults, delays and wrong answers into calls, to see what a service makes of them."""
+"""Injects faults, delays and wrong answers into calls, to test how a service copes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHARE = Rule.share()
 
 
 class Harm(NamedTuple):
-    """What is done to the calls of a method, and to how many of them.
+    """The harm done to the calls of one method, each kind with its rate.
 
     Attributes:
         fault_rate: the share of attempts that fail by `fault` without reaching the server.
@@ -47,14 +47,14 @@ class Harm(NamedTuple):
 
 
 class Chaos:
-    """Does harm to attempts: faults, delays and wrong answers, each by its rate and per method.
+    """Injects faults, delays and wrong answers into attempts, each by its rate and per method.
 
     An attempt is harmed where its client is called, so that all the rest sees what it would see of a server
-    that is ill: breakers count the faults, `Timeout` and deadlines bound the delays, retries go to another
+    that is unhealthy: breakers count the faults, `Timeout` and deadlines bound the delays, retries go to another
     member. It works at any place among the middleware. For streams and context managers it is the opening that
     is harmed, and there are no wrong answers; in an `AsyncPool` an opening that is not awaited is never late.
 
-    It refuses to exist unless somebody has switched it on: the environment variable `CONNPOOL_CHAOS` is
+    Creating one raises an error unless it is switched on: the environment variable `CONNPOOL_CHAOS` is
     "1", or `switched_on` is given. While it is there, `on` switches it off and on again. Safe for threads.
 
     Arguments:
@@ -108,11 +108,11 @@ class Chaos:
         return await proceed(call)
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()
 
     def _harm_method(self, call: Call, *, blocking: bool) -> None:
-        """Let the attempts of a call run a method that may do harm."""
+        """Make the attempts of a call run a method that may inject harm."""
         method = call.method
         harm = self._methods.get(method.name, self._harm)
         if harm is None or not self.on:
@@ -120,9 +120,10 @@ class Chaos:
         harmed = self._harmed.get(method)
         if harmed is None:
             harming = self._harming if blocking else self._harming_async
-            # A judge looks at wrong answers and faults as it does at those of a server.
+            # A judge sees injected answers and faults as it sees a server's.
             harmed = method.wrapped(partial(harming, harm=harm, held=call.held))
-            self._harmed[method] = self._harmed[harmed] = harmed  # once only, also for a retry
+            # only once, also when the call is retried
+            self._harmed[method] = self._harmed[harmed] = harmed
         call.method = harmed
 
     def _harming(self, run: Invoke, harm: Harm, *, held: bool) -> Invoke:
@@ -149,7 +150,7 @@ class Chaos:
                 answer = await pending
             finally:
                 if not begun and hasattr(pending, "close"):
-                    pending.close()  # or Python complains that nobody has awaited it
+                    pending.close()  # otherwise Python reports that it was never awaited
             wrong = not held and self._hits(harm.wrong_rate, "wrong answer")
             return harm.wrong(answer) if wrong else answer
 
@@ -164,7 +165,7 @@ class Chaos:
                     return late_fault(delay)
                 raise _fault(harm)
             pending = run(client, args)
-            # An object that is more than an awaitable stays what it is where nothing is done to it.
+            # An object that is more than an awaitable is returned as it is where no harm is done.
             if not isawaitable(pending) or not (delay or harm.wrong_rate):
                 return pending
             return answer_of(pending, delay)
@@ -193,7 +194,7 @@ def _check(name: str, harm: object) -> None:
 
 
 def _fault(harm: Harm) -> BaseException:
-    """Return an error of its own for one attempt, without the frames of others."""
+    """Return a new error for one attempt, without the frames of other attempts."""
     fault = harm.fault
     if isinstance(fault, BaseException):
         return copy.copy(fault)

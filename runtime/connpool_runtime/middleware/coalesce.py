@@ -1,4 +1,4 @@
-"""Lets equal calls that are in flight at the same time share one call to a server."""
+"""Lets equal calls in flight at the same time share one call to a server."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class _Flight:
         self.leader = get_ident()
         self.waiting = 0
         self.ended = Event()
-        self.lost = True  # no answer so far, and none if the leader was interrupted
+        self.lost = True  # no answer so far, or the leading call was interrupted
         self.result: Any = None
         self.error: Exception | None = None
 
 
 class _TaskFlight:
-    """A call of an `AsyncPool` that others may share: a task of its own, which belongs to all of them."""
+    """A call of an `AsyncPool` that others may share: a task that belongs to all of them."""
 
     __slots__ = ("task", "waiting")
 
@@ -50,18 +50,19 @@ class _TaskFlight:
 
 
 class Coalesce:
-    """Makes one call to a server for all equal calls that are in flight at a time ("single flight").
+    """Makes one call to a server for all equal calls in flight at the same time ("single flight").
 
-    A burst of callers who ask the same costs one call: the first one makes it, the others wait and get its
+    A burst of equal calls costs one call: the first one makes it, the others wait and get its
     result, or a copy of its error. Equal are calls of one method whose arguments are equal and of equal types.
     Only idempotent methods are shared, whose arguments can be hashed; streams, context managers, and calls with
     a key or a balancer of their own never are.
 
-    Two things to know before it is used. All callers get *the same object*: who changes a mutable result
-    changes that of the others. And a caller may get an answer that the server gave before the caller
-    asked, so what must see a caller's own write is not to be shared: name the methods that may be.
+    Two things to know before it is used. All callers get *the same object*: a caller that changes a mutable
+    result changes that of the others. And a caller may get an answer that the server gave before the caller
+    asked, so a read that must see the caller's own write must not be shared: name the methods that may be
+    shared.
 
-    Nobody is hurt by what happens to the caller who came first. In an `AsyncPool` the shared call is a task
+    What happens to the first caller does not affect the others. In an `AsyncPool` the shared call is a task
     that is cancelled when the last of its callers is gone. In a `Pool`, the first caller's thread makes it; if that
     is interrupted, or was too late by its own deadline, one of the others calls anew. Each waits until its
     own deadline only. Safe for threads.
@@ -99,12 +100,12 @@ class Coalesce:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin with nothing in flight, as in a child process."""
+        """Reset to no calls in flight, as for a child process."""
         self._flights: dict[Hashable, _Flight] = {}
         self._task_flights: dict[Hashable, _TaskFlight] = {}
 
     def around(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of a `Pool`, or wait for one that is equal."""
+        """Run the rest of a call of a `Pool`, or wait for an equal one."""
         key = self._key(call, proceed)
         while key is not None:
             with self._lock:
@@ -129,7 +130,7 @@ class Coalesce:
         return proceed(call)
 
     def _may_join(self, flight: _Flight, caller: int) -> bool:
-        """Tell whether a caller may wait for a call: not for one that the caller is in the middle of."""
+        """Return whether a caller may wait for a call: not if the caller itself is making it."""
         return flight.leader != caller and flight.waiting < self._max_waiting
 
     def _lead(self, key: Hashable, flight: _Flight, call: Call, proceed: Proceed) -> Any:
@@ -139,7 +140,7 @@ class Coalesce:
                 flight.lost = False
                 return result
             except DeadlineExceeded:
-                raise  # the leader's own; the others may have more time
+                raise  # the leading caller's deadline; the others may have more time
             except Exception as error:
                 flight.error, flight.lost = error, False
                 raise
@@ -158,7 +159,7 @@ class Coalesce:
             flight.waiting -= 1
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of an `AsyncPool` in a task, or wait for one that is equal."""
+        """Run the rest of a call of an `AsyncPool` in a task, or wait for an equal one."""
         import asyncio
 
         key = self._key(call, proceed)
@@ -166,14 +167,14 @@ class Coalesce:
             here = asyncio.get_running_loop(), key
             flight = self._task_flights.get(here)
             if flight is None and len(self._task_flights) < self._max_calls:
-                flight = self._take_off(here, call, proceed)
-                # The leader's deadline holds inside the task.
-                await self._land(here, flight, math.inf)
+                flight = self._start_shared(here, call, proceed)
+                # The leading caller's deadline applies inside the task.
+                await self._wait_for_task(here, flight, math.inf)
                 return flight.task.result()
-            if flight is None or not self._may_board(flight):
+            if flight is None or not self._may_join_task(flight):
                 break
             left = remaining()
-            await self._land(here, flight, left)
+            await self._wait_for_task(here, flight, left)
             if not flight.task.done():
                 raise _too_late(call, left)
             if not _is_lost(flight.task):
@@ -184,13 +185,13 @@ class Coalesce:
                 return flight.task.result()
         return await proceed(call)
 
-    def _may_board(self, flight: _TaskFlight) -> bool:
-        """Tell whether this task may wait for a call: not for one that it is in the middle of."""
+    def _may_join_task(self, flight: _TaskFlight) -> bool:
+        """Return whether this task may wait for a call: not if it is itself making it."""
         from asyncio import current_task
 
         return flight.task is not current_task() and flight.waiting < self._max_waiting
 
-    def _take_off(self, key: Hashable, call: Call, proceed: Proceed) -> _TaskFlight:
+    def _start_shared(self, key: Hashable, call: Call, proceed: Proceed) -> _TaskFlight:
         import asyncio
 
         async def run() -> Any:
@@ -202,13 +203,13 @@ class Coalesce:
         def end(task: Task[Any]) -> None:
             self._forget(key, flight)
             if not task.cancelled():
-                task.exception()  # somebody has looked at it
+                task.exception()  # asyncio complains about an error that is never retrieved
 
         task.add_done_callback(end)
         return flight
 
-    async def _land(self, key: Hashable, flight: _TaskFlight, left: float) -> None:
-        """Wait for the end of a call; the last one who gives up cancels it, and sees to its end."""
+    async def _wait_for_task(self, key: Hashable, flight: _TaskFlight, left: float) -> None:
+        """Wait for the end of a shared call; the last caller to give up cancels it, and waits for that."""
         import asyncio
 
         flight.waiting += 1
@@ -226,18 +227,18 @@ class Coalesce:
             del self._task_flights[key]
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()
 
     def _key(self, call: Call, proceed: Proceed) -> Hashable | None:
-        """Return what equal calls have in common; None if the call is not to be shared."""
+        """Return a key that equal calls share; None if the call is not to be shared."""
         method = call.method
         if not method.idempotent or call.held or not call.may_be_fast or call.attempt:
             return None
         if self._methods is not None and method.name not in self._methods:
             return None
         args = call.args
-        # 1, 1.0 and True are equal, and a server may tell them apart. `proceed` is that of one pool.
+        # 1, 1.0 and True are equal, but a server may distinguish them. `proceed` belongs to one pool.
         key = (proceed, method.name, tuple(map(type, args)), args)
         try:
             hash(key)
@@ -247,14 +248,14 @@ class Coalesce:
 
 
 def _is_lost(task: Task[Any]) -> bool:
-    """Tell whether a call ended in what is its leader's own: a cancellation, or a deadline."""
+    """Return whether a call ended for its leading caller only: by a cancellation, or by that caller's deadline."""
     return task.cancelled() or isinstance(task.exception(), DeadlineExceeded)
 
 
 def _own_copy(error: BaseException) -> BaseException:
-    """Return an error for one of several callers, each of whom raises it, which gives it frames."""
+    """Return a copy of an error for one of several callers: raising an error adds frames to it."""
     if isinstance(error, ResultCountedAsFailure):
-        return error  # which holds the result that each of them gets
+        return error  # holds the result that each caller gets
     copy = without_traceback(error)
     return error if isinstance(copy, StandIn) else copy
 

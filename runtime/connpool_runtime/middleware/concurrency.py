@@ -1,4 +1,4 @@
-"""Admits a limited number of calls at once; the others wait in line or are refused."""
+"""Admits a limited number of calls at once; others wait in line or are refused."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from connpool_runtime.middleware.gradient import Window
 
 __all__ = ["ConcurrencyLimit", "ConcurrencyLimiter"]
 
-# Looking a member of an enumeration up costs as much as a call.
+# Looking up a member of an enumeration costs as much as a call.
 _OUTSIDE, _INSIDE = PermitState.OUTSIDE, PermitState.INSIDE
 
 
 class ConcurrencyLimiter:
-    """Hands out a limited number of permits, to threads and to tasks. Safe for threads.
+    """Hands out a limited number of permits to threads and tasks. Safe for threads.
 
     Enter with a permit of your own, and leave with it whatever happens: leaving is harmless when done already,
     waits for nothing, and may be done by a finalizer.
@@ -42,7 +42,7 @@ class ConcurrencyLimiter:
         self._leaving = Deferred()
 
     def enter(self, permit: Permit) -> bool:
-        """Acquire a permit, blocking the thread while there is none; tell whether it succeeded."""
+        """Acquire a permit, blocking the thread while there is none; return False if none came in time."""
         longest = min(self._max_wait, remaining())
         gate = threads.Gate() if longest > 0 else None
         asked = self._ask(permit, gate)
@@ -51,7 +51,7 @@ class ConcurrencyLimiter:
         return asked and permit.state is PermitState.INSIDE
 
     async def enter_async(self, permit: Permit) -> bool:
-        """Acquire a permit, suspending the task while there is none; tell whether it succeeded."""
+        """Acquire a permit, suspending the task while there is none; return False if none came in time."""
         longest = min(self._max_wait, remaining())
         if self._ask(permit, None):
             return True
@@ -88,22 +88,24 @@ class ConcurrencyLimiter:
 
 
 class ConcurrencyLimit:
-    """Base of the middleware that let a limited number of calls run at once.
+    """Base of the middleware that limit how many calls run at once.
 
-    In the common case, where there is room and nobody waits, a call comes and goes by one statement each, without
+    In the common case, where there is room and no call waits, a call enters and leaves by one statement
+    each, without
     a permit and without a lock: `inside`, a variable of the call, changes with the count, so that an interrupt
     between two lines finds in it whether the call is to be taken out again. See `FifoPermits`.
     """
 
-    # Of all calls; None where `_limiter_of` finds that of a call.
+    # The limiter of all calls; None if `_limiter_of` finds one for each call.
     _limiter: ConcurrencyLimiter | None
-    # It gets the latencies of calls that succeeded, in seconds of the clock, and `_adapt` hears when it may end.
+    # Collects the latencies of successful calls, in seconds of the clock; `_adapt` is called when it may be
+    # full.
     _window: Window | None = None
     _clock: Callable[[], float]
-    # Whether streams, contexts and results that live on their connection stay inside until they end.
+    # Whether streams, contexts and pinned results stay inside until they end.
     _holds_open = False
 
-    # Both in one piece, because a call of a function costs as much as all the rest.
+    # Both methods are long, because each function call would cost as much as all the rest.
 
     def around(self, call: Call, proceed: Proceed) -> Any:  # noqa: C901
         """Run the rest of a call of a `Pool`."""
@@ -130,7 +132,7 @@ class ConcurrencyLimit:
                     elapsed = (now := clock()) - started
                     if FREE_THREADED:
                         self._adapt(now, elapsed)
-                    else:  # as `Window.add` does
+                    else:  # inlines `Window.add`
                         window.count, window.total = window.count + 1, window.total + elapsed
                         if slots.inside > window.most_in_flight:
                             window.most_in_flight = slots.inside
@@ -149,7 +151,7 @@ class ConcurrencyLimit:
                 elif not stays and permit is not None:
                     limiter.leave(permit)
         finally:
-            if inside:  # somebody waits, or an interrupt came in between
+            if inside:  # a call waits, or an interrupt struck in between
                 permit = permit or Permit()
                 permit.state, inside = _INSIDE, False
             if permit is not None and not stays and permit.state is not _OUTSIDE:
@@ -180,7 +182,7 @@ class ConcurrencyLimit:
                     elapsed = (now := clock()) - started
                     if FREE_THREADED:
                         self._adapt(now, elapsed)
-                    else:  # as `Window.add` does
+                    else:  # inlines `Window.add`
                         window.count, window.total = window.count + 1, window.total + elapsed
                         if slots.inside > window.most_in_flight:
                             window.most_in_flight = slots.inside
@@ -199,7 +201,7 @@ class ConcurrencyLimit:
                 elif not stays and permit is not None:
                     limiter.leave(permit)
         finally:
-            if inside:  # somebody waits, or an interrupt came in between
+            if inside:  # a call waits, or an interrupt struck in between
                 permit = permit or Permit()
                 permit.state, inside = _INSIDE, False
             if permit is not None and not stays and permit.state is not _OUTSIDE:
@@ -210,7 +212,7 @@ class ConcurrencyLimit:
         raise NotImplementedError
 
     def _adapt(self, now: float, unnoted: float | None = None) -> None:
-        """Learn from the window, whose time may be over.
+        """Adapt to the window, which may be complete.
 
         Arguments:
             now: seconds of `clock`.
@@ -219,5 +221,5 @@ class ConcurrencyLimit:
         raise NotImplementedError
 
     def _refusal(self, call: Call) -> TooManyCalls:
-        """Count a call that gets no permit; return its error."""
+        """Count a call that got no permit, and return its error."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Bounds how long a whole call may take, all its attempts and waits together."""
+"""Limits how long a whole call may take, with all its attempts and waits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Deadline", "until_deadline"]
 
 
 class Deadline:
-    """Refuses calls that begin after the caller's deadline, and gives each call a limit of its own.
+    """Refuses calls that begin after the caller's deadline, and sets a time limit for each call.
 
     What lies further in sees the limit as its deadline: no retry begins that cannot end in time,
     no wait outlasts it. In an `AsyncPool` the call is cancelled when the time is over; a blocking
@@ -47,7 +47,7 @@ class Deadline:
         self._limit = limit
 
     def admit(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> bool:
-        """Refuse a call that is too late; tell whether it gets a limit of its own."""
+        """Refuse a call that is too late; return whether it gets a time limit of its own."""
         if remaining() <= 0.0:
             require_time(pool, f"{method.name} began")
         return self._limit is not None
@@ -68,7 +68,7 @@ class Deadline:
             with scope:
                 return proceed(call)
         finally:
-            scope.leave()  # done already, unless an interrupt came in between
+            scope.leave()  # done already, unless an interrupt struck in between
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
@@ -86,7 +86,7 @@ async def until_deadline(
     run: Callable[[], Awaitable[Any]],
     call: Call | None = None,
 ) -> Any:
-    """Run something of a call of an `AsyncPool` and cancel it when the time left is over.
+    """Run a part of an `AsyncPool`'s call, and cancel it when the caller's time is over.
 
     Arguments:
         left: seconds.
@@ -110,7 +110,7 @@ async def until_deadline(
             return await run()
     except TimeoutError as error:
         if not scope.expired():
-            raise  # the client's own
+            raise  # raised by the client itself
         raise DeadlineExceeded(
             f"{pool}.{method} did not end before the deadline of its caller,"
             f" {left:.3g} s after it began",

@@ -1,4 +1,4 @@
-"""Logs failures, hands errors to a function, and turns a client's panic into an ordinary error."""
+"""Logs failures, passes errors to a function, and converts a client's panic into an ordinary error."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Record = Callable[[Call, BaseException], object]
 
 
 class ErrorLog:
-    """Records the errors that leave the middleware inside, then lets them go on their way.
+    """Records the errors that leave the middleware inside, then raises them again.
 
     By default only failures are logged: at ERROR, with method, member, types of the error and of
     its causes, and where it was raised. Errors that the method expects, mistakes of the caller and
-    passed deadlines are answers to the caller, and nobody has to be woken for them.
+    passed deadlines are answers to the caller, and no reason for an alert.
 
     The panic of a native extension is no `Exception`; it is recorded too, and raised as
     `ClientPanic`, which `except Exception` catches. A panic is what Rust's bindings raise, or any
     other error that is no `Exception` and comes from the package of the client. All others of this
-    kind (cancellation, KeyboardInterrupt, the timeouts and kills of gevent) are meant for somebody
-    further out: they pass unrecorded and untouched.
+    kind (cancellation, KeyboardInterrupt, the timeouts and kills of gevent) are meant for
+    code further out: they pass unrecorded and unchanged.
 
     Arguments:
         record: gets the call and each error, expected ones too (`call.judge(error)` tells them
@@ -62,7 +62,7 @@ class ErrorLog:
             raise
 
     def _tell(self, call: Call, error: BaseException) -> None:
-        """Record an error that is meant for the caller.
+        """Record an error on its way to the caller.
 
         Raises:
             ClientPanic: in place of a panic.
@@ -114,16 +114,16 @@ def _fields(event_name: str, call: Call, /, **more: Unpack[LogFields]) -> LogFie
 
 
 def _is_panic(call: Call, error: BaseException) -> bool:
-    """Tell whether an error that is no `Exception` is the client's own, by where its class is from."""
+    """Return whether an error that is no `Exception` is the client's own, by the module of its class."""
     package = _package_of(error)
-    if package == "pyo3_runtime":  # of Rust's bindings
+    if package == "pyo3_runtime":  # raised by bindings of Rust libraries
         return True
     if call.member is None or package in sys.stdlib_module_names or package in _SCHEDULERS:
         return False
     return any(package == _package_of(client) for client in call.member.clients)
 
 
-# They end or cancel what runs under them by errors that are no `Exception`.
+# Libraries that end or cancel what runs under them by errors that are no `Exception`.
 _SCHEDULERS = ("eventlet", "gevent", "greenlet", "trio")
 
 
@@ -132,7 +132,7 @@ def _package_of(thing: object) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and what caused it, each once: a client can make the chain a circle."""
+    """Yield an error and its causes, each once: a client can create a circle of causes."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

@@ -1,4 +1,4 @@
-"""Notes which traces the latencies of a pool were seen in; needs opentelemetry-api (extra `otel`)."""
+"""Records trace exemplars of a pool's latencies; needs opentelemetry-api (extra `otel`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Exemplars"]
 
 
 class Exemplars:
-    """Keeps an example of each kind of latency: the trace and the span in which a call took so long.
+    """Keeps an exemplar for each bucket of latency: the trace and span of a call that took so long.
 
     Prometheus, by the OpenMetrics format, and OpenTelemetry show them beside the buckets of
     `call_duration`, so that a click on a slow bucket leads to the trace of a slow call. One example is
@@ -53,7 +53,7 @@ class Exemplars:
         self._lock = new_lock()
 
     def admit(self, _pool: str, _method: AnyMethod, _args: tuple[Any, ...]) -> bool:
-        """Tell whether there is a span that is recorded."""
+        """Return whether there is a span that is recorded."""
         return _is_recorded(get_current_span().get_span_context())
 
     def around(self, call: Call, proceed: Proceed) -> Any:
@@ -79,7 +79,7 @@ class Exemplars:
         return result
 
     def exemplars(self) -> list[ExemplarStats]:
-        """Return the examples that are kept, for the stats of the pool."""
+        """Return the exemplars, for the stats of the pool."""
         with self._lock:
             return list(self._latest.values())
 
@@ -87,7 +87,7 @@ class Exemplars:
         self, call: Call, span: SpanContext, started: float, error: BaseException | None = None
     ) -> None:
         if not _is_recorded(span) or call.judge(error).counted_as == "neutral":
-            return  # a neutral end is in no bucket
+            return  # a neutral end is counted in no bucket
         seconds, method = self._clock() - started, call.method.name
         example = ExemplarStats(
             method=method,

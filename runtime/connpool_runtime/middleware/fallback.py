@@ -1,4 +1,4 @@
-"""Answers calls that failed with a value or a function of the user's."""
+"""Answers failed calls with a value or a user's function."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Instead: TypeAlias = Callable[[Call, Exception], Any]
 
 
 class Fallback:
-    """Answers a call that failed with something else: an empty list, a cached value.
+    """Answers a failed call with something else: an empty list, a cached value.
 
     The call then counts as a success for its caller; the attempts stay failures of their members.
     Register it outside all middleware whose errors it shall answer. For methods that open a stream or a
@@ -64,7 +64,7 @@ class Fallback:
             return await answer if inspect.isawaitable(answer) else answer
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()
 
     def _covers(self, call: Call, error: Exception) -> bool:

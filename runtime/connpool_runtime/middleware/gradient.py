@@ -1,4 +1,4 @@
-"""Estimates how many calls at once a service can take, from how long they take."""
+"""Estimates from latencies how many concurrent calls a service can take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["GradientLimit", "Window"]
 
 
 class Window:
-    """Collects latencies until there are enough of them over enough time, then gives their mean.
+    """Collects latencies until there are enough of them over enough time, then returns their mean.
 
     A single latency says little: with a queue in front, the ones after a slow call are slow as well.
 
@@ -30,14 +30,14 @@ class Window:
         self.ends_at, self.count, self.total, self.most_in_flight = -math.inf, 0, 0.0, 0
 
     def add(self, now: float, seconds: float, in_flight: int) -> tuple[float, int] | None:
-        """Note a call; return the mean latency and the most calls in flight if this ends a window."""
+        """Add a call; if that completes the window, return the mean latency and the most calls in flight."""
         self.count, self.total = self.count + 1, self.total + seconds
         if in_flight > self.most_in_flight:
             self.most_in_flight = in_flight
         return self.end(now) if now >= self.ends_at else None
 
     def end(self, now: float) -> tuple[float, int] | None:
-        """End a window whose time is over, and return what `add` returns, if it holds enough."""
+        """End a window whose time is over; return what `add` returns, if it has enough calls."""
         if self.ends_at == -math.inf:
             self.ends_at = now + self._least_seconds
         if now < self.ends_at or self.count < self._least_samples:
@@ -49,12 +49,12 @@ class Window:
 
 LONG_WINDOW = 600  # samples; as in Netflix's concurrency-limits
 WARM_UP = 10
-QUEUE = 4  # calls that may wait in the service, so that the limit can grow
+QUEUE = 4  # calls that may queue in the service, so that the limit can grow
 LEAST_GRADIENT = 0.5
 
 
 class GradientLimit:
-    """Estimates a limit by the Gradient2 algorithm of Netflix's concurrency-limits.
+    """Estimates a concurrency limit by the Gradient2 algorithm of Netflix's concurrency-limits.
 
     It compares the latency of a short while with that of a long one: when calls take longer than
     usual, they queue up somewhere, and the limit shrinks in proportion; else it grows by the
@@ -74,14 +74,14 @@ class GradientLimit:
 
     @property
     def limit(self) -> int:
-        """How many calls may run at once."""
+        """The current limit."""
         return int(self._estimate)
 
     def sample(self, seconds: float, in_flight: int) -> None:
         """Adapt the limit to the mean latency of a window and the most calls that ran in it."""
         usual = self._learn_usual(seconds)
         if in_flight < self._estimate / 2:
-            return  # the limit was not what bounded the calls, so nothing is known about it
+            return  # fewer calls than half the limit ran, so the limit was not tested
         gradient = max(LEAST_GRADIENT, min(1.0, self._tolerance * usual / max(seconds, 1e-9)))
         wanted = self._estimate * gradient + QUEUE
         estimate = self._estimate * (1 - self._smoothing) + wanted * self._smoothing
@@ -94,5 +94,6 @@ class GradientLimit:
         else:
             self._usual += (seconds - self._usual) * 2.0 / (LONG_WINDOW + 1)
         if self._usual > 2.0 * seconds:
-            self._usual *= 0.95  # after a long overload, forget it sooner than the window does
+            # after a long overload, forget the long-term latency faster than the window does
+            self._usual *= 0.95
         return self._usual

@@ -1,4 +1,4 @@
-"""Asks a second member when the first one takes long, and takes the answer that comes first."""
+"""Hedging: asks a second member when the first one is slow, and takes the first answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Hedging", "LatencyQuantile"]
 
 
 class LatencyQuantile:
-    """Keeps the last latencies of a method, and computes their quantile anew every few of them."""
+    """Keeps the latest latencies of a method, and recomputes their quantile after every few calls."""
 
     KEPT = 200
     EVERY = 20
@@ -31,11 +31,11 @@ class LatencyQuantile:
 
     @property
     def value(self) -> float | None:
-        """The quantile in seconds, None as long as too little is known."""
+        """The quantile in seconds; None as long as there are too few latencies."""
         return self._value
 
     def add(self, seconds: float) -> None:
-        """Note the seconds that a call took."""
+        """Add the seconds that a call took."""
         if len(self._samples) < self.KEPT:
             self._samples.append(seconds)
         else:
@@ -47,7 +47,7 @@ class LatencyQuantile:
 
 
 class Hedging:
-    """Starts another attempt, on another member, when one takes long.
+    """Starts another attempt, on another member, when one is slow.
 
     The first success ends the call; the other attempts are cancelled, and that counts as neutral.
     A failure waits for the attempts that are still under way. Dean and Barroso, "The Tail at Scale".
@@ -112,7 +112,7 @@ class Hedging:
         if delay is None:
             result = await proceed(call)
         else:
-            from connpool_runtime.middleware.race import HedgedAttempts
+            from connpool_runtime.middleware.hedged_attempts import HedgedAttempts
 
             race = HedgedAttempts(call, proceed, delay, self._max_hedges, self._may_hedge)
             result = await race.run()
@@ -128,5 +128,5 @@ class Hedging:
         return True
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()

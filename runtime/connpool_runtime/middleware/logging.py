@@ -28,7 +28,7 @@ class Logging:
     Arguments:
         logger: where to; `connpool_runtime` by default, silent until the application configures it.
         level: of the lines about calls that did not fail, as a name or a number of `logging`;
-            "DEBUG" by default, because a service makes more calls than anybody reads lines.
+            "DEBUG" by default, because a service makes more calls than people read lines.
 
     Raises:
         ValueError: `logging` knows no such level.
@@ -45,7 +45,7 @@ class Logging:
         self._level, self._trouble = number, max(number, logging.WARNING)
 
     def admit(self, _pool: str, _method: AnyMethod, _args: tuple[Any, ...]) -> bool:
-        """Tell whether successes are logged too, as the level stands now."""
+        """Return whether successes are logged too, at the current log level."""
         return self._logger.isEnabledFor(self._level)
 
     def around(self, call: Call, proceed: Proceed) -> Any:

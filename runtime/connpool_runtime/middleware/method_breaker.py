@@ -1,11 +1,11 @@
-"""Ejects a member for one method that fails on it, and for no other method."""
+"""A breaker per method and member: ejects a member for the one method that fails on it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
@@ -19,7 +19,7 @@ from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.calls.phases import CallCount
 from connpool_runtime.classifiers.verdict import UNKNOWN, Verdict, neutral
 from connpool_runtime.errors import AllMembersOpen
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.middleware import MiddlewareCounters
@@ -27,18 +27,17 @@ from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["MethodBreaker", "MethodBreakers", "BreakerPermit"]
 
-AnyMember: TypeAlias = Member[Any]
 _NOT_MADE = neutral("no attempt was made")
 _BY_KEY = neutral("unknown error of a call whose key decides its member")
 
 
 class BreakerPermit:
-    """Remembers how the breakers stood when an attempt began; they know its probes by this object.
+    """The state of the breakers when an attempt began; its identity marks the attempt's probes.
 
     Attributes:
         barred: the members that are ejected for the method.
         retry_after: seconds until the first of them is probed again.
-        cause: the error that cut off the last of them.
+        cause: the error that ejected the last of them.
         generations: of the breakers, so that late results are known.
         probes: the members that it may be a probe of.
         settled: whether the breakers know how it ended.
@@ -57,35 +56,35 @@ class BreakerPermit:
     def refusal(self, pool: str, method: str) -> AllMembersOpen:
         """Return the error for a call when all members are ejected for its method."""
         return AllMembersOpen(
-            f"{method} is cut off from all members of pool {pool!r} for {self.retry_after:.3g} s",
+            f"all members of pool {pool!r} are ejected for {method} for {self.retry_after:.3g} s",
             pool=pool,
-            # Of its own: who raises it again gives it frames.
+            # A copy: raising an error adds frames to it.
             cause=None if self.cause is None else without_traceback(self.cause),
             retry_after=self.retry_after,
         )
 
 
 class MethodBreakers:
-    """Keeps the breakers of those pairs of method and member that failed, under its owner's lock.
+    """The breakers of those pairs of method and member that have failed. Guarded by the owner's lock.
 
     Attributes:
-        ill: the breakers, by method and member; of a method that is well nothing, or an empty dictionary.
+        ill: the breakers, by method and member; nothing, or an empty dictionary, for a method without failures.
         counts: of the attempts that have ended, by method and member.
     """
 
     def __init__(self, rules: BreakerSettings) -> None:
         self._settings = rules
         self.ill: dict[str, dict[AnyMember, Breaker]] = {}
-        # Unknown errors are compared method by method.
+        # Unknown errors are compared per method.
         self.counts: dict[str, dict[AnyMember, CallCount]] = {}
         self._relative: dict[str, RelativeEvidence[AnyMember]] = {}
 
     def ended(self, method: str, member: AnyMember) -> CallCount:
-        """Return the count of the attempts of a method on a member that have ended."""
+        """Return the count of a method's ended attempts on a member."""
         counts = self.counts.get(method)
         if counts is None:
             counts = self.counts.setdefault(method, {})
-        # Each is one step: two threads that meet here both get the same count.
+        # Each step is atomic: two threads get the same count.
         return counts.get(member) or counts.setdefault(member, CallCount())
 
     def forget(self) -> None:
@@ -127,7 +126,7 @@ class MethodBreakers:
         now: float,
         cause: BaseException | None = None,
     ) -> bool:
-        """Note how an attempt ended, without a member if none was made; tell whether a breaker opened."""
+        """Record the end of an attempt, without a member if none was made; return whether a breaker opened."""
         pairs = self.ill.setdefault(method, {})
         for probe in trial.probes:
             if probe is not member and probe in pairs:
@@ -145,7 +144,7 @@ class MethodBreakers:
         else:
             outcome = Outcome.FAILURE if outlier else verdict.outcome
             breaker.settle(trial, generation, outcome, now, cause)
-        # One that opened before has a cooldown that grew, and is kept.
+        # A breaker that has opened before has a grown cooldown, and is kept.
         if breaker.is_steady and not breaker.trips:
             del pairs[member]
         return breaker.trips > trips
@@ -158,7 +157,7 @@ class MethodBreakers:
         now: float,
         cause: BaseException | None,
     ) -> bool:
-        """Count an attempt; tell whether its unknown error is one that other members do not give."""
+        """Count an attempt; return whether its unknown error is one that other members do not give."""
         self.ended(method, member).calls += 1
         ended = self.counts[method]
         if member.leaving:
@@ -183,19 +182,19 @@ class MethodBreakers:
 
 
 class MethodBreaker:
-    """Keeps a breaker for each pair of a method and a member, beside the one that each member has.
+    """Keeps a breaker for each pair of method and member, beside the breaker of each member.
 
-    For servers on which one method can be broken while the others are well: a report that times
+    For servers on which one method can be broken while the others are healthy: a report that times
     out, a permission that is missing. Calls of that method go to other members, and are refused by
-    `AllMembersOpen` when it is cut off from all of them; other methods notice nothing. Give the
-    pool `max_fails=0` if no method's failures shall cut off a whole member.
+    `AllMembersOpen` when all of them are ejected for it; other methods notice nothing. Give the
+    pool `max_fails=0` if no method's failures shall eject a whole member.
 
     It judges single attempts, so it belongs inside `Retry`. A pair whose cooldown is over is probed
     by the next call of the method that is sent there. Callers who wait in line for a member with a
-    limit take the first that is free, also one that the method is cut off from. Safe for threads.
+    limit take the first that is free, also one that is ejected for the method. Safe for threads.
 
     Arguments:
-        max_fails: failures of a method on a member in a row that cut it off there; 5, as for
+        max_fails: failures of a method on a member in a row that eject it there; 5, as for
             members.
         cooldown: seconds that this lasts at first, 5.0; it grows and is jittered as that of members.
         random: floats in [0, 1), for the jitter.
@@ -219,22 +218,22 @@ class MethodBreaker:
         self._pairs = MethodBreakers(settings.breaker_settings())
         self._clock = clock
         self._lock = new_lock()
-        # A finalizer may end a call on a thread that holds our lock, and must not wait for the lock.
-        # So ends are only noted, for the next attempt, which is the first that they matter to.
+        # A finalizer may end a call on a thread that holds our lock, and must not wait for it. So ends are only
+        # queued, for the next attempt, which is the first one that they matter to.
         self._ends = Deferred()
         self._tally = MiddlewareCounters(
-            method_cut_offs="Times that a method was cut off from a member.",
-            method_rejections="Calls of a method that is cut off from all members.",
+            method_cut_offs="Times that a member was ejected for a method.",
+            method_rejections="Calls of a method for which all members were ejected.",
         )
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process, which has members of its own."""
+        """Start anew in a child process, which has members of its own."""
         self._ends = Deferred()
         self._pairs.forget()
 
-    # The common case in one piece, because a call of a function costs as much as the rest of it: no breaker
-    # knows anything about the method, before and after, and the attempt is counted.
+    # The common case is inlined, because a function call costs as much as the rest of it: no breaker has a
+    # failure of the method, before and after, and the attempt is counted.
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
@@ -291,7 +290,7 @@ class MethodBreaker:
         return result
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         with self._lock:
             self._ends.run_locked()
         return self._tally.numbers()
@@ -307,7 +306,7 @@ class MethodBreaker:
         return trial
 
     def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
-        if call.held:  # how a stream fares is known at its end
+        if call.held:  # the outcome of a stream is known at its end
             call.on_close(self, partial(self._end, call, trial, attempts))
         else:
             self._end(call, trial, attempts)
@@ -322,14 +321,14 @@ class MethodBreaker:
         verdict = call.verdict or _NOT_MADE
         if verdict is UNKNOWN and call.has_key:
             verdict = _BY_KEY
-        # It waits for the next attempt, which may never come: without the frames of this call.
+        # Kept until the next attempt, which may never come: so without the frames of this call.
         counts = error is not None and (verdict is UNKNOWN or verdict.outcome is Outcome.FAILURE)
         cause = without_traceback(error) if counts and error is not None else None
         end = partial(self._settle, method, trial, member, verdict, self._clock(), cause)
         self._ends.add(end)
 
     def _settle(self, method: str, trial: BreakerPermit, *end: Any) -> None:
-        """Tell the breakers how an attempt ended, with the lock held. Again does nothing."""
+        """Inform the breakers of the end of an attempt; the lock must be held. Calling it again does nothing."""
         settled, trial.settled = trial.settled, True
         if not settled and self._pairs.end(method, trial, *end):
             self._tally.add("method_cut_offs", method=method)

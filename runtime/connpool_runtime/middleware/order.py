@@ -1,4 +1,4 @@
-"""Puts middleware into the order in which they work together best."""
+"""Sorts middleware into the order in which they work together best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds how many calls begin per second, in this process."""
+"""Limits how many calls begin per second, in this process."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["RateLimit", "TokenBucket"]
 
 
 class TokenBucket:
-    """A bucket that holds up to `burst` tokens and gains `rate` of them per second.
+    """A token bucket that holds up to `burst` tokens and gains `rate` of them per second.
 
     Kept as the time at which the bucket will be full again, after the "generic cell rate
-    algorithm" of ATM networks: no timer fills it. Whoever must wait gets a turn, the time at which
+    algorithm" of ATM networks: no timer fills it. A call that must wait gets a turn, the time at which
     a token of the future comes; turns are given in the order of asking.
 
     A turn that is given up goes to the next who asks. The turns behind it are promised already and
@@ -37,17 +37,18 @@ class TokenBucket:
         self._interval = 1.0 / rate
         self._depth = burst * self._interval
         self._full_at = 0.0
-        self._free_turns: list[float] = []  # given up by those who waited for them; ascending
+        # turns given back by calls that did not wait for them; ascending
+        self._free_turns: list[float] = []
 
     def take(self, now: float, longest: float) -> tuple[bool, float]:
-        """Take a token unless it comes too late; return whether, and in how many seconds it comes.
+        """Take a token unless it would come too late; return whether it was taken, and in how many seconds it comes.
 
         Arguments:
             now: monotonic seconds.
             longest: how many seconds the token is worth waiting for.
         """
         while self._free_turns and self._free_turns[0] < now:
-            self._free_turns.pop(0)  # nobody used it in time
+            self._free_turns.pop(0)  # not taken by any call in time
         free = bool(self._free_turns)
         full_at = max(self._full_at, now) + self._interval
         wait = self._free_turns[0] - now if free else max(0.0, full_at - self._depth - now)
@@ -61,7 +62,7 @@ class TokenBucket:
         return True, wait
 
     def give_back(self, turn: float | None = None) -> None:
-        """Give up a turn that was not used, for those who ask later.
+        """Give back a turn that was not used, for later calls.
 
         Arguments:
             turn: when it comes, in monotonic seconds; the latest turn if not given.
@@ -75,12 +76,12 @@ class TokenBucket:
             self._full_at -= self._interval
 
     def _is_latest(self, turn: float) -> bool:
-        """Tell whether no later turn was given; turns are one interval apart, or more."""
+        """Return whether this is the latest turn; turns are one interval apart, or more."""
         return turn > self._full_at - self._depth - self._interval / 2
 
 
 class RateLimit:
-    """Lets through so many calls per second, one token of a bucket each.
+    """Lets a limited number of calls per second through, each taking a token of a bucket.
 
     A call that finds no token waits for one, in the order of asking, or is refused by
     `RateLimited` before any member is picked. The turn of a call that gives up waiting goes to the
@@ -161,11 +162,11 @@ class RateLimit:
         return await proceed(call)
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()
 
     def _take(self, pool: str, method: AnyMethod) -> tuple[float, float]:
-        """Take a token for a call; return in how many seconds it comes, and at what time."""
+        """Take a token for a call; return in how many seconds it comes, and when."""
         longest = min(self._max_wait, remaining()) if self._max_wait else 0.0
         with self._lock:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""Runs a failed call again on another member."""
+"""Retries a failed call on another member."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ RetryAfter = Callable[[BaseException], float | None]
 
 
 def pushed_back(error: BaseException) -> float | None:
-    """Return the seconds that an error asks to wait, by an attribute `retry_after`, if it does."""
+    """Return the seconds that an error asks to wait, from its attribute `retry_after`, if it has one."""
     after = getattr(error, "retry_after", None)
     return after if isinstance(after, (int, float)) and after >= 0 else None
 
 
 class Retry:
-    """Runs a failed call again, on a member that it has not tried yet if there is one.
+    """Retries a failed call, preferably on a member that it has not tried yet.
 
     Only for idempotent methods, and only after what another attempt may mend: failures, overload, and
     once after an unknown error. An answer, a refusal of the pool, a cancellation or a caller's mistake
@@ -110,7 +110,7 @@ class Retry:
         self.budget.deposit()
 
     def count_calls(self, clock: Callable[[], float]) -> CountCalls | None:
-        """Return where a pool may pay in its calls by itself, in the place of `admit`."""
+        """Return the count into which a pool may pay calls itself, in place of `admit`."""
         return self.budget.count_calls(clock)
 
     def around(self, call: Call, proceed: Proceed) -> Any:
@@ -183,7 +183,7 @@ class Retry:
         return await self._persist_async(call, proceed, failures)
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         balance = MiddlewareStats(
             name="retry_budget",
             value=self.budget.balance,
@@ -193,7 +193,7 @@ class Retry:
         return [*self._tally.numbers(), balance]
 
     def _wait(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
-        """Return the seconds before the next attempt, None if the error is the last one."""
+        """Return the seconds before the next attempt; None if the error is final."""
         failures.add(error)
         wait = self._allowed(call, failures, error)
         if wait is None:
@@ -201,7 +201,7 @@ class Retry:
         return wait
 
     def _allowed(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
-        """Return the seconds before one more attempt, None if there must not be one."""
+        """Return the seconds before one more attempt; None if it is not allowed."""
         policy = call.method.retry if call.options is None else call.retry
         attempts, base = self._attempts, self._base
         if policy is not None:
@@ -227,7 +227,7 @@ class Retry:
     def _may_pass(
         self, call: Call, failures: _Failures, error: BaseException, policy: RetryPolicy | None
     ) -> bool:
-        """Tell whether another attempt may be made, and may end otherwise."""
+        """Return whether another attempt is safe, and could have another result."""
         idempotent = call.method.idempotent if call.options is None else call.idempotent
         if isinstance(error, AllMembersOpen):
             return idempotent
@@ -258,7 +258,7 @@ class Retry:
 
 
 class _Failures:
-    """Keeps the errors that one call met so far."""
+    """The errors that one call has met so far."""
 
     def __init__(self) -> None:
         self._met: list[BaseException] = []
@@ -269,15 +269,15 @@ class _Failures:
         return len(self._met)
 
     def add(self, error: BaseException) -> None:
-        """Note the error of an attempt."""
+        """Add the error of an attempt."""
         self._met.append(error)
 
     def has_met_elsewhere(self, error: BaseException) -> bool:
-        """Tell whether an attempt before this one, on another member, met an error of this type."""
+        """Return whether an earlier attempt, on another member, met an error of this type."""
         return any(type(one) is type(error) for one in self._met[:-1])
 
     def overcome(self, *, goes_on: bool) -> None:
-        """Let go of the errors' frames, which know this object: in a circle all of it would live on.
+        """Drop the frames of the errors, which refer to this object and would keep all of it alive in a cycle.
 
         Arguments:
             goes_on: whether more errors may come, as those of a stream that was opened.
@@ -285,7 +285,7 @@ class _Failures:
         self._met = [without_traceback(error) for error in self._met] if goes_on else []
 
     def end(self, last: BaseException) -> None:
-        """Make the first error the context of the last one, if it has none.
+        """Make the first error the context of the last one, if that has none.
 
         A client may keep an error and raise it in each call, as asyncio's streams do. Hence an
         error that leads anywhere is left as it is, or its chain would grow with each call; and so
@@ -297,7 +297,7 @@ class _Failures:
 
 
 def _leads_to(start: BaseException, goal: BaseException) -> bool:
-    """Tell whether one error is another, or has it among its causes, contexts and parts."""
+    """Return whether one error is another, or has it among its causes, contexts and parts."""
     seen: set[int] = set()
     ahead: list[BaseException] = [start]
     while ahead:

@@ -1,4 +1,4 @@
-"""Bounds the extra load of retries and hedges."""
+"""A retry budget: limits the extra load of retries and hedges."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Slice(CallCount):
 
 
 class BudgetWindow:
-    """Counts calls and extra attempts as Finagle's RetryBudget: a call pays in `share`, an attempt takes 1.
+    """Counts calls and extra attempts as Finagle's RetryBudget does: a call deposits `share`, an attempt takes 1.
 
     What was paid in is worth something for ten seconds only, so a quiet night buys no storm in the
     morning. `minimum` per second comes on top, so that a pool with few calls may retry at all.
@@ -38,18 +38,18 @@ class BudgetWindow:
         self._slices: deque[_Slice] = deque()
 
     def deposit(self, now: float) -> None:
-        """Pay in the share of one call."""
+        """Deposit the share of one call."""
         self.count_at(now).calls += 1
 
     def withdraw(self, now: float) -> bool:
-        """Take out an extra attempt, if there is one."""
+        """Take an extra attempt, if one is left; return whether it was."""
         if self.balance(now) < 1.0:
             return False
         self.count_at(now).spent += 1
         return True
 
     def balance(self, now: float) -> float:
-        """Return how many extra attempts could be made now."""
+        """Return how many extra attempts are left now."""
         self.count_at(now)
         balance = self._reserve
         for one in self._slices:
@@ -57,7 +57,7 @@ class BudgetWindow:
         return max(0.0, balance)
 
     def count_at(self, now: float) -> _Slice:
-        """Return the slice of this moment, after dropping those that are out of the window."""
+        """Return the count of the current slice, after dropping slices that are out of the window."""
         slices = self._slices
         number = int(now / (WINDOW / SLICES))
         if slices and slices[-1].number >= number:
@@ -100,12 +100,12 @@ class RetryBudget:
         self._lock = new_lock()
 
     def deposit(self) -> None:
-        """Pay in the share of one call."""
+        """Deposit the share of one call."""
         with self._lock:
             self._budget.deposit(self._clock())
 
     def count_calls(self, clock: Callable[[], float]) -> CountCalls | None:
-        """Return what tells a pool of the same clock where to pay in calls by itself.
+        """Return the function by which a pool of the same clock counts calls itself.
 
         Counting a call costs the pool one addition, while `deposit` takes a lock.
         """
@@ -116,12 +116,12 @@ class RetryBudget:
             return self._budget.count_at(now)
 
     def withdraw(self) -> bool:
-        """Take out one extra attempt; tell whether there was one."""
+        """Take an extra attempt, if one is left; return whether it was."""
         with self._lock:
             return self._budget.withdraw(self._clock())
 
     @property
     def balance(self) -> float:
-        """How many extra attempts could be made now."""
+        """How many extra attempts are left now."""
         with self._lock:
             return self._budget.balance(self._clock())

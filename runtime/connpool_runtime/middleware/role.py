@@ -1,4 +1,4 @@
-"""Names the roles of middleware, in the order in which they belong around a call."""
+"""The roles of middleware, in the order in which they belong around a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Role"]
 
 
 class Role(Enum):
-    """States what a middleware is for; the roles stand in their order, outermost first.
+    """What a middleware is for; the roles are in their order, outermost first.
 
     A class states its role by an attribute `role`, which subclasses inherit; `in_order` sorts by
     it. A middleware of your own that states none has the role `PER_CALL`. A pool has one middleware
@@ -18,7 +18,7 @@ class Role(Enum):
     TRACING = "sees everything that happens to a call"
     EXEMPLARS = "sees a call as its callers do, inside its span"
     FALLBACK = "answers for all that lies further in"
-    ERROR_LOG = "tells what goes wrong inside, answered or not"
+    ERROR_LOG = "reports what goes wrong inside, answered or not"
     LOGGING = "writes one line per call, not per attempt"
     DEADLINE = "refuses what is too late before anything waits"
     COALESCE = "shares calls before they are counted against any limit"
@@ -43,6 +43,6 @@ class Role(Enum):
 
     @classmethod
     def of(cls, middleware: object) -> Role:
-        """Return the role that a middleware states, `PER_CALL` if it states none."""
+        """Return the role of a middleware; `PER_CALL` if it states none."""
         role = getattr(middleware, "role", None)
         return role if isinstance(role, cls) else cls.PER_CALL

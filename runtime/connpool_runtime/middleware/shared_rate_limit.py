@@ -1,4 +1,4 @@
-"""Bounds how many calls begin per second in several processes together; needs extra `limits`."""
+"""Limits how many calls begin per second in several processes together; needs extra `limits`."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ with extra("limits"):
 
 __all__ = ["SharedRateLimit"]
 
-LEAST_WAIT = 0.01  # seconds before asking again: others want the same turn
+LEAST_WAIT = 0.01  # seconds before asking again: other calls want the same turn
 PATIENCE = (
-    0.05  # seconds; no answer in less says more about a caller in a hurry than about the storage
+    0.05  # seconds; a shorter wait says more about a caller in a hurry than about the storage
 )
-PAUSE = 5.0  # seconds that a storage is left alone after a fault; the cooldown of a breaker
+PAUSE = 5.0  # seconds without asking the storage after a fault; the cooldown of a breaker
 
 
 class SharedRateLimit:
-    """Lets through so many calls per time span, counted in a storage that processes share.
+    """Lets a limited number of calls per time span through, counted in a storage that processes share.
 
     A moving window: no span of that length sees more calls, wherever it begins. A call over the
     limit asks again when its turn may have come, or is refused by `RateLimited`. Each call costs a
@@ -90,7 +90,7 @@ class SharedRateLimit:
         self._key = key
         self._max_wait = max_wait
         self._timeout = timeout
-        self._silent_until = -math.inf  # monotonic seconds; past them, one call asks again
+        self._silent_until = -math.inf  # monotonic seconds; after that, one call asks again
         self._in_doubt = False
         self._clock = clock
         self._sleep = sleep
@@ -126,11 +126,11 @@ class SharedRateLimit:
         return await proceed(call)
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()
 
     def _ask(self, call: Call) -> float:
-        """Return in how many seconds the turn of a call may come, 0 if it has come."""
+        """Return in how many seconds a call's turn may come; 0 if it has come."""
         if self._is_silent():
             return 0.0
         key = self._key or call.pool
@@ -169,18 +169,18 @@ class SharedRateLimit:
         return max(LEAST_WAIT, reset_time - self._clock())
 
     def _is_silent(self) -> bool:
-        """Tell whether a call is let through without asking, because the storage had a fault."""
+        """Return whether a call passes without asking, because the storage had a fault."""
         if not self._in_doubt:
             return False
         now = time.monotonic()
         if now >= self._silent_until:
-            self._silent_until = now + PAUSE  # this call asks, and no other one beside it
+            self._silent_until = now + PAUSE  # only this call asks
             return False
         self._tally.add("rate_limit_faults")
         return True
 
     def _fault(self, call: Call, *, in_doubt: bool = True) -> float:
-        """Let a call through, unless the storage used up all its time."""
+        """Let a call through after a fault of the storage, unless that used up the call's time."""
         if in_doubt:
             self._in_doubt = True
             self._silent_until = time.monotonic() + PAUSE
@@ -230,7 +230,7 @@ def _opened(storage: str | Storage | AsyncStorage, timeout: float) -> Storage | 
     if scheme.removeprefix("async+").startswith(("redis", "valkey")):
         options = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
     if scheme.startswith("async+redis"):
-        # redis-py for sync and async, because that is what the rest of the runtime uses.
+        # redis-py for sync and async, as in the rest of the runtime.
         options["implementation"] = "redispy"
     try:
         return storage_from_string(storage, **options)

@@ -1,4 +1,4 @@
-"""A switch for tests of code that uses pools: retries do not wait, and are few."""
+"""A switch for tests of code that uses pools: retries are few and do not wait."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["TestingMode", "attempts", "is_on", "set_testing"]
 
 
 class TestingMode:
-    """What `set_testing` has set; leaving it as a `with` block brings back what was before.
+    """The mode that `set_testing` has set; leaving it as a `with` block restores the previous one.
 
     Attributes:
         attempts: how often a call is tried at most; None while the switch is off.
     """
 
     __slots__ = ("_before", "attempts")
-    __test__ = False  # pytest would take it for a test
+    __test__ = False  # so that pytest does not collect it
 
     def __init__(self, attempts: int | None, before: TestingMode | None) -> None:
         self.attempts = attempts
@@ -42,7 +42,7 @@ _mode = TestingMode(None, None)
 
 
 def set_testing(on: bool = True, *, attempts: int = 1) -> TestingMode:
-    """Let all `Retry` of this process wait for nothing and try a call so often at most; for tests.
+    """Make all `Retry` of this process wait for nothing and limit their attempts; for tests.
 
     What a middleware was made with holds again with `set_testing(False)`, or after the block, when it is
     used as `with set_testing():`. Delays of `Chaos` are left out too. Limits, queues and timeouts stay as
@@ -62,10 +62,10 @@ def set_testing(on: bool = True, *, attempts: int = 1) -> TestingMode:
 
 
 def is_on() -> bool:
-    """Tell whether tests run."""
+    """Return whether the testing mode is on."""
     return _mode.attempts is not None
 
 
 def attempts(otherwise: int) -> int:
-    """Return how often a call is tried, given how often it is when no tests run."""
+    """Return the number of attempts in testing mode, given the number without it."""
     return otherwise if _mode.attempts is None else min(otherwise, _mode.attempts)

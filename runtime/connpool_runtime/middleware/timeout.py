@@ -1,4 +1,4 @@
-"""Bounds how long one attempt may take."""
+"""Limits how long one attempt may take."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Timeout:
     by `DeadlineExceeded`, which is neutral unless the other members meet deadlines less often: the member had
     no chance to use up its time.
 
-    A blocking call cannot be interrupted from outside. So in a `Pool` the client itself is told the time, by
+    A blocking call cannot be interrupted from outside. So in a `Pool` the timeout is passed to the client, by
     the parameter that the method states (`deadline_parameter`); a method without one has no limit, which is
     logged once.
 
@@ -49,10 +49,10 @@ class Timeout:
         if limit is not None:
             seconds("limit", limit)
         self._limit = limit
-        self._unlimited = set[str]()  # methods that were told of
+        self._unlimited = set[str]()  # methods about which a warning was given
 
     def attempt(self, pool: str, method: AnyMethod, invoke: Invoke) -> Invoke:
-        """Return a function that lets the client of a `Pool` end a call in time."""
+        """Return a function that runs a method of a `Pool` with the timeout passed to the client."""
 
         def within(client: Any, args: Any) -> Any:
             return self._bounded(pool, method, method.timeout, partial(invoke, client, args))
@@ -62,7 +62,7 @@ class Timeout:
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
         if call.first_error is not None:
-            return proceed(call)  # which raises it, at whatever time
+            return proceed(call)  # raised inside, whenever it comes
         limit = self._limit if call.timeout is None else call.timeout
         if limit is not None and limit <= remaining():
             call.judge_by(self, _as_its_own)
@@ -76,7 +76,7 @@ class Timeout:
     ) -> Any:
         limit, left = self._limit if own is None else own, _left(pool, method)
         if limit is None or limit > left:
-            return run()  # to the caller's deadline, which the client is told in any case
+            return run()  # the caller's deadline, which the client is passed in any case
         if method.deadline_parameter is None:
             self._tell_of(pool, method)
             return run()
@@ -113,7 +113,7 @@ class Timeout:
                     return await invoke(client, args)
             except TimeoutError as error:
                 if not scope.expired():
-                    raise  # the client's own
+                    raise  # raised by the client itself
                 raise _too_long(pool, method, limit, error) from error
 
         from asyncio import timeout
@@ -123,7 +123,7 @@ class Timeout:
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
         if call.first_error is not None:
-            return await proceed(call)  # which raises it, at whatever time
+            return await proceed(call)  # raised inside, whenever it comes
         limit = self._limit if call.timeout is None else call.timeout
         left = _left(call.pool, call.method)
         if limit is not None and limit <= left:
@@ -138,14 +138,15 @@ class Timeout:
         from asyncio import timeout
 
         scope = timeout(limit)
-        # Who cancelled an attempt decides: the caller says nothing about the member, this limit does.
+        # Who cancelled the attempt decides: a caller's cancellation says nothing about the member, this timeout
+        # does.
         call.judge_by(self, lambda _error: Outcome.FAILURE if scope.expired() else None)
         try:
             async with scope:
                 return await proceed(call)
         except TimeoutError as error:
             if not scope.expired():
-                raise  # the client's own
+                raise  # raised by the client itself
             raise _too_long(call.pool, call.method, limit, error) from error
         finally:
             call.judge_by(self, None)
@@ -158,7 +159,7 @@ def _as_its_own(error: BaseException) -> Outcome | None:
 
 
 def _left(pool: str, method: AnyMethod) -> float:
-    """Return the seconds that are left to an attempt, which is refused if there are none."""
+    """Return the seconds left for an attempt; raise if there are none."""
     left = remaining()
     return left if left > 0.0 else require_time(pool, f"an attempt of {method.name} began")
 

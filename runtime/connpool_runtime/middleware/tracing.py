@@ -1,4 +1,4 @@
-"""Makes OpenTelemetry spans of calls and attempts; needs opentelemetry-api (extra `otel`)."""
+"""Creates OpenTelemetry spans for calls and attempts; needs opentelemetry-api (extra `otel`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["AttemptTracing", "Tracing"]
 
 
 class Tracing:
-    """Makes one span per call, named after pool and method; register it outermost.
+    """Creates one span per call, named after pool and method; register it outermost.
 
     Attributes: `connpool.pool.name`, `connpool.method`, `connpool.attempts`, `connpool.outcome`,
     `connpool.member.name` (of the member that served last), `server.address` and `server.port` if that
@@ -83,7 +83,7 @@ class Tracing:
 
 
 class AttemptTracing(Tracing):
-    """Makes one more span per attempt, as a child of the call's; register it innermost."""
+    """Creates one more span per attempt, as a child of the call's; register it innermost."""
 
     role = Role.ATTEMPT_TRACING
     kind = SpanKind.CLIENT

@@ -63,7 +63,7 @@ def option(*, default: T, rule: Rule, does: str, why: str = "", reloadable: bool
 
 
 class _Signature:
-    """Tells `help` and `inspect.signature` the arguments of a class of settings."""
+    """Shows the arguments of a class of settings to `help` and `inspect.signature`."""
 
     def __get__(self, _instance: object, owner: type[Settings]) -> Signature:
         from inspect import Parameter, Signature
@@ -78,7 +78,7 @@ class _Signature:
 
 
 class _Docstring:
-    """Adds what is stated of each option to a docstring when that is read: wrapping its lines takes long."""
+    """Adds the text of each option to a docstring when the docstring is read, as wrapping its lines takes long."""
 
     def __init__(self, begin: str) -> None:
         self._begin = begin
@@ -105,7 +105,7 @@ class Settings:
     importing the whole runtime takes, and every program waits for it.
     """
 
-    # By name; those of the bases first. Not in the class's own namespace: a class attribute of the same
+    # By name; the options of the bases first. Not in the class's own namespace: a class attribute of the same
     # name makes CPython 3.11 look an instance's attribute up the slow way.
     declared: ClassVar[Mapping[str, Option]] = {}
 
@@ -157,7 +157,7 @@ class Settings:
         return dict(self.__dict__)
 
     def replaced(self, **changes: object) -> Self:
-        """Make settings in which some options have other values.
+        """Create settings in which some options have other values.
 
         Raises:
             TypeError: there is no such option; the message has the nearest name.

@@ -9,7 +9,7 @@ __all__ = ["FORMS", "PATTERN", "seconds_of"]
 
 FORMS = 'a number of seconds, 0 or more, or a text such as "500ms", "30s", "5m" or "1h30m"'
 
-# What a JSON schema says of durations that are texts.
+# The JSON schema of durations given as texts.
 PATTERN = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)\s*$"
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -1,4 +1,4 @@
-"""Options from the environment: one variable for each, with a prefix of the service's own."""
+"""Reads options from environment variables with a prefix of the service's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connpool_runtime.options import Settings, options_of
-from connpool_runtime.options.plain import parse
+from connpool_runtime.options.parsing import parse
 from connpool_runtime.options.validation import refused, unknown
 
 __all__ = ["options_from_environment"]
@@ -16,7 +16,7 @@ __all__ = ["options_from_environment"]
 def options_from_environment(
     settings: type[Settings], prefix: str, environ: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the options that variables of the environment give, for a pool's constructor.
+    """Return the options that environment variables give, for a pool's constructor.
 
         pool = Pool("users", **options_from_environment(PoolSettings, "USERS_POOL_"))
 

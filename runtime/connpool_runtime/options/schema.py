@@ -1,4 +1,4 @@
-"""The JSON schema of options, for editors and for checking files before they are used."""
+"""The JSON schema of options, for editors and for validating files before they are used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DURATION: Mapping[str, Any] = {
 
 
 def schema_of(settings: type[Settings]) -> Schema:
-    """Return the schema of a mapping of options: those that a file can hold, and no others.
+    """Return the schema of a mapping of options, without those that a file cannot hold.
 
     Arguments:
         settings: whose options.
@@ -37,9 +37,9 @@ def schema_of(settings: type[Settings]) -> Schema:
 
 
 def schema_of_option(option: Option) -> Schema:
-    """Return the schema of one option, which must be one that a file can hold."""
+    """Return the schema of one option that a file can hold."""
     described: Schema = {"description": f"{option.does} {option.why}".strip()}
-    if option.default not in (None, math.inf):  # JSON has neither
+    if option.default not in (None, math.inf):  # None is the `null` below, and JSON has no infinity
         described |= {"default": _plain(option.default)}
     return {"anyOf": [_OF_KIND[option.rule.kind](option.rule), {"type": "null"}], **described}
 

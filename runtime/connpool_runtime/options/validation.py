@@ -1,8 +1,8 @@
-"""Refuses values and names that are not allowed, with the option's name, the value and the rule.
+"""Refuses invalid values and names of options; the error gives the option, the value and the rule.
 
 Functions check one argument; a `Rule` is what the table of options states of an option.
 Every program imports this. What files and the environment may say instead of a value is in
-`options/plain.py`, the JSON schema of a rule in `options/schema.py`.
+`options/parsing.py`, the JSON schema of a rule in `options/schema.py`.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _SHARE = "a number from 0 to 1"
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a value is an int or a float; True is no number."""
+    """Return whether a value is an int or a float; True is no number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_whole_number(value: object, least: int) -> bool:
-    """Tell whether a value is an int that is large enough; True is no number."""
+    """Return whether a value is an int that is large enough; True is no number."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_seconds(value: object) -> TypeGuard[int | float]:
-    """Tell whether a value is a finite number that is not negative."""
+    """Return whether a value is a finite number that is not negative."""
     return _is_number(value) and 0 <= value < math.inf
 
 
 def _is_share(value: object) -> bool:
-    """Tell whether a value is a number from 0 to 1."""
+    """Return whether a value is a number from 0 to 1."""
     return _is_number(value) and 0 <= value <= 1
 
 
@@ -85,7 +85,7 @@ def refused(name: str, value: object, allowed: str) -> ValueError:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message that refuses a name: with the nearest known name, or all of them.
+    """Return the message that refuses an unknown name: with the nearest known name, or all of them.
 
     Arguments:
         kind: what the name was meant for, such as "option".
@@ -96,26 +96,26 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name that is nearest to a name, or at all of them."""
+    """Return a hint at the known name nearest to a name, or at all of them."""
     names = list(known)
     near = closest(name, names)
     return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(names)
 
 
 def closest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """Return the known names that are most like a name, the best first; none where none is like it."""
-    import difflib  # only for a message
+    """Return the known names most similar to a name, best first; none where none is similar."""
+    import difflib  # imported only for a message
 
     return difflib.get_close_matches(name, list(known), n=count)
 
 
 class Rule:
-    """What the values of an option must be. Immutable, and safe for threads.
+    """The rule for an option's values. Immutable, and safe for threads.
 
     Attributes:
         kind: which data types a value may have, in a program and in a file.
         words: the rule as errors and the documentation say it: "True or False".
-        accepts: tells whether an option may have a value.
+        accepts: returns whether an option may have a value.
         unit: what a value counts; "" if it counts nothing.
         least: the least number that is allowed; None if there is no such bound.
         known: the words that are allowed; () for any.
@@ -143,7 +143,7 @@ class Rule:
         self._refuse = refuse
 
     def refusal(self, name: str, value: object) -> ValueError:
-        """Return the error for a value that is not accepted, with the option's name and the rule."""
+        """Return the error for a value that is refused, with the option's name and the rule."""
         try:
             if self._refuse is not None:
                 self._refuse(value)

@@ -1,7 +1,7 @@
-"""Closes the clients of members that have left: beside each other, and beside whoever waits for that.
+"""Closes the clients of members that have left, in parallel and in the background.
 
 Closing is the user's and may hang. It is begun once for each member and goes on whatever becomes of the
-caller who asked for it: one who waits has its own limit, and one who is cancelled leaves it as it is.
+caller who asked for it: a waiting caller has its own limit, and a cancelled caller does not affect it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ AT_ONCE = 32  # members whose clients are closed at a time
 
 
 class _Closing:
-    """The closing of one member's clients."""
+    """One member's clients being closed."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -38,29 +38,30 @@ class AsyncClosings:
 
     def __init__(self, pool: str) -> None:
         self._pool = pool
-        self._lock = new_lock()  # guards all that follows
+        self._lock = new_lock()  # guards everything below
         self._todo: deque[Member[Any]] = deque()
-        self._closings: dict[Member[Any], _Closing] = {}  # those whose end nobody has seen
+        self._closings: dict[Member[Any], _Closing] = {}  # closings whose end no caller has seen
         self._working = 0
         self._helpers = Helpers(f"closing of pool {pool!r}")
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Close nothing, in a child process, that the parent was closing."""
+        """Forget the closings in a child process; the parent does them."""
         keep(*self._todo, *self._closings)
         self._todo, self._closings, self._working = deque(), {}, 0
 
     @property
     def members(self) -> tuple[Member[Any], ...]:
-        """The members whose closing was begun, and whose end nobody has seen."""
+        """The members whose closing has begun, and whose end no caller has seen."""
         return tuple(self._closings)
 
     def begin(self, member: Member[Any]) -> None:
-        """Close the clients of a member that no call uses any more. Does nothing if that was begun."""
+        """Start closing the clients of a member that no call uses any more. Does nothing if that has begun."""
         closing = _Closing()
         with self._lock:
             if member not in self._closings:
-                self._todo.append(member)  # first, as whoever was interrupted here comes again
+                # before the closing, since after an interrupt this is called again
+                self._todo.append(member)
                 self._closings[member] = closing
         self._start_helper()
 
@@ -69,7 +70,7 @@ class AsyncClosings:
             self._helpers.start(self._work)
 
     async def wait(self, member: Member[Any], seconds: float) -> None:
-        """Wait for the end of a closing; it goes on if that takes longer.
+        """Wait for the end of a closing; if that takes longer, it goes on in the background.
 
         Raises:
             DrainTimeout: it has not ended.
@@ -78,7 +79,7 @@ class AsyncClosings:
         closing = self._closings.get(member)
         if closing is None:
             return
-        self._start_helper()  # an interrupt may have kept `begin` from it
+        self._start_helper()  # an interrupt may have kept `begin` from starting it
         if not await closing.ended.wait(seconds):
             raise DrainTimeout(
                 f"closing member {member.name!r} of pool {self._pool!r} takes longer than there was"
@@ -91,7 +92,8 @@ class AsyncClosings:
 
     async def _work(self) -> None:
         with self._lock:
-            if self._working >= AT_ONCE:  # others were started at the same time; they do the work
+            # other helpers were started at the same time, and do the work
+            if self._working >= AT_ONCE:
                 return
             self._working += 1
         try:
@@ -113,7 +115,7 @@ class AsyncClosings:
             await resolve(member.claim_close()())
         except Exception as error:
             closing.error = error
-            if member.orphaned:  # nobody waits for it
+            if member.orphaned:  # no caller waits for it
                 log_failure(
                     "closing member %r of pool %r failed",
                     *(member.name, self._pool),

@@ -1,6 +1,6 @@
 """The pool for tasks."""
 
-# Names on the fast path are bound where no exception came, and giving them a value first is not free.
+# Names on the fast path are only bound where no exception was raised, because binding them earlier is not free.
 # pyright: reportPossiblyUnboundVariable=false
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -30,7 +30,7 @@ from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished
-from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -49,7 +49,7 @@ from connpool_runtime.stats.histogram import NO_BUCKET
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
     from connpool_runtime.clients.settings import EndpointOptions
-    from connpool_runtime.connectors.contract import AsyncConnector
+    from connpool_runtime.connectors.protocols import AsyncConnector
     from connpool_runtime.discovery.async_discovery import AsyncDiscovery
     from connpool_runtime.discovery.endpoint import Endpoint
     from connpool_runtime.discovery.settings import DiscoveryOptions
@@ -63,11 +63,11 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 new_object = object.__new__
-CLOSING_TIME = 0.5  # seconds that closing may take at least, when draining took all the time
+CLOSING_TIME = 0.5  # least number of seconds for closing, when draining took all the time
 
 
 class AsyncPool(BasePool[C]):
-    """Runs each call on one of its members. For the tasks of one event loop.
+    """A pool of clients for tasks: runs each call on one of its members. For the tasks of one event loop.
 
     Arguments:
         name: how errors, stats and metrics call this pool.
@@ -97,15 +97,16 @@ class AsyncPool(BasePool[C]):
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
         self._closings_made: AsyncClosings | None = None
-        self._by_call: bool  # for which calls are arranged
+        self._by_call: bool  # what the current arrangement of calls is for
         self._proceed: Proceed
-        self._outermost: tuple[MiddlewareFunction, Proceed]  # the same in two, if there is any
+        # the same split in two, if there is any middleware
+        self._outermost: tuple[MiddlewareFunction, Proceed]
         self._phases: Phases
         self._arrange_calls()
 
     # Calls
 
-    # One function on purpose: each function call more costs a tenth of it.
+    # One function on purpose: each further function call would cost a tenth of it.
     async def call(  # noqa: C901
         self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
     ) -> R:
@@ -118,13 +119,13 @@ class AsyncPool(BasePool[C]):
         pick, clock, latest = self._state.fast_path
         member = pick()
         started = clock()
-        generation: object = member  # the member itself: no call was taken yet
+        generation: object = member  # the member itself: no call was counted yet
         try:
             try:
-                # Taking is one statement, in which no other thread runs and no interrupt strikes (see
-                # "What is relied on" in docs/architecture.md): who drains a member marks it and then
-                # counts, so one of the two sees the other; and an interrupt between two lines finds
-                # in `generation` whether the call is taken. Giving back below is the same.
+                # Taking is one statement, in which no other thread runs and no interrupt strikes (see "What is
+                # relied on" in docs/architecture.md). Code that drains a member marks it first and then counts,
+                # so one side sees the other; after an interrupt between two lines, `generation` shows whether
+                # the call was counted. Giving back below works the same way.
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
@@ -163,7 +164,7 @@ class AsyncPool(BasePool[C]):
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
-    # In the place of `call` in a pool whose balancer sees the call, or how long it takes; in one piece too.
+    # Replaces `call` in a pool whose balancer sees the call or its duration; one function for the same reason.
     async def _call_by_call(  # noqa: C901
         self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
     ) -> R:
@@ -215,8 +216,8 @@ class AsyncPool(BasePool[C]):
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
-    # In the place of `call` in a pool whose middleware have nothing to do for a call that succeeds at
-    # once: what fails goes on as if its first attempt had been made inside the middleware.
+    # Replaces `call` in a pool whose middleware have nothing to do for a call that succeeds at once: a failed
+    # call goes on as if its first attempt had been made inside the middleware.
     async def _call_in_phases(  # noqa: C901
         self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
     ) -> R:
@@ -232,7 +233,7 @@ class AsyncPool(BasePool[C]):
             call_count = phases.next_call_count(started)
         call_count.calls += 1
         call: Call | None = None
-        # `generation` is the member itself as long as no call is taken; so far nobody is picked.
+        # `generation` is the member itself as long as no call is counted; so far no member is picked.
         generation: object = (member := state.slow_path_member)
         try:
             try:
@@ -305,10 +306,10 @@ class AsyncPool(BasePool[C]):
         return result
 
     async def _call_around(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
-        """Run a call inside middleware that are run around every call."""
+        """Run a call inside middleware that run around every call."""
         state = self._state
         middleware, inner = self._outermost
-        call = new_object(Call)  # what `Call.__init__` does, without the price of a call
+        call = new_object(Call)  # what `Call.__init__` does, without the cost of a call
         call.pool, call.method, call.args, call.error_judge = state.name, method, args, state.judge
         if state.looks_for_blocks and (options := current_options()) is not None:
             call.follow(options)
@@ -342,7 +343,7 @@ class AsyncPool(BasePool[C]):
         key: object = None,
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
-        # Since calls were arranged, the first member with a role has come, or the last one gone.
+        # The first member with a role may have joined, or the last one left, since calls were arranged.
         if self._by_call is not self._state.by_call:
             self._arrange_calls()
         call = self._checkout.new_call(method, args, balancer, first, key)
@@ -369,7 +370,7 @@ class AsyncPool(BasePool[C]):
         state, method = self._state, call.method
         pick, clock, _ = state.fast_path
         by_call = state.call_picker
-        tried = call.tried  # once: what a record has of its class is found slowly
+        tried = call.tried  # read once: class attributes of a record are slow to find
         if tried:
             if by_call is not None:
                 return await self._slow_attempt(call)
@@ -417,13 +418,13 @@ class AsyncPool(BasePool[C]):
         return result
 
     async def _slow_attempt(self, call: Call) -> Any:
-        """Make one attempt with a lease; or raise the error of the one that was made already."""
+        """Make one attempt with a lease; or raise the error of an attempt that was made already."""
         if call.first_error is not None:
             error, call.first_error, call.may_be_fast = call.first_error, None, True
             try:
                 raise error
             finally:
-                del error  # which knows this frame
+                del error  # the error refers to this frame
         checkout = self._checkout
         lease: Lease[C] = Lease()
         try:
@@ -445,7 +446,7 @@ class AsyncPool(BasePool[C]):
             method: Method[C, AsyncIterable[T] | Awaitable[AsyncIterable[T]]],
             args: tuple[Any, ...] = (),
         ) -> AsyncStream[T]:
-            """Return an asynchronous iterator, opened on a member when entered or first asked.
+            """Return an asynchronous iterator, opened on a member when entered or at its first item.
 
             The member stays taken until the last item or `aclose`.
             """
@@ -466,7 +467,7 @@ class AsyncPool(BasePool[C]):
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractAsyncContextManager[T]:
-        """Return a context manager that picks a member when entered and holds it until left."""
+        """Return a context manager that picks a member when entered and holds it until exit."""
         return AsyncPooledContext(self._checkout, self._checkout.new_call(method, args))
 
     async def pinned(
@@ -475,7 +476,7 @@ class AsyncPool(BasePool[C]):
         args: tuple[Any, ...] = (),
         instead_of_client: object = None,
     ) -> R:
-        """Run a method whose result lives on its client's connection.
+        """Run a method whose result stays bound to its client's connection.
 
         The member stays taken until the result is gone. A client that returns itself is answered
         for by `instead_of_client`, the wrapper.
@@ -491,7 +492,7 @@ class AsyncPool(BasePool[C]):
     async def call_or_stream(
         self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
     ) -> R:
-        """Run a method whose arguments decide whether it gives a stream, as `stream=True` does.
+        """Call a method whose arguments decide whether it returns a stream, as `stream=True` does.
 
         A stream is handed out as it is, and the member stays taken until it is gone. Any other result ends
         the call. What goes wrong in the stream later is the caller's to see: the pool does not count it.
@@ -505,10 +506,10 @@ class AsyncPool(BasePool[C]):
         return result
 
     async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
-        """Run a method on every member and return the first one's result.
+        """Run a method on every member and return the first member's result.
 
         Raises:
-            PoolClosed, NoMembers: there is nobody to run it on.
+            PoolClosed, NoMembers: there is no member to run it on.
             ExceptionGroup: several members failed; a single failure is raised as it is.
         """
         return await broadcast_async(self._checkout, method, args)
@@ -556,12 +557,12 @@ class AsyncPool(BasePool[C]):
         call = self._checkout.new_call(method or LEASE, (), known(balancer), key=key)
         return AsyncPoolLease(self._checkout, call)
 
-    # Calls that are not simply awaited: only an asynchronous client has them.
+    # Results that are not simply awaited; only asynchronous clients have them.
 
     if TYPE_CHECKING or ASYNC:
 
         def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-            """Return a result that may be awaited, entered or iterated; nothing happens before."""
+            """Return a result that may be awaited, entered or iterated; nothing happens before that."""
             return PendingCall(
                 lambda: self.call(method, args),
                 lambda: self.context(method, args),
@@ -569,7 +570,7 @@ class AsyncPool(BasePool[C]):
             )
 
         def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
-            """Run an ordinary method, one that does not wait, on a member; middleware does not see it.
+            """Run an ordinary method, which does not wait, on a member; middleware is bypassed.
 
             Raises:
                 Rejected: no member was called; the type says why.
@@ -596,7 +597,7 @@ class AsyncPool(BasePool[C]):
             return result
 
         def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-            """Run a method that may answer at once or with something to await; middleware do not see it.
+            """Run a method that may return at once or return an awaitable; middleware is bypassed.
 
             Raises:
                 Rejected: no member was called; the type says why.
@@ -606,7 +607,7 @@ class AsyncPool(BasePool[C]):
         def pinned_sync(
             self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
         ) -> R:
-            """Do the same with a method that does not wait; middleware do not see it."""
+            """Do the same as `pinned` with a method that does not wait; middleware is bypassed."""
             result: R = SyncPinnedOnAsync(
                 self._checkout, self._checkout.new_call(method, args)
             ).run(instead_of_client)
@@ -615,11 +616,11 @@ class AsyncPool(BasePool[C]):
         def context_sync(
             self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
         ) -> AbstractContextManager[T]:
-            """Return a plain context manager that picks a member when entered; middleware do not see it."""
+            """Return a plain context manager that picks a member when entered; middleware is bypassed."""
             return SyncContextOnAsync(self._checkout, self._checkout.new_call(method, args))
 
         def hold(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> PoolLease[C]:
-            """Return a lease to enter without waiting, for a call whose end a callback tells.
+            """Return a lease to enter without waiting, for a call that ends in a callback.
 
             Middleware do not see such a call.
             """
@@ -633,7 +634,7 @@ class AsyncPool(BasePool[C]):
     # Middleware
 
     def register_middleware(self, middleware: AsyncMiddleware | MiddlewareFunction) -> None:
-        """Put a middleware around all later calls, inside the middleware registered before.
+        """Register a middleware around all later calls, inside the middleware registered before.
 
         Arguments:
             middleware: a coroutine function of the call and of `proceed`, which runs the rest; or
@@ -648,7 +649,7 @@ class AsyncPool(BasePool[C]):
         state, chain = self._state, self._state.middleware
         self._by_call = state.by_call
         new_call = self._checkout.new_call
-        # A call that is under way finds any mixture of these and of those before: each serves by itself.
+        # A running call may see a mixture of the old and the new attributes: each works on its own.
         self._phases = Phases(state.name, new_call, self._attempt, chain, state.clock)
         self._proceed = around(self._attempt, chain)
         if chain:
@@ -657,10 +658,10 @@ class AsyncPool(BasePool[C]):
             self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
         elif state.by_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # as above
-        elif state.compares_latency:  # which times each call for its member
+        elif state.compares_latency:  # which measures each call for its member
             self.call = self._call_in_phases  # type: ignore[method-assign]  # as above
         else:
-            # Not by `__dict__`: an instance whose dictionary was asked for has slower attributes ever after.
+            # Not through `__dict__`: accessing it makes attributes of the instance slower from then on.
             with suppress(AttributeError):
                 del self.call
 
@@ -697,12 +698,13 @@ class AsyncPool(BasePool[C]):
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes one client; may be a coroutine function; default is the pool's way.
             validate: checks one client; False, or any error, says that it is not fit for use.
-            configure: gets each new client once, before anybody else; may be a coroutine function. An error
+            configure: gets each new client once, before any call; may be a coroutine function. An error
                 closes the client, and counts as one of the factory.
             reset: gets each client after each use, before its next one, as to roll a transaction back; may be a
-                coroutine function. It runs beside the caller, who does not wait for it. A client that it
+                coroutine function. It runs in the background, so that the caller does not wait for it. A
+                client that it
                 raises an error for is closed. Only for clients of one call at a time.
-            priority: endpoints of a higher number are called when too few of the lower ones are well.
+            priority: endpoints of a higher number are called when too few of the lower ones are healthy.
             zone: where the endpoint is; those of the pool's own zone are preferred.
             labels: what is known about the endpoint, as {"role": "replica"}, for routes of methods and `calling`.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
@@ -724,14 +726,17 @@ class AsyncPool(BasePool[C]):
         return AsyncHousekeeper(self._checkout)
 
     def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
-        if settings.compares_members:
-            from connpool_runtime.health.async_outlier_sweeper import AsyncOutlierSweeper
+        if settings.compares_members or settings.leak_threshold:
+            from connpool_runtime.health.async_sweeper import AsyncSweeper
 
-            yield AsyncOutlierSweeper(self._checkout)
-        if settings.leak_threshold:
-            from connpool_runtime.health.async_leak_sweeper import AsyncLeakSweeper
+            if settings.compares_members:
+                from connpool_runtime.health.outlier_sweep import OutlierSweep
 
-            yield AsyncLeakSweeper(self._checkout)
+                yield AsyncSweeper(self._checkout, "outliers", OutlierSweep(self._checkout))
+            if settings.leak_threshold:
+                from connpool_runtime.health.leak_sweep import LeakSweep
+
+                yield AsyncSweeper(self._checkout, "leaks", LeakSweep())
 
     async def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.
@@ -756,9 +761,9 @@ class AsyncPool(BasePool[C]):
         members: int = 1,
         timeout: float = 30.0,
     ) -> None:
-        """Wait until so many members are well; for the start of a service, before it takes traffic.
+        """Wait until a number of members are healthy; for the start of a service, before it takes traffic.
 
-        A member is well if its breaker is closed, and neither a health check nor a failure to open clients
+        A member is healthy if its breaker is closed, and neither a health check nor a failure to open clients
         says that it cannot be reached. Nothing is opened here: see `warm_up`.
 
         Arguments:
@@ -766,7 +771,7 @@ class AsyncPool(BasePool[C]):
             timeout: seconds to wait; 0 only looks.
 
         Raises:
-            NotReady: too few were well when the time was over; the message says who is not, and why.
+            NotReady: too few were healthy when the time was over; the message says who is not, and why.
             PoolClosed: the pool was closed.
             ValueError: a number is not allowed.
         """
@@ -789,7 +794,7 @@ class AsyncPool(BasePool[C]):
     async def add_connector(
         self, connector: AsyncConnector[C], endpoints: Iterable[str] | None = None
     ) -> None:
-        """Open a member for each endpoint, named after it, and keep it well until the pool is closed.
+        """Open a member for each endpoint, named after it, and keep it healthy until the pool is closed.
 
         A member without calls is checked every `health_interval`, give or take a fifth; after two
         checks that failed it gets no calls until one passes. Meanwhile a new client is tried, with
@@ -797,7 +802,7 @@ class AsyncPool(BasePool[C]):
         Listeners get `HealthChanged`, `ClientReplaced` and `ReconnectFailed`.
 
         Arguments:
-            connector: tells how to connect; its own client is not used, and stays its owner's.
+            connector: says how to connect; its own client is not used, and stays its owner's.
             endpoints: where to; those of the connector's config if not given.
 
         Raises:
@@ -820,7 +825,7 @@ class AsyncPool(BasePool[C]):
         close: Callable[[C], object] | None = None,
         **options: Unpack[DiscoveryOptions],
     ) -> AsyncDiscovery[C]:
-        """Follow a source of endpoints: they become members, change in place, and leave, as it says.
+        """Follow a source of endpoints: they become members, change in place, and leave, as the source says.
 
         A new member takes calls when its client was opened, checked and warmed up; one whose endpoint
         is gone gets none any more, and its client is closed by the last of its calls. What is known is
@@ -830,7 +835,7 @@ class AsyncPool(BasePool[C]):
 
         Arguments:
             source: says which endpoints there are; closed with the pool, or with what is returned.
-            connect: a connector, whose config tells how clients are checked and replaced; or a function
+            connect: a connector, whose config says how clients are checked and replaced; or a function
                 that opens a client of an endpoint; may be a coroutine function.
             check: whether a new client is fit for use; False, or any error, says that it is not.
             warm_up: gets a new client before it takes calls; an error says that it is not fit for use.
@@ -839,7 +844,7 @@ class AsyncPool(BasePool[C]):
             options: see `DiscoverySettings`.
 
         Returns:
-            What tells the numbers, waits for members, and ends it.
+            An object that gives the numbers, waits for members, and ends it.
 
         Raises:
             DiscoveryTimeout: there is no member within `start_timeout`; the message says why.
@@ -894,7 +899,7 @@ class AsyncPool(BasePool[C]):
     async def remove_clients(
         self, names: Iterable[str], *, drain_timeout: float | None = None
     ) -> None:
-        """Give members no new calls from the same moment on, wait for those in flight, close the clients.
+        """Give several members no new calls from the same moment on, wait for those in flight, close the clients.
 
         Arguments:
             names: of the members; all of them leave, or none.
@@ -913,7 +918,8 @@ class AsyncPool(BasePool[C]):
         try:
             for member in members:
                 await member.gate.wait(limit.left)
-        finally:  # interrupted or not: what is drained is closed, the rest by the last calls
+        # even after an interrupt: drained members are closed now, the others by their last calls
+        finally:
             left = [(member, self._let_go(member)) for member in members]
             errors += [self._draining.late(one, calls, seconds) for one, calls in left if calls]
         closing = TimeLimit(max(limit.left, CLOSING_TIME), self._state.clock)
@@ -927,7 +933,7 @@ class AsyncPool(BasePool[C]):
             raise ExceptionGroup(f"removing members of pool {self.name!r}", errors)
 
     async def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse new calls for ever, wait for those in flight, then close all clients.
+        """Refuse new calls for good, wait for those in flight, then close all clients.
 
         Closing again does nothing, or goes on with what was left over when it was broken off.
 
@@ -956,7 +962,8 @@ class AsyncPool(BasePool[C]):
         try:
             for member in members:
                 await member.gate.wait(limit.left)
-        finally:  # cancelled or not: what is drained is closed, the rest by the last calls
+        # even if cancelled: drained members are closed now, the others by their last calls
+        finally:
             left = [(member, self._let_go(member)) for member in members]
             errors += [self._draining.late(one, calls, seconds) for one, calls in left if calls]
         errors += await self._closed(max(limit.left, CLOSING_TIME))
@@ -971,7 +978,7 @@ class AsyncPool(BasePool[C]):
 
     @property
     def _closings(self) -> AsyncClosings:
-        """The closings of members; made by the first, since most programs close their pool once."""
+        """Return the closings of members; created at first use, since most programs close their pool once."""
         if self._closings_made is None:
             from connpool_runtime.pool.async_closings import AsyncClosings
 
@@ -979,7 +986,7 @@ class AsyncPool(BasePool[C]):
         return self._closings_made
 
     async def _leave(self, member: Member[C], seconds: float) -> None:
-        """Wait until a member is drained, then for the closing of its clients."""
+        """Wait until a member is drained, then until its clients are closed."""
         limit = TimeLimit(seconds, self._state.clock)
         running = 0
         try:
@@ -991,15 +998,15 @@ class AsyncPool(BasePool[C]):
         await self._closings.wait(member, max(limit.left, CLOSING_TIME))
 
     def _let_go(self, member: Member[C]) -> int:
-        """Close the clients of a member, beside; return how many calls keep it from that."""
+        """Close the clients of a member in the background; return how many calls prevent that."""
         running = self._draining.let_go(member)
         if not running:
-            self._closings.begin(member)  # first: who is interrupted here finds the member again
+            self._closings.begin(member)  # first: after an interrupt the member is found again
             self._draining.forget(member)
         return running
 
     async def _closed(self, seconds: float) -> list[Exception]:
-        """Wait for the end of all closings; return what went wrong, and which have not ended."""
+        """Wait for the end of all closings; return the errors, and the members whose closing has not ended."""
         limit = TimeLimit(seconds, self._state.clock)
         errors: list[Exception] = []
         for member in self._closings.members:
@@ -1012,7 +1019,7 @@ class AsyncPool(BasePool[C]):
         return errors
 
     def _close_departed(self, member: Member[C]) -> None:
-        """Close the clients of a member whose last call ended after the time to drain."""
+        """Close the clients of a member whose last call ended after the drain timeout."""
         if ASYNC:
             member.gate.call(partial(self._closings.begin, member))
         else:

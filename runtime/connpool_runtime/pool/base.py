@@ -1,4 +1,4 @@
-"""What `Pool` and `AsyncPool` have in common: members, listeners, middleware, numbers."""
+"""What `Pool` and `AsyncPool` share: members, listeners, middleware, stats."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ _EXECUTE_AGAIN: Method[Any, Any] = Method(
 
 
 def execute_method(idempotent: bool) -> Method[Any, Any]:
-    """Return the method that stands for running a function of the user's."""
+    """Return the method record under which a user's function is run."""
     return _EXECUTE_AGAIN if idempotent else _EXECUTE
 
 
 def known(balancer: str | Balancer | None) -> str | Balancer | None:
-    """Return the balancer of one call, refusing a name that none has."""
+    """Return the balancer of one call, refusing an unknown name."""
     if balancer is not None:
         check_balancer(balancer)
     return balancer
 
 
 def _no_gate() -> None:
-    """Stand for a gate where nobody leaves."""
+    """Return no gate, where no member is drained."""
 
 
 class _Monitor(Protocol):
@@ -85,7 +85,7 @@ class BasePool(Generic[C]):
     """The part of `Pool` and `AsyncPool` that does not wait. Safe for threads."""
 
     _blocking: ClassVar[bool]  # whether callers are threads
-    _way: ClassVar[str]  # how middleware is asked to run around a call
+    _way: ClassVar[str]  # the name of the method by which middleware runs around a call
 
     def __init__(
         self,
@@ -97,13 +97,13 @@ class BasePool(Generic[C]):
     ) -> None:
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
         methods = tuple(methods)
-        # A client of the other kind differs in all of its methods, so that a few are enough to tell.
+        # A client of the other kind differs in all methods, so a few are enough to detect it.
         self._sample_methods = [method.name for method in methods[:3]]
         self._checkout = Checkout[C](name, settings, methods, blocking=self._blocking)
         self._state = self._checkout.state
         self._draining = Draining(self._checkout)
-        self._monitors: list[_Monitor] = []  # of the health of members that connectors open
-        self._discoveries: list[_Follower] = []  # of sources of endpoints
+        self._monitors: list[_Monitor] = []  # health monitors of members that connectors opened
+        self._discoveries: list[_Follower] = []  # followers of sources of endpoints
         self._close_client = close
         self._state.sweepers = tuple(self._new_sweepers(settings))
         self._state.maintenance_due = bool(self._state.sweepers)
@@ -116,17 +116,17 @@ class BasePool(Generic[C]):
 
     @property
     def settings(self) -> PoolSettings:
-        """What the pool was made with."""
+        """The current settings."""
         return self._state.settings
 
     @property
     def members(self) -> tuple[Member[C], ...]:
-        """The members, those that are leaving included."""
+        """The members, including those that are leaving."""
         return self._state.membership.members
 
     @property
     def clients(self) -> tuple[C, ...]:
-        """The clients of the members; of an endpoint with a factory, those that are open."""
+        """The clients of all members; of an endpoint with a factory, those that are open."""
         return tuple(client for member in self.members for client in member.clients)
 
     @property
@@ -147,9 +147,9 @@ class BasePool(Generic[C]):
         zone: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
-        """Add a member, at once open for calls.
+        """Add a member, which takes calls at once.
 
-        A client that serves one call at a time is lent to nobody after a call on it was broken off
+        A client that serves one call at a time is taken out of use after a call on it was broken off
         in the middle, by a cancellation, a timeout or an interrupt: the answer may still be on its
         way, and the next caller would get it. With `validate` it is asked before its next use, and
         gets no calls if it is not fit; without, it gets none until a health check or `uneject`.
@@ -163,7 +163,7 @@ class BasePool(Generic[C]):
                 failed or was broken off; False, or any error, says that it may not. In an `AsyncPool`
                 also a coroutine function.
             max_concurrency: calls at a time on this member; the setting of that name if not given.
-            priority: members of a higher number are called when too few of the lower ones are well.
+            priority: members of a higher number are called when too few of the lower ones are healthy.
             zone: where the member is; those of the pool's own zone are preferred.
             labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
@@ -180,10 +180,10 @@ class BasePool(Generic[C]):
         self.add_clients([new])
 
     def add_clients(self, clients: Iterable[NewClient[C]]) -> None:
-        """Add members, all of them or none. They are open for calls at the same moment.
+        """Add several members, all of them or none. They take calls from the same moment on.
 
         Arguments:
-            clients: what `add_client` is told about one, as `NewClient(client, name="a", weight=2)`.
+            clients: the arguments of `add_client` for each, as `NewClient(client, name="a", weight=2)`.
 
         Raises:
             ValueError: a name is taken or there twice, a number is not a whole number of at least 1, or
@@ -206,7 +206,7 @@ class BasePool(Generic[C]):
             self._checkout.router.follow_locked()
 
     def _checked(self, one: NewClient[C]) -> NewClient[C]:
-        """Return a new client, after refusing what would pass for one until it is called."""
+        """Return a new client, after refusing values that would only fail when called."""
         given = cast("object", one.name)
         if given is not None and not isinstance(given, str):
             raise TypeError(
@@ -227,7 +227,7 @@ class BasePool(Generic[C]):
         return one
 
     def _limit_of(self, one: NewClient[C]) -> float:
-        """Return how many calls a new client takes at a time, after checking all its numbers."""
+        """Return the limit of concurrent calls for a new client, after checking all its numbers."""
         check_weight(one.weight, self.settings.balancer)
         whole_number("priority", one.priority, least=0)
         own = one.max_concurrency
@@ -260,7 +260,7 @@ class BasePool(Generic[C]):
         with state.after_lock, state.lock:
             given = state.membership.next_name() if name is None else name
             breaker = state.settings.breaker_settings()
-            # Each call gets a client of its own from the store; the member itself has none.
+            # Each call gets a client from the store; the member itself has none.
             member = Member(given, cast("C", None), weight, breaker, close_all, source=store)
             self._join_locked(member, priority, zone, known)
             self._checkout.router.follow_locked()
@@ -300,7 +300,7 @@ class BasePool(Generic[C]):
     def _join_locked(
         self, member: Member[C], priority: int, zone: str | None, labels: Labels
     ) -> None:
-        """Let a member take calls, once the router has followed."""
+        """Add a member; the caller lets the router follow."""
         state = self._state
         member.priority, member.zone, member.labels = priority, zone, labels
         member.breaker.closed_at = state.clock()
@@ -311,7 +311,7 @@ class BasePool(Generic[C]):
             state.events.queue(MemberAdded(pool=state.name, member=member.name))
 
     def _not_warm(self) -> list[tuple[Member[C], ClientStore[C], int]]:
-        """Return the endpoints, each with its store and with how many clients it shall have open."""
+        """Return each endpoint with its store and the number of clients that it should have open."""
         return [
             (member, store, max(store.settings.initial_size, store.settings.min_size))
             for member, store in stores_of(self._state)
@@ -319,13 +319,13 @@ class BasePool(Generic[C]):
         ]
 
     def eject(self, name: str) -> None:
-        """Cut a member off by hand, until `uneject`."""
+        """Eject a member by hand, until `uneject`."""
         self._force(name, lambda member: member.breaker.open())
 
     def uneject(self, name: str) -> None:
         """Close a member's breaker by hand and forget its failures.
 
-        Lends an exclusive client again that was cut off because its last call was broken off.
+        Lends an exclusive client again that was taken out of use because its last call was broken off.
         """
 
         def change(member: Member[C]) -> None:
@@ -345,11 +345,11 @@ class BasePool(Generic[C]):
             self._checkout.router.changed_locked(member, before)
 
     def suspend(self) -> None:
-        """Let new calls wait, whoever is free, until `resume`; calls that run go on. Safe for threads.
+        """Make new calls wait, even for free members, until `resume`; running calls go on. Safe for threads.
 
         Each waits `checkout_timeout` at most, in the one line, which has room for `max_waiting`; a call that
         may not wait is refused with `PoolExhausted`. So nothing fails while servers are exchanged within that
-        time. `in_flight` of the stats tells when the last call has ended. Harmless when it is suspended already.
+        time. `in_flight` of the stats is 0 when the last call has ended. Harmless when it is suspended already.
 
         Raises:
             PoolClosed: the pool was closed.
@@ -357,7 +357,7 @@ class BasePool(Generic[C]):
         self._suspend(True)
 
     def resume(self) -> None:
-        """Let calls go on after `suspend`, those that wait first. Safe for threads.
+        """Let calls go on after `suspend`, waiting calls first. Safe for threads.
 
         Raises:
             PoolClosed: the pool was closed.
@@ -380,7 +380,7 @@ class BasePool(Generic[C]):
                 state.queue.free(*state.membership.may_serve)
 
     def _begin_waiting(self, members: int, new_signal: Callable[[], Any]) -> Readiness | None:
-        """Return what waits for members to be well; None if so many are already."""
+        """Register a wait for healthy members; None if there are enough already."""
         state = self._state
         waiting = Readiness(members, new_signal())
         with state.after_lock, state.lock:
@@ -411,7 +411,7 @@ class BasePool(Generic[C]):
     def resize(
         self, name: str, *, min_size: int | None = None, max_size: int | None = None
     ) -> None:
-        """Change how many clients an endpoint may have, and keeps. Safe for threads; does not wait.
+        """Change how many clients an endpoint may have and keeps open. Safe for threads; does not wait.
 
         More are opened when calls need them, or at once up to `min_size`. Of those that are too many, idle ones
         are closed at once, the others when their calls have ended.
@@ -442,14 +442,14 @@ class BasePool(Generic[C]):
 
     @property
     def metrics_only(self) -> bool:
-        """Whether breakers open and tell their listeners, but cut nobody off."""
+        """Whether breakers change state and notify listeners, but eject no member."""
         return self.settings.metrics_only
 
     def set_metrics_only(self, on: bool) -> None:
-        """Have breakers cut nobody off from now on, or do so again. Safe for threads.
+        """Turn `metrics_only` on or off: with it, breakers eject no member. Safe for threads.
 
-        Their states stay as they are: one that is open cuts its member off as soon as this is off again.
-        Members opened by hand are cut off all the same.
+        Their states stay as they are: one that is open ejects its member as soon as this is off again.
+        Members opened by hand are ejected all the same.
 
         Arguments:
             on: as the setting `metrics_only`.
@@ -460,7 +460,7 @@ class BasePool(Generic[C]):
         self.reconfigure(metrics_only=on)
 
     def set_weight(self, name: str, weight: int) -> None:
-        """Give a member another share of the calls from now on.
+        """Change the weight of a member.
 
         Its breaker, its counts and the calls that run on it stay as they are. Safe for threads.
 
@@ -483,7 +483,7 @@ class BasePool(Generic[C]):
 
         Arguments:
             name: of the member.
-            priority: members of a higher number are called when too few of the lower ones are well.
+            priority: members of a higher number are called when too few of the lower ones are healthy.
 
         Raises:
             UnknownMember: there is none of this name.
@@ -494,13 +494,13 @@ class BasePool(Generic[C]):
         self._place(name, lambda placement: placement._replace(priority=priority))
 
     def set_zone(self, name: str, zone: str | None) -> None:
-        """Say that a member is somewhere else; those of the pool's own zone are preferred. Safe for threads.
+        """Change the zone of a member; those in the pool's own zone are preferred. Safe for threads.
 
         Its breaker, its counts and the calls that run on it stay as they are.
 
         Arguments:
             name: of the member.
-            zone: where it is; None if nobody knows.
+            zone: where it is; None if that is unknown.
 
         Raises:
             UnknownMember: there is none of this name.
@@ -512,7 +512,7 @@ class BasePool(Generic[C]):
         self._place(name, lambda placement: placement._replace(zone=zone))
 
     def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
-        """Say what is known about a member from now on, in the place of all labels that it has. Safe for threads.
+        """Replace all labels of a member. Safe for threads.
 
         The next call goes by it, as when a replica has become the primary. Its breaker, its counts and the calls
         that run on it stay as they are. What a source of endpoints says of it later takes their place.
@@ -536,7 +536,7 @@ class BasePool(Generic[C]):
         change_members(self._checkout, place=[(name, change)], new_gate=_no_gate)
 
     def reconfigure(self, **options: Unpack[PoolOptions]) -> None:
-        """Change options while the pool is used: all that `PoolSettings` says may change in a running pool.
+        """Change options of a running pool: all that `PoolSettings` says may change in one.
 
         Members, their breakers and the calls that run stay as they are; later calls go by the new options.
         Options that are not given stay, None is the default. A member that was added with a
@@ -562,7 +562,7 @@ class BasePool(Generic[C]):
             one.follow_pool()
 
     def set_middleware(self, middleware: Mapping[str, object]) -> None:
-        """Put middleware around all later calls in the place of those that this method has put there before.
+        """Register middleware around all later calls, replacing those that this method registered before.
 
         They get the places of their roles, as `in_order` gives them, among those that were registered,
         which stay. One that was there under the same name and is the same object goes on. Calls that run
@@ -589,12 +589,12 @@ class BasePool(Generic[C]):
 
     @property
     def named_middleware(self) -> Mapping[str, object]:
-        """The middleware that `set_middleware` has put in place, by name."""
+        """The middleware that `set_middleware` has registered, by name."""
         return {name: one.middleware for name, one in self._named_middleware.items()}
 
     @property
     def monitors(self) -> tuple[Any, ...]:
-        """What keeps the members well that `add_connector` has opened, one for each connector."""
+        """The health monitors of members that `add_connector` opened, one for each connector."""
         return tuple(self._monitors)
 
     @property
@@ -603,16 +603,17 @@ class BasePool(Generic[C]):
         return tuple(one for one in self._discoveries if not one.closed)
 
     def _arrange_calls(self) -> None:
-        """Let later calls go the way that the middleware and the balancer ask for."""
+        """Choose how later calls run, by what the middleware and the balancer need."""
         raise NotImplementedError
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call a function on every event from now on; return what ends that.
+        """Call a function on every event from now on; return a function that ends that.
 
         The listener runs after the fact, without locks, on the thread or task whose call brought
-        the event about; events arrive in order. What it raises is logged and hurts nobody.
+        the event about; events arrive in order. What it raises is logged and affects no call.
         """
-        import_module("connpool_runtime.events.types")  # now, as later a lock would be held
+        # imported now, because later a lock would be held
+        import_module("connpool_runtime.events.types")
         state = self._state
         with state.after_lock, state.lock:
             state.events.subscribe(listener)
@@ -624,8 +625,8 @@ class BasePool(Generic[C]):
         return end
 
     def stats(self) -> PoolStats:
-        """Return the numbers of this moment."""
-        from connpool_runtime.pool.collect import collect_stats
+        """Return the current stats."""
+        from connpool_runtime.pool.collect_stats import collect_stats
 
         stats = collect_stats(self._state)
         checked = (*self._monitors, *self._discoveries)
@@ -650,7 +651,7 @@ class BasePool(Generic[C]):
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
     def _add_middleware(self, middleware: object) -> None:
-        """Put a middleware inside those that are there."""
+        """Register a middleware inside those that are there."""
         made, state = registration_of(middleware, self._way), self._state
         with state.after_lock, state.lock:
             state.middleware = (*state.middleware, made)

@@ -1,4 +1,4 @@
-"""How members leave a pool: no new calls, then wait, then close.
+"""How members leave a pool: no new calls, then a wait, then closing.
 
 No client is closed under a caller. When the time to wait is over, closing is left to the last call to
 end. Waiting and closing are done by the pools; what does not wait is here.
@@ -31,14 +31,14 @@ class Draining(Generic[C]):
         self._state = checkout.state
 
     def limit(self, given: float | None) -> float:
-        """Return the seconds to wait for calls in flight: as given, or as the pool's settings say."""
+        """Return the seconds to wait for calls in flight: the given ones, or the pool's `drain_timeout`."""
         if given is None:
             return self._state.settings.drain_timeout
         seconds("drain_timeout", given)
         return given
 
     def begin(self, name: str, new_gate: Callable[[], _Gate]) -> Member[C]:
-        """Give a member no new calls; its gate opens when the last one has ended.
+        """Give a member no new calls; its gate opens when its last call has ended.
 
         Raises:
             UnknownMember: there is none of this name.
@@ -67,26 +67,27 @@ class Draining(Generic[C]):
         return members
 
     def begin_all(self, new_gate: Callable[[], _Gate]) -> tuple[Member[C], ...]:
-        """Close the pool for new calls, and give its members none."""
+        """Close the pool for new calls, and drain all members."""
         state = self._state
         with state.after_lock, state.lock:
             state.membership.closed = True
             members = state.membership.members + state.membership.replaced
             for member in members:
                 self._begin_locked(member, new_gate)
-            self._checkout.router.reroute_locked()  # there is nobody to wait for
+            # waiting calls are refused: there is no member to wait for
+            self._checkout.router.reroute_locked()
         return members
 
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         if member.gate is None:
             self._mark_locked(member, new_gate)
-        if not member.drained:  # so one who begins again follows up on what an interrupt broke off
+        if not member.drained:  # so a second run follows up on what an interrupt broke off
             self._checkout.router.changed_locked(member, member.breaker.state)
 
     def _mark_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         state = self._state
         gate = new_gate()
-        # One statement, so that an interrupt finds all of it done, or nothing. For the generation see `changed_locked`.
+        # One statement, so that an interrupt finds all of it done, or none of it. For the generation see `changed_locked`.
         member.gate, member.fast_generation, member.leaving = gate, None, True
         if state.events.has_listeners:
             from connpool_runtime.events.types import MemberLeaving
@@ -94,15 +95,15 @@ class Draining(Generic[C]):
             state.events.queue(MemberLeaving(pool=state.name, member=member.name))
 
     def let_go(self, member: Member[C]) -> int:
-        """Leave the closing of a member to the last call, if there is one; return the calls in flight."""
+        """If calls are in flight, let the last of them close the member; return the number of calls in flight."""
         with self._state.after_lock, self._state.lock:
-            # Once drained, only calls that are about to be turned away are seen for a moment.
+            # A drained member only has calls that are about to be turned away.
             running = 0 if member.drained else member.in_flight
             member.orphaned = member.orphaned or running > 0
         return running
 
     def late(self, member: Member[C], running: int, waited: float) -> DrainTimeout:
-        """Return the error for calls that are in flight after the time to drain."""
+        """Return the error for calls still in flight when the drain timeout is over."""
         return DrainTimeout(
             f"{running} calls on member {member.name!r} of pool {self._state.name!r} were still in"
             f" flight after {waited:g} s; the last of them closes its client",
@@ -110,7 +111,7 @@ class Draining(Generic[C]):
         )
 
     def forget(self, member: Member[C]) -> None:
-        """Strike a member off, whose clients are being closed. Does nothing if that was done."""
+        """Remove a member whose clients are being closed. Does nothing if that was done."""
         with self._state.after_lock, self._state.lock:
             self._forget_locked(member)
 

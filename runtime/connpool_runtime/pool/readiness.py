@@ -1,4 +1,4 @@
-"""Says why a pool is not ready."""
+"""The error that says why a pool is not ready."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from connpool_runtime.members.member import Member
 
 __all__ = ["not_ready"]
 
-NAMED = 5  # members of whom it is said why they are not well
+NAMED = 5  # members for which the message gives a reason
 
 
 def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: float) -> NotReady:
-    """Return the error of somebody who has waited for members to be well.
+    """Return the error of a caller that has waited for healthy members.
 
     Arguments:
         pool: its name.
@@ -28,12 +28,12 @@ def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: f
     well = len(members) - len(reasons)
     told = [f"{member.name!r} {reason}" for member, reason in reasons[:NAMED]]
     if len(reasons) > NAMED:
-        told.append(f"and {len(reasons) - NAMED} more are not well")
+        told.append(f"and {len(reasons) - NAMED} more are not healthy")
     if not members:
         told = ["add_client, add_endpoint, add_connector or discover adds some"]
     causes = [cause for member, _ in reasons if (cause := _cause(member)) is not None]
     return NotReady(
-        f"{well} of {len(members)} members of pool {pool!r} were well within {seconds:.3g} s, and"
+        f"{well} of {len(members)} members of pool {pool!r} were healthy within {seconds:.3g} s, and"
         f" {wanted} were waited for: {'; '.join(told) or 'there are no more'}",
         pool=pool,
         cause=without_traceback(causes[-1]) if causes else None,
@@ -41,7 +41,7 @@ def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: f
 
 
 def _reason(member: Member[Any]) -> str | None:
-    """Return why a member is not well, None if it is."""
+    """Return why a member is not healthy; None if it is."""
     cause = _cause(member)
     because = "" if cause is None else f": {type(cause).__name__}: {cause}"
     if member.leaving:
@@ -51,7 +51,7 @@ def _reason(member: Member[Any]) -> str | None:
     if member.breaker.forced_open:
         return "was ejected by hand"
     if member.breaker.state is not BreakerState.CLOSED:
-        return f"is cut off{because}"
+        return f"is ejected{because}"
     return None
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
-from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime._concurrency.tasks import ASYNC, Gate, resolve, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
 from connpool_runtime.registry.names import NameEntry
@@ -27,8 +27,8 @@ class AsyncRegistry(BaseRegistry[T]):
         name: what errors call this registry.
         close: closes one resource; may be a coroutine function. Without it pools and wrappers are
             drained and closed, and anything else is closed by its method `close`.
-        create_timeout: seconds that a caller waits for another one who is making the same resource.
-            30, because a factory that connects takes seconds, and nobody waits longer gladly.
+        create_timeout: seconds that a caller waits while another caller creates the same resource.
+            30, because a factory that connects takes seconds, and a longer wait helps no caller.
         drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
 
     Raises:
@@ -38,7 +38,7 @@ class AsyncRegistry(BaseRegistry[T]):
     async def get_or_create(
         self, name: str, factory: Callable[[], Awaitable[T] | T], *, config: object = None
     ) -> T:
-        """Return the resource of a name, making it if there is none.
+        """Return the resource of a name, creating it if there is none.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
         of them get the error, and the next caller may try again; if its maker is cancelled, one of
@@ -84,7 +84,7 @@ class AsyncRegistry(BaseRegistry[T]):
             raise
 
     async def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Remove a resource, so that nobody finds it any more, then drain and close it.
+        """Remove a resource, so that it is no longer found, then drain and close it.
 
         Arguments:
             name: whose.
@@ -107,7 +107,7 @@ class AsyncRegistry(BaseRegistry[T]):
         return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     async def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all resources at once.
+        """Refuse everything from now on, and drain and close all resources at once.
 
         Closing again does nothing.
 

@@ -1,4 +1,4 @@
-"""What `Registry` and `AsyncRegistry` have in common: whatever does not wait."""
+"""What `Registry` and `AsyncRegistry` share: everything that does not wait."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Resources: TypeAlias = list[object]
 
 
 class BaseRegistry(Generic[T]):
-    """What `Registry` and `AsyncRegistry` share: whatever does not wait. Safe for threads.
+    """What `Registry` and `AsyncRegistry` share: everything that does not wait. Safe for threads.
 
     Nothing of the user's runs under `_lock`, which guards the names.
     """
@@ -46,17 +46,17 @@ class BaseRegistry(Generic[T]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process; the resources do that by themselves."""
+        """Start anew in a child process; the resources do so by themselves."""
         self._names.after_fork()
 
     @property
     def name(self) -> str:
-        """What errors call this registry."""
+        """The name of this registry in errors."""
         return self._name
 
     @property
     def drain_timeout(self) -> float:
-        """Seconds that a pool that leaves waits for its calls, if nobody says otherwise."""
+        """Seconds that a leaving pool waits for its calls, unless a call gives another limit."""
         return self._drain_timeout
 
     @property
@@ -75,7 +75,7 @@ class BaseRegistry(Generic[T]):
             return cast("T", self._names.find(name).value)
 
     def has(self, name: str) -> bool:
-        """Tell whether a resource has a name."""
+        """Return whether a name is taken."""
         with self._lock:
             return name in self._names.names()
 
@@ -85,7 +85,7 @@ class BaseRegistry(Generic[T]):
             return self._names.names()
 
     def add(self, name: str, resource: T, *, config: object = None) -> None:
-        """Add a resource under a name; from now on the registry closes it.
+        """Add a resource under a name; from now on the registry is responsible for closing it.
 
         Arguments:
             name: not empty.
@@ -104,7 +104,7 @@ class BaseRegistry(Generic[T]):
             self._names.add(name, resource, identity)
 
     def exchange(self, name: str, resource: T) -> T:
-        """Give a name to another resource, so that everybody finds that from now on.
+        """Give a name to another resource, which is found from then on.
 
         Arguments:
             name: of the resource that goes.
@@ -123,7 +123,7 @@ class BaseRegistry(Generic[T]):
             return self._names.exchange(name, resource)
 
     def take(self, name: str) -> T:
-        """Remove a resource without closing it; that is the caller's.
+        """Remove a resource without closing it; closing is up to the caller.
 
         Raises:
             NotFound: nothing has this name.
@@ -131,7 +131,7 @@ class BaseRegistry(Generic[T]):
         return cast("T", self._take_out(name))
 
     def set_drain_timeout(self, seconds_to_wait: float) -> None:
-        """Let pools that leave later wait so long for their calls.
+        """Change how long pools that leave later wait for their calls.
 
         Raises:
             ValueError: it is not a number of seconds.
@@ -139,7 +139,7 @@ class BaseRegistry(Generic[T]):
         self._drain_timeout = seconds("drain_timeout", seconds_to_wait)
 
     def health(self) -> dict[str, bool]:
-        """Tell which resources are healthy, without I/O.
+        """Return the health of each resource, without I/O.
 
         A pool is healthy if it has a member to call, a connector if its last check passed.
         """
@@ -150,7 +150,7 @@ class BaseRegistry(Generic[T]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self._name!r}{closed} {self.list()}>"
 
-    # The steps of making and closing
+    # Creating and closing
 
     def _claim(self, own: NameEntry[T]) -> NameEntry[T]:
         with self._lock:
@@ -208,7 +208,7 @@ class BaseRegistry(Generic[T]):
 
 
 def identity_of(config: object) -> object:
-    """Return what distinguishes a config from others: its key, if it has one."""
+    """Return the identity of a config: its key, if it has one."""
     key = getattr(config, "key", None)
     return key() if callable(key) else config
 

@@ -1,10 +1,10 @@
-"""The table of a registry: which resource has which name, and which is still being made. Decides only."""
+"""The name table of a registry: which resource has which name, and which is still being created. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-from connpool_runtime._concurrency.once import Attempt, AttemptState
+from connpool_runtime._concurrency.single_flight import Attempt, AttemptState
 from connpool_runtime.errors import AlreadyExists, NotFound, PoolClosed
 
 __all__ = ["NameEntry", "NameTable"]
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 class NameEntry(Attempt, Generic[T]):
-    """One name, and the attempt at making what it stands for. Guarded by the lock of its owner.
+    """One name, and the attempt to create its resource. Guarded by the owner's lock.
 
     Arguments:
         name: the name.
-        identity: what tells its config from others; None if nobody said.
-        gate: what those wait at who find it being made; None if it was made elsewhere.
+        identity: the identity of its config; None if it was not given.
+        gate: where callers wait while it is being created; None if it was created elsewhere.
     """
 
     __slots__ = ("identity", "name", "value")
@@ -31,7 +31,7 @@ class NameEntry(Attempt, Generic[T]):
 
 
 class NameTable(Generic[T]):
-    """Entries by name. Guarded by its owner's lock.
+    """Entries by name. Guarded by the owner's lock.
 
     Arguments:
         owner: what errors call the owner.
@@ -43,7 +43,7 @@ class NameTable(Generic[T]):
         self._entries: dict[str, NameEntry[T]] = {}
 
     def claim(self, own: NameEntry[T]) -> NameEntry[T]:
-        """Return the entry that a name has; the caller's own, for it to fill, if the name was free.
+        """Return the entry of a name; a new one for the caller to fill if the name was free.
 
         Raises:
             PoolClosed: there are no names any more.
@@ -59,11 +59,12 @@ class NameTable(Generic[T]):
         """
         self.refuse_if_closed()
         entry.value = value
-        self._entries.setdefault(entry.name, entry)  # it may be a child's, whose factory has forked
+        # again, because `after_fork` removes it in a child process that the factory itself forked
+        self._entries.setdefault(entry.name, entry)
         entry.succeed()
 
     def failed(self, entry: NameEntry[T], error: BaseException | None) -> None:
-        """Forget a name whose resource could not be made; see `Attempt.fail` for the error.
+        """Remove the name of a resource that could not be created; see `Attempt.fail` for the error.
 
         Does nothing if making it has ended already.
         """
@@ -73,7 +74,7 @@ class NameTable(Generic[T]):
             entry.fail(error)
 
     def after_fork(self) -> None:
-        """Forget, in a child process, the names whose resources are being made: their makers are not here."""
+        """Remove, in a child process, names whose resources were being created: only the parent creates them."""
         self._entries = {
             name: entry
             for name, entry in self._entries.items()
@@ -81,10 +82,10 @@ class NameTable(Generic[T]):
         }
 
     def add(self, name: str, value: T, identity: object) -> None:
-        """Give a name to what was made elsewhere.
+        """Give a name to a resource that was created elsewhere.
 
         Raises:
-            AlreadyExists: it is taken, or somebody is making something of this name.
+            AlreadyExists: it is taken, or a resource of this name is being created.
             PoolClosed: there are no names any more.
         """
         self.refuse_if_closed()
@@ -109,7 +110,7 @@ class NameTable(Generic[T]):
         return entry
 
     def exchange(self, name: str, value: T) -> T:
-        """Give a name to something else; what had it is the caller's to close.
+        """Give a name to another resource, and return the old one, for the caller to close.
 
         Raises:
             NotFound: nothing has it.
@@ -122,7 +123,7 @@ class NameTable(Generic[T]):
         return cast("T", before.value)
 
     def remove(self, name: str) -> NameEntry[T]:
-        """Forget a name; what had it is the caller's to close.
+        """Remove a name, and return its resource, for the caller to close.
 
         Raises:
             NotFound: there is none.
@@ -133,7 +134,7 @@ class NameTable(Generic[T]):
         return entry
 
     def filled(self) -> list[NameEntry[T]]:
-        """Return the entries that are filled, sorted by name."""
+        """Return the filled entries, sorted by name."""
         found = [entry for entry in self._entries.values() if entry.state is AttemptState.DONE]
         return sorted(found, key=lambda entry: entry.name)
 
@@ -142,7 +143,7 @@ class NameTable(Generic[T]):
         return [entry.name for entry in self.filled()]
 
     def close(self) -> list[NameEntry[T]]:
-        """Refuse everything from now on; return what is the caller's to close."""
+        """Refuse everything from now on; return the resources for the caller to close."""
         self.closed = True
         left = self.filled()
         for entry in left:
@@ -150,6 +151,6 @@ class NameTable(Generic[T]):
         return left
 
     def refuse_if_closed(self) -> None:
-        """Raise `PoolClosed` if there are no names any more."""
+        """Raise `PoolClosed` if the table is closed."""
         if self.closed:
             raise PoolClosed(f"{self._owner!r} is closed", pool=self._owner)

@@ -1,4 +1,4 @@
-"""What registries hold: pools, generated wrappers, shared clients, connectors; closing and checking them."""
+"""Closes and checks what registries hold: pools, generated wrappers, shared clients, connectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Closable", "can_be_closed", "check_resource", "close_resource", "is_
 
 
 class Closable(Protocol):
-    """A resource that can be closed; `close` may be a coroutine function where there is an event loop."""
+    """A resource that can be closed; `close` may be a coroutine function in an `AsyncRegistry`."""
 
     def close(self) -> object:
         """Close it."""
@@ -20,7 +20,7 @@ class Closable(Protocol):
 
 
 def pool_in(resource: object) -> BasePool[Any] | None:
-    """Return the pool that a resource is, or that it is a generated wrapper of.
+    """Return the pool that a resource is, or that a generated wrapper holds.
 
     A generated wrapper names the attribute that has its pool in `__connpool__`. An object of the
     user's that merely holds a pool is none: it knows itself what closing it takes.
@@ -53,7 +53,7 @@ def close_resource(resource: object, drain_timeout: float) -> object:
 
 
 def can_be_closed(resource: object) -> Closable:
-    """Return a resource that a registry knows how to close.
+    """Return a resource that a registry can close; refuse any other.
 
     Raises:
         TypeError: it has no method `close`.
@@ -66,7 +66,7 @@ def can_be_closed(resource: object) -> Closable:
 
 
 def is_healthy(resource: object) -> bool:
-    """Tell without I/O whether a pool has a member to call, or what a connector's last check came to."""
+    """Return, without I/O, whether a pool has a member to call, or the result of a connector's last check."""
     pool = pool_in(resource)
     if pool is not None:
         return any(member.ready for member in pool.members)
@@ -74,7 +74,7 @@ def is_healthy(resource: object) -> bool:
 
 
 def check_resource(resource: object) -> object:
-    """Check a connector's server, or look whether a pool has a member to call; may return an awaitable.
+    """Check a connector's server, or whether a pool has a member to call; may return an awaitable.
 
     Raises:
         NoMembers: a pool has none.

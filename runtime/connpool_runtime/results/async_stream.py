@@ -1,4 +1,4 @@
-"""An asynchronous iterator of a client, with its member held until the last item."""
+"""An asynchronous iterator of a client; its member is held until the last item."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["AsyncStream"]
 
 T = TypeVar("T")
-_PATIENCE = 10.0  # seconds for the end of an iterator that was left; the member is taken meanwhile
+_PATIENCE = 10.0  # seconds for closing an abandoned iterator; its member stays taken meanwhile
 
 
 class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
-    """The items of a call that goes on while they are taken; see `Stream` for what they come to.
+    """The items of a call that runs while they are read; see `Stream` for its outcome.
 
     A generator in every respect (`asend`, `athrow` and `aclose` pass through). Opens when entered with
     `async with`, or at the first item. Use the block: it gives the member back at once, while an
@@ -41,16 +41,17 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
 
     # For the finalizer after an interrupted __init__.
     _source: AsyncIterator[T] | None = None
-    _loop: AbstractEventLoop | None = None  # on which the client's iterator is used
+    _loop: AbstractEventLoop | None = None  # the event loop on which the client's iterator is used
     _items = 0
 
     def __init__(self, checkout: Checkout[Any], call: Call) -> None:
         super().__init__(checkout, call)
         self._source = None
-        self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
+        # the answer of a middleware, in place of the client's
+        self._instead: AsyncIterator[T] | None = None
         self._items = 0
-        self._sent: Any = None  # what the client's generator is resumed with, or what is
-        self._thrown: BaseException | None = None  # raised in it, at the next step
+        self._sent: Any = None  # at the next step, the value sent to the client's generator, or
+        self._thrown: BaseException | None = None  # the error raised in it
 
     async def open(self) -> Self:
         """Open the client's iterator now, through all middleware."""
@@ -67,7 +68,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         self._settle_for(answer)
 
     def _settle_for(self, opened: Any) -> None:
-        """Take what a middleware answered in our place, if one did: then no member is held."""
+        """Use the answer of a middleware, if one answered: then no member is held."""
         if not self._lease.held:
             self._instead = _items_of(opened)
             self._answered()
@@ -82,7 +83,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
     async def _attempt(self, call: Call) -> AsyncStream[T]:
         try:
             items: Any = call.method.open(await self._take_async(), call.args)
-            # Some can be both: pages that may be awaited for the first, or iterated for all.
+            # Some results are both: pages that may be awaited for the first one, or iterated for all.
             self._source = aiter(items if hasattr(items, "__aiter__") else await items)
         except BaseException as caught:
             error = self._in_time(caught)
@@ -119,11 +120,11 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         return item
 
     async def _advance(self, source: Any) -> T:
-        """Take the next item, after what was sent or thrown for it."""
+        """Read the next item, passing on a value or an error for the generator."""
         sent, thrown = self._sent, self._thrown
         self._sent = self._thrown = None
         if thrown is not None:
-            self._call.reopen = None  # the caller's own error is no reason to try again
+            self._call.reopen = None  # an error that the caller throws in is no reason to retry
             if not hasattr(source, "athrow"):
                 raise thrown
             item: T = await source.athrow(thrown)
@@ -132,15 +133,15 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         return item
 
     def send_next(self, value: Any) -> None:
-        """Resume the client's generator with a value when the next item is asked for."""
+        """Send a value to the client's generator when the next item is read."""
         self._sent = value
 
     def throw_next(self, error: BaseException) -> None:
-        """Raise an error in the client's generator when the next item is asked for."""
+        """Raise an error in the client's generator when the next item is read."""
         self._thrown = error
 
     async def asend(self, value: Any, /) -> T:
-        """Resume with a value, if the client's iterator is a generator, and take the next item."""
+        """Send a value, if the client's iterator is a generator, and read the next item."""
         self.send_next(value)
         return await anext(self)
 
@@ -153,7 +154,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         return await anext(self)
 
     async def aclose(self) -> None:
-        """Take no more items: close the client's iterator and give the member back."""
+        """Read no more items: close the client's iterator and give the member back."""
         if not self._lease.held:
             return
         try:
@@ -165,7 +166,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         self._end(None, self._verdict_if_dropped())
 
     def _note_its_end(self) -> None:
-        """If nothing can end the client's iterator, the client is in the middle of its use."""
+        """Mark the use of the client as broken off, if the iterator cannot be closed."""
         if self._source is not None and _way_to_close(self._source) is None:
             self._lease.broken_off = True
 
@@ -187,12 +188,12 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         super().__del__()
 
     def _must_end_first(self, source: object) -> bool:
-        """Whether the next caller of a client with a limit could meet the iterator before its end."""
+        """Return whether the next user of a limited client could meet the iterator before it is closed."""
         held = self._lease.held and self.member.limit != math.inf
         return held and _way_to_close(source) is not None
 
     def _hand_on(self) -> LongCall[Any]:
-        """Let another object answer for the rest of the call."""
+        """Move the rest of the call to another object, which a finalizer may keep."""
         rest = LongCall[Any](self._checkout, self._call)
         rest._started = self._started
         rest._lease, self._lease = self._lease, rest._lease
@@ -209,7 +210,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
 
 
 async def _items_of(answer: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    """Give the items of what a middleware answered: an iterable of either colour."""
+    """Yield the items of a middleware's answer: an iterable, synchronous or not."""
     if isinstance(answer, AsyncIterable):
         async for item in answer:
             yield item
@@ -219,7 +220,7 @@ async def _items_of(answer: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator
 
 
 def _way_to_close(source: object) -> Callable[[], Any] | None:
-    """Return what ends a client's iterator early, None if it has no such thing."""
+    """Return the method that closes a client's iterator early; None if it has none."""
     for way in ("aclose", "close", "cancel"):
         end: Callable[[], Any] | None = getattr(source, way, None)
         if callable(end):
@@ -228,7 +229,7 @@ def _way_to_close(source: object) -> Callable[[], Any] | None:
 
 
 async def _close(source: object) -> None:
-    """End a client's iterator early, by the way it offers."""
+    """Close a client's iterator early, by the method it has."""
     end = _way_to_close(source)
     if end is not None:
         ended = end()
@@ -237,7 +238,7 @@ async def _close(source: object) -> None:
 
 
 async def _close_abandoned(rest: LongCall[Any], source: object, verdict: Verdict) -> None:
-    """Close an iterator that its reader left, then end its call."""
+    """Close an abandoned iterator, then end its call."""
     from connpool_runtime._concurrency.tasks import time_limit
 
     try:
@@ -248,7 +249,7 @@ async def _close_abandoned(rest: LongCall[Any], source: object, verdict: Verdict
             "closing a stream that was left before its end failed", event_name="close_failed"
         )
         rest.end_broken_off()
-    except BaseException:  # the event loop ends
+    except BaseException:  # the event loop is shutting down
         rest.end_broken_off()
         raise
     else:

@@ -1,4 +1,4 @@
-"""Results of asynchronous clients whose kind only shows when they are there."""
+"""Results of asynchronous clients whose kind is known only when they arrive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def call_any(checkout: Checkout[Any], call: Call) -> Any:
-    """Call a method that may answer at once or with something to await.
+    """Call a method that may return at once or return an awaitable.
 
     What it answers with is passed on; its member is given back now, or when it has been awaited.
     Middleware do not see such a call: whether it waits is known only after it began.
@@ -28,7 +28,7 @@ def call_any(checkout: Checkout[Any], call: Call) -> Any:
     try:
         result = call.method.unjudged(client, call.args)
         if inspect.isawaitable(result):
-            richer = not inspect.iscoroutine(result)  # what else it has stays to be had
+            richer = not inspect.iscoroutine(result)  # its other attributes stay available
             return StartedCall(lease, result) if richer else _awaited(lease, result)
     except BaseException as error:
         lease.__exit__(type(error), error, None)
@@ -54,7 +54,7 @@ def lease_of(lease: PoolLease[Any]) -> Generator[None, None, None]:
 
 
 class StartedCall:
-    """A client's answer that can be awaited, and else be entered or iterated. For one use.
+    """A client's answer that can be awaited, entered or iterated. For one use.
 
     The member is held until whichever of them has ended, or until this object is dropped.
     """
@@ -104,7 +104,7 @@ class StartedCall:
 
 
 class PendingCall:
-    """A result that may be awaited, and else be entered or iterated.
+    """A result that may be awaited, entered or iterated.
 
     `aiohttp` and `aiosqlite` give such results, and openai's pages are some. Nothing happens before
     one of them. Awaited, the member is held until the result is there; entered, until the block is

@@ -1,4 +1,4 @@
-"""One lifecycle method on every member: what a generated `connect()` means for a pool."""
+"""Runs one lifecycle method on every member: what a generated `connect()` does for a pool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def broadcast(checkout: Checkout[C], method: Method[C, R], args: tuple[Any, ...]
     """Run a method on all members, one after the other, and return the first one's result.
 
     Raises:
-        PoolClosed, NoMembers: there is nobody to run it on.
+        PoolClosed, NoMembers: there is no member to run it on.
         Exception: what the only failing member raised.
         ExceptionGroup: several members failed; all were tried.
     """
@@ -49,7 +49,7 @@ async def broadcast_async(
 
 
 def everybody(checkout: Checkout[C]) -> tuple[Member[C], ...]:
-    """Return the members that stay; those that are leaving need no opening.
+    """Return the members that are not leaving.
 
     Nor do the clients of an endpoint with a factory, which opens them.
     """
@@ -68,7 +68,7 @@ def everybody(checkout: Checkout[C]) -> tuple[Member[C], ...]:
 def first_of(
     checkout: Checkout[Any], method: Method[Any, Any], results: list[R], errors: list[Exception]
 ) -> R:
-    """Return the first result, None if nobody had to be asked, or raise what went wrong."""
+    """Return the first result, None if there was no member, or raise the first error."""
     if len(errors) == 1:
         raise errors[0]
     if errors:

@@ -1,4 +1,4 @@
-"""A client's context manager, entered on one member that is held until it is left."""
+"""A client's context manager, entered on one member that is held until exit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Trace = TracebackType | None
 
 
 class PooledContext(LongCall[Any], AbstractContextManager[T]):
-    """Opens the client's context manager when entered; for one use, like those it stands for."""
+    """Opens the client's context manager when entered; for one use, like the one it stands for."""
 
     def __init__(self, checkout: Checkout[Any], call: Call) -> None:
         super().__init__(checkout, call)
@@ -56,19 +56,19 @@ class PooledContext(LongCall[Any], AbstractContextManager[T]):
 
     def __exit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
         if self._manager is None:
-            return None  # a middleware answered in our place
+            return None  # a middleware answered in place of the client
         try:
             suppressed = self._manager.__exit__(kind, error, trace)
         except BaseException as raised:
             self._end(self._in_time(raised))
             raise
-        # What the block raises stays its own; only the judgement of it is ours.
+        # An error of the block is raised unchanged; here it is only judged.
         self._end(None if error is None else self._in_time(error))
         return suppressed
 
 
 class SyncContextOnAsync(PooledContext[T]):
-    """A context manager of an asynchronous client that does not wait; middleware, which do, are left out."""
+    """A context manager of an asynchronous client that does not wait; middleware, which waits, is bypassed."""
 
     def _run(self) -> T:
         return self._attempt(self._call)
@@ -108,12 +108,12 @@ class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
 
     async def __aexit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
         if self._manager is None:
-            return None  # a middleware answered in our place
+            return None  # a middleware answered in place of the client
         try:
             suppressed = await self._manager.__aexit__(kind, error, trace)
         except BaseException as raised:
             self._end(self._in_time(raised))
             raise
-        # What the block raises stays its own; only the judgement of it is ours.
+        # An error of the block is raised unchanged; here it is only judged.
         self._end(None if error is None else self._in_time(error))
         return suppressed

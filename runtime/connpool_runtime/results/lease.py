@@ -14,13 +14,13 @@ C = TypeVar("C")
 
 
 class BaseLease(LongCall[C]):
-    """A lease without a colour: begun once, ended once."""
+    """What leases for threads and for tasks share: they begin once and end once."""
 
     def begin(self) -> C:
-        """Take a member and return its client; of tasks, only those wait that use `async with`.
+        """Take a member and return its client; a task waits only with `async with`.
 
         Raises:
-            Rejected: nobody can be picked.
+            Rejected: no member can be picked.
         """
         self._start()
         try:
@@ -49,7 +49,7 @@ class BaseLease(LongCall[C]):
 
 
 class PoolLease(BaseLease[C]):
-    """A lease for threads; `with` gives the client, `member` tells whose it is. For one use."""
+    """A lease for threads; `with` gives the client, `member` the member. For one use."""
 
     def __enter__(self) -> C:
         return self.begin()
@@ -64,7 +64,7 @@ class PoolLease(BaseLease[C]):
 
 
 class AsyncPoolLease(BaseLease[C]):
-    """A lease for tasks; `async with` gives the client, `member` tells whose it is. For one use."""
+    """A lease for tasks; `async with` gives the client, `member` the member. For one use."""
 
     async def __aenter__(self) -> C:
         self._start()

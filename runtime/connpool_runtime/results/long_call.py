@@ -1,4 +1,4 @@
-"""A call that goes on after it was made: what leases, streams and contexts have in common."""
+"""The base of leases, streams and contexts: a call that goes on after it was made."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ DROPPED = neutral("dropped before its end")
 class LongCall(Generic[C]):
     """Holds a member from its opening to its end, which is accounted for exactly once."""
 
-    # For finalizers, in the class: at the end of the interpreter the names of modules may be gone already.
-    # Nothing is given back there, since nobody is left to take it.
+    # On the class, for finalizers: at interpreter shutdown the names of modules may be gone already. Nothing is
+    # given back then, since no code is left to take it.
     _interpreter_ends = staticmethod(sys.is_finalizing)
     _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
-    _deadline: DeadlineScope | None = None  # of the caller, where the client was told of it
+    _deadline: DeadlineScope | None = None  # the caller's deadline, if it was passed to the client
 
     def __init__(self, checkout: Checkout[C], call: Call) -> None:
         self._checkout = checkout
@@ -38,11 +38,11 @@ class LongCall(Generic[C]):
 
     @property
     def member(self) -> Member[C]:
-        """The member that is held; it stays readable after the end."""
+        """The member that is held; readable even after the end."""
         return self._lease.member
 
     def _start(self) -> None:
-        """Note when the call begins, which may be long after it was asked for.
+        """Note when the call begins, which may be long after its result was requested.
 
         Raises:
             RuntimeError: it has begun already.
@@ -55,7 +55,7 @@ class LongCall(Generic[C]):
 
     def _take(self) -> C:
         """Take a member for one attempt and return its client."""
-        # Stored before it is filled, so that an interrupt in between leaves it to be found.
+        # Stored before it is filled, so that it is found after an interrupt in between.
         self._lease = Lease()
         self._note_deadline()
         if self._checkout.state.blocking:
@@ -80,18 +80,19 @@ class LongCall(Generic[C]):
             self._deadline = current_deadline()
 
     def _in_time(self, error: BaseException) -> BaseException:
-        """Return what ended the call: `DeadlineExceeded` if the client gave up at the deadline of its caller.
+        """Return the error that ended the call: `DeadlineExceeded` if the client gave up at its caller's deadline.
 
         As for calls that end at once, see `run_within`, but by the deadline under which the call was opened.
         """
         if self._deadline is None or not isinstance(error, Exception):
             return error
-        from connpool_runtime.calls.deadline_parameter import in_time  # few clients have one
+        # few clients have a deadline parameter
+        from connpool_runtime.calls.deadline_parameter import in_time
 
         return in_time(self._call.method, self._deadline, error)
 
     def _note_loan(self) -> None:
-        """Note who holds a client that others may wait for, and where it was taken."""
+        """Record who holds a client that others may wait for, and where it was taken."""
         state, lease = self._checkout.state, self._lease
         if lease.member.is_unlimited:
             return
@@ -110,31 +111,31 @@ class LongCall(Generic[C]):
     def _refused(self, error: BaseException) -> None:
         """End a call none of whose attempts succeeded."""
         try:
-            self._give_back(error)  # done already, unless an interrupt came in between
+            self._give_back(error)  # done already, unless an interrupt struck in between
             self._checkout.recorder.record_call(self._call, self._started, error)
         finally:
             self._call.close()
 
     def _answered(self) -> None:
-        """End a call that a middleware answered, so that it holds no member."""
+        """End a call that a middleware answered; it holds no member."""
         try:
             self._checkout.recorder.record_call(self._call, self._started)
         finally:
             self._call.close()
 
     def _end(self, error: BaseException | None, verdict: Verdict | None = None) -> None:
-        """End the call and its last attempt; the verdict is the error's if none is given."""
+        """End the call and its last attempt; without a verdict, the error is judged."""
         try:
             self._checkout.end(self._lease, self._call, self._started, error, verdict)
         finally:
             self._call.close()
 
     def end_as(self, verdict: Verdict) -> None:
-        """End the call for somebody who let this object answer for it."""
+        """End the call on behalf of an object that handed its end over to this one."""
         self._end(None, verdict)
 
     def end_broken_off(self) -> None:
-        """Do the same, in the middle of the conversation with the server."""
+        """End such a call in the middle of its conversation with the server."""
         self._lease.broken_off = True
         self._end(None, DROPPED)
 
@@ -153,5 +154,5 @@ class LongCall(Generic[C]):
 
 
 def is_in_memory(source: object) -> bool:
-    """Whether an iterator has all of its items already: those of lists, tuples and the like know how many."""
+    """Return whether an iterator has all its items in memory: those of lists, tuples and the like know their number."""
     return hasattr(source, "__length_hint__")

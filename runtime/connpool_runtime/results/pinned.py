@@ -1,4 +1,4 @@
-"""Results that live on their client's connection: cursors, pipelines, subscriptions.
+"""Results bound to their client's connection: cursors, pipelines, subscriptions.
 
 Such a result is handed out as it is, with the client's own type, and its member stays taken until
 the result is gone: a member that is drained is not closed under a pipeline that is still in use.
@@ -21,21 +21,22 @@ from connpool_runtime.results.long_call import LongCall
 __all__ = ["AsyncPinned", "AsyncStreamOrValue", "Pinned", "StreamOrValue", "SyncPinnedOnAsync"]
 
 C = TypeVar("C")
-# What streams have, and values that are there at once have not.
+# Attributes that streams have, and complete values do not.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
 
 
 class _Keeping(LongCall[C]):
     """Holds the member for as long as the result exists."""
 
-    _kept = False  # whether an attempt of the client's gave the result
+    _kept = False  # whether the result came from an attempt on the client
 
     def _keep(self, client: C, result: Any) -> None:
         self._kept = True
         try:
-            # The finalizer holds this object; when the result goes, so does it, and `LongCall` settles.
+            # The finalizer holds this object; when the result is collected, so is this object, and `LongCall`
+            # settles.
             weakref.finalize(result, _drop, self).atexit = False
-        except TypeError:  # None, or a class without weak references: nothing to wait for
+        except TypeError:  # None, or a class without weak references: no lifetime to follow
             self._end(None)
         else:
             if result is client:
@@ -56,7 +57,7 @@ class _Keeping(LongCall[C]):
 
 
 class _KeepingStreams(_Keeping[C]):
-    """Holds the member for as long as a stream exists; a value is judged, and ends the call at once."""
+    """Holds the member while a stream exists; a value that is not a stream is judged, and ends the call at once."""
 
     def _keep(self, client: C, result: Any) -> None:
         kind = type(cast("object", result))
@@ -71,14 +72,14 @@ class _KeepingStreams(_Keeping[C]):
 
 
 def _drop(_held: LongCall[Any]) -> None:
-    """Let go: what the finalizer held is gone after this."""
+    """Do nothing: dropping the finalizer's reference to the object is enough."""
 
 
 class Pinned(_Keeping[C]):
     """One call of a client for threads, through all middleware."""
 
     def run(self, instead_of_client: Any = None) -> Any:
-        """Call; a client that returns itself is answered for by `instead_of_client`, if given."""
+        """Run the call; if the client returns itself, `instead_of_client`, if given, is returned in its place."""
         try:
             result = around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
@@ -101,7 +102,7 @@ class AsyncPinned(_Keeping[C]):
     """The same for tasks."""
 
     async def run(self, instead_of_client: Any = None) -> Any:
-        """Call and wait for the result."""
+        """Run the call and wait for the result."""
         try:
             result = await around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
@@ -121,10 +122,10 @@ class AsyncPinned(_Keeping[C]):
 
 
 class StreamOrValue(_KeepingStreams[C], Pinned[C]):
-    """One call of a client for threads, whose arguments decide whether it gives a stream."""
+    """One call of a sync client whose arguments decide whether it returns a stream."""
 
     def run(self, instead_of_client: Any = None) -> Any:
-        """Call; a result that a judge counted as a failure is a result all the same."""
+        """Call; a result that a judge counts as a failure is returned all the same."""
         try:
             return super().run(instead_of_client)
         except ResultCountedAsFailure as error:
@@ -143,10 +144,10 @@ class AsyncStreamOrValue(_KeepingStreams[C], AsyncPinned[C]):
 
 
 class SyncPinnedOnAsync(Pinned[C]):
-    """A call of an asynchronous client that does not wait; middleware, which do, are left out."""
+    """A call of an asynchronous client that does not wait; middleware, which waits, is bypassed."""
 
     def run(self, instead_of_client: Any = None) -> Any:
-        """Call at once."""
+        """Run the call at once."""
         try:
             result = self._attempt(self._call)
         except BaseException as error:

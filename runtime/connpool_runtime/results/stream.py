@@ -1,4 +1,4 @@
-"""An iterator of a client, with its member held until the last item."""
+"""An iterator of a client; its member is held until the last item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Stream(LongCall[Any], Generator[T, Any, Any]):
-    """The items of a call that goes on while they are taken.
+    """The items of a call that runs while they are read.
 
     A generator in every respect (`send`, `throw`, `close` and the return value pass through) and a
     context manager that closes it. The call succeeds at the end of the items, or when it is closed
@@ -32,9 +32,10 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
     def __init__(self, checkout: Checkout[Any], call: Call) -> None:
         super().__init__(checkout, call)
         self._source = iter(())
-        self._instead: Iterator[T] | None = None  # what a middleware answered in our place
+        # the answer of a middleware, in place of the client's
+        self._instead: Iterator[T] | None = None
         self._items = 0
-        self._again: Iterable[T] | None = None  # a container, which can be gone through again
+        self._again: Iterable[T] | None = None  # a container, which can be iterated again
 
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all middleware."""
@@ -47,7 +48,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         return self
 
     def _settle_for(self, opened: Any) -> None:
-        """Take what a middleware answered in our place, if one did: then no member is held."""
+        """Use the answer of a middleware, if one answered: then no member is held."""
         if not self._lease.held:
             self._instead = iter(opened)
             self._answered()
@@ -66,7 +67,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         return self
 
     def __iter__(self) -> Generator[T, Any, Any]:
-        """Return this stream; after its end, if it was a container, an iterator of it from the start."""
+        """Return this stream; after the end of a container, a new iterator of it."""
         ended = not self._lease.held and self._instead is None
         if ended and self._again is not None:
             return cast("Generator[T, Any, Any]", iter(self._again))
@@ -76,14 +77,14 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         return self._step(self._source.__next__)
 
     def send(self, value: Any) -> T:
-        """Resume with a value, if the client's iterator is a generator."""
+        """Send a value, if the client's iterator is a generator."""
         if value is None:
             return self._step(self._source.__next__)
         return self._step(lambda: _generator(self._source).send(value))
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
         """Raise an error inside the client's generator, or here if it is a plain iterator."""
-        self._call.reopen = None  # the caller's own error is no reason to try again
+        self._call.reopen = None  # an error that the caller throws in is no reason to retry
         if isinstance(self._source, Generator):
             error = typ if val is None else val
             return self._step(lambda: _generator(self._source).throw(error))
@@ -122,7 +123,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         self._settle_for(opened)
 
     def close(self) -> None:
-        """Take no more items: close the client's iterator and give the member back."""
+        """Read no more items: close the client's iterator and give the member back."""
         if not self._lease.held:
             return
         try:
@@ -133,7 +134,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         self._end(None, self._verdict_if_dropped())
 
     def _end_source(self) -> None:
-        """End the client's iterator; if nothing can end it, the client is in the middle of its use."""
+        """Close the client's iterator; if it cannot be closed, mark the use of the client as broken off."""
         if not _close(self._source) and not is_in_memory(self._source):
             self._lease.broken_off = True
 
@@ -143,7 +144,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
     def __del__(self) -> None:
         if self._interpreter_ends():
             return
-        # The client's iterator ends first: the next caller must not find it in the midst of its end.
+        # The client's iterator is closed first: the next caller must not meet one that is being closed.
         try:
             if self._lease.held:
                 self._end_source()
@@ -169,7 +170,7 @@ def _raise(typ: Any, val: Any, tb: TracebackType | None) -> NoReturn:
 
 
 def _close(source: object) -> bool:
-    """End a client's iterator early, by the way it offers, if any; gRPC's streams have only `cancel`."""
+    """Close a client's iterator early, by the method it has, if any; gRPC's streams have only `cancel`."""
     for way in ("close", "cancel"):
         end = getattr(source, way, None)
         if callable(end):

@@ -1,1 +1,1 @@
-"""Clients shared by config: equal configs get the same client, counted and closed when idle."""
+"""Clients shared by config: equal configs get the same client, which is counted, and closed when idle."""

@@ -1,4 +1,4 @@
-"""Clients shared by config, for tasks: whoever asks for the same config gets the same client."""
+"""Clients shared by config, for tasks: equal configs get the same client."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from connpool_runtime._concurrency.tasks import ASYNC, Gate, Helpers, PeriodicWo
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.options.validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle
+from connpool_runtime.sharing.reference_counts import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.settings import SharingOptions
 
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
-    from connpool_runtime.connectors.contract import AsyncConnector
+    from connpool_runtime.connectors.protocols import AsyncConnector
 
 __all__ = ["Acquiring", "AsyncSharedClients"]
 
@@ -28,7 +28,7 @@ C = TypeVar("C")
 if ASYNC:
 
     class Acquiring(Generic[C]):
-        """A client that is asked for: `await` gives a handle, `async with` the client. For one use."""
+        """A client that was asked for: `await` gives a handle, `async with` the client. For one use."""
 
         def __init__(self, acquire: Callable[[], Coroutine[Any, Any, Handle[C]]]) -> None:
             self._acquire = acquire
@@ -52,11 +52,11 @@ if ASYNC:
 
 
 class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
-    """Opens one client for each config, counts who has it, and closes it some time after the last.
+    """Opens one client for each config, counts its users, and closes it some time after the last one.
 
     Equal are configs that mean the same: `config.key()` decides. A client that fails its health
-    check is given to nobody new: the next `acquire` opens another one, unless a later check
-    passes; those who have it keep it, and the last of them closes it.
+    check is given to no new caller: the next `acquire` opens another one, unless a later check
+    passes; present users keep it, and the last of them closes it.
     For the tasks of one event loop, the one that makes it.
 
     Arguments:
@@ -76,7 +76,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     ) -> None:
         super().__init__(connector, name, options, Gate)
         if ASYNC:
-            Gate()  # raises where no event loop runs: the clients belong to the one that does
+            Gate()  # raises where no event loop runs: the clients belong to the running loop
         self._helpers = Helpers(f"{name}-helper")
         self._worker: PeriodicWorker = PeriodicWorker(
             f"{name}-maintenance", self._maintain, self._clock
@@ -93,7 +93,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
                 client; the setting `acquire_timeout` if not given.
 
         Raises:
-            ConnectFailed: it could not be opened; all who waited for it get this error.
+            ConnectFailed: it could not be opened; all waiting callers get this error.
             ClientsExhausted: as many clients as are allowed were in use all the time.
             AcquireTimeout: another caller was still opening it.
             PoolClosed: `close` was called.
@@ -146,7 +146,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
                 self._failed(entry, error)
             finally:
                 if connector is not None and not entry.was_opened:
-                    if ASYNC:  # a task that was cancelled does not wait for anything any more
+                    if ASYNC:  # a cancelled task must not wait again
                         self._helpers.start(self._close_quietly, connector, entry.key)
                     else:
                         self._close_quietly(connector, entry.key)
@@ -154,7 +154,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         return connector
 
     async def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everybody for ever, wait for the handles that are out, and close all clients.
+        """Refuse new callers for good, wait for handles in use, and close all clients.
 
         Closing again does nothing, or goes on with what a cancelled one left over.
 
@@ -204,7 +204,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     if ASYNC:
 
         def _close_one(self) -> bool:
-            """Start closing a client that waits for it; tell whether there was one."""
+            """Start closing a client that is to be closed; return whether there was one."""
             closer = object()
             entry = self._claim(closer)
             if entry is not None:
@@ -226,7 +226,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     else:
 
         def _close_one(self) -> bool:
-            """Close a client that waits for it; tell whether there was one."""
+            """Close a client that is to be closed; return whether there was one."""
             closer, closed, told = object(), False, False
             try:
                 entry = self._claim(closer)
@@ -236,7 +236,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
                 self._gone(closer, closed)
                 told = True
             finally:
-                if not told:  # an interrupt came: what was not closed is anybody's to close
+                if not told:  # after an interrupt, another caller may close the rest
                     self._gone(closer, closed)
             return entry is not None
 
@@ -252,7 +252,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
             )
 
     async def _maintain(self) -> float:
-        """Do what is due; whatever may take time is done by helpers, so that nothing else waits for it."""
+        """Do what is due; slow work goes to helpers, so that nothing else waits for it."""
         for entry in self._due():
             self._helpers.start(self._check, entry)
         if ASYNC:

@@ -1,4 +1,4 @@
-"""What `SharedClients` and `AsyncSharedClients` have in common: whatever does not wait.
+"""What `SharedClients` and `AsyncSharedClients` share: everything that does not wait.
 
 Nothing of the user's runs under the lock: no opening, no check, no closing, no logging. Whoever
 releases the lock calls `_act` next.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.backoff import jittered
 from connpool_runtime.errors import (
@@ -25,7 +25,7 @@ from connpool_runtime.errors import (
     DrainTimeout,
     PoolClosed,
 )
-from connpool_runtime.sharing.entry import (
+from connpool_runtime.sharing.reference_counts import (
     SharedClientStats,
     SharedEntry,
     SharedReference,
@@ -48,17 +48,17 @@ class Holder(Protocol):
 
     @property
     def config(self) -> ConnectorConfig:
-        """What it was made from."""
+        """The config it was made from."""
         ...
 
     @property
     def healthy(self) -> bool:
-        """What the last check came to, without I/O."""
+        """The result of the last check, without I/O."""
         ...
 
 
 class BaseSharing(Generic[K, H]):
-    """The entries and their lock; opening, checking and closing are added by a subclass."""
+    """The entries and their lock; subclasses add opening, checking and closing."""
 
     _worker: Any  # the subclass's `PeriodicWorker`, for threads or for tasks
 
@@ -76,8 +76,9 @@ class BaseSharing(Generic[K, H]):
         self._new_gate = new_gate
         self._lock = new_lock()
         self._table = self._new_table()
-        self._deferred = Deferred()  # the giving back of handles that nobody released
-        self._lost: deque[SharedEntry[H]] = deque()  # what such handles were of; to be logged
+        # references of handles that were not released, to be given back
+        self._deferred = Deferred()
+        self._lost: deque[SharedEntry[H]] = deque()  # their entries, to be logged
         renew_after_fork(self)
 
     def _new_table(self) -> SharedClientTable[H]:
@@ -85,7 +86,7 @@ class BaseSharing(Generic[K, H]):
         return SharedClientTable(most, self.settings.idle_ttl, self._new_gate)
 
     def after_fork(self) -> None:
-        """Begin without clients in a child process; those of the parent are neither used nor closed."""
+        """Start without clients in a child process; those of the parent are neither used nor closed."""
         before, self._table = self._table, self._new_table()
         self._table.closed = before.closed
         for entry in before.index.all:
@@ -96,7 +97,7 @@ class BaseSharing(Generic[K, H]):
 
     @property
     def name(self) -> str:
-        """How errors and logs call this."""
+        """The name in errors and logs."""
         return self._name
 
     @property
@@ -105,7 +106,7 @@ class BaseSharing(Generic[K, H]):
         return self._table.closed
 
     def remove(self, config: K) -> bool:
-        """Give a config's client to nobody new, and close it when nobody has it any more.
+        """Give a config's client to no new caller, and close it when its last user has released it.
 
         The next `acquire` opens another one.
 
@@ -121,7 +122,7 @@ class BaseSharing(Generic[K, H]):
         return entry is not None
 
     def stats(self) -> tuple[SharedClientStats, ...]:
-        """Return what is open now, sorted by key; those that only their holders keep come after."""
+        """Return what is open now, sorted by key; clients that only wait for their users come last."""
         with self._lock:
             found = [entry for entry in self._table.index if entry.is_open]
             now, wall = self._clock(), time.time()
@@ -150,7 +151,7 @@ class BaseSharing(Generic[K, H]):
     # Taking and giving back
 
     def give_back(self, reference: SharedReference[H]) -> bool:
-        """Give back the client of a handle; tell whether this call did it."""
+        """Give back the client of a handle; return False if it was given back already."""
         with self._lock:
             now = self._clock()
             released = self._table.release(reference, now)
@@ -169,7 +170,7 @@ class BaseSharing(Generic[K, H]):
         self._act()
 
     def _request(self, key: str, reference: SharedReference[H]) -> Any:
-        """Take or make an entry; return None, or at the limit the gate to wait at."""
+        """Take or create an entry; return None, or at the limit the gate to wait at."""
         with self._lock:
             self._refuse_if_closed()
             waiter = self._table.request(key, reference)
@@ -193,7 +194,7 @@ class BaseSharing(Generic[K, H]):
         )
 
     def _usable(self, reference: SharedReference[H], waited: float) -> H | None:
-        """Return what another caller opened, if it is of use; None says: give it back and ask again.
+        """Return the connector that another caller opened, if it is usable; None: give it back and ask again.
 
         Raises:
             AcquireTimeout: it is not open yet.
@@ -240,7 +241,7 @@ class BaseSharing(Generic[K, H]):
         check_at = math.inf if entry.holder is None else self._next_check(entry.holder, now)
         with self._lock:
             self._table.checked(entry, healthy, now, check_at)
-        self._act()  # it may have left meanwhile, and waits to be closed
+        self._act()  # it may have been retired meanwhile, and has to be closed
         self._worker.wake_by(check_at)
 
     def _next_check(self, holder: H, now: float) -> float:
@@ -250,7 +251,7 @@ class BaseSharing(Generic[K, H]):
         return now + jittered(interval, self.settings.random())
 
     def _due(self) -> list[SharedEntry[H]]:
-        """Retire entries whose time is over; return those whose health is to be checked."""
+        """Retire entries that have been idle for too long; return those whose health has to be checked."""
         with self._lock:
             now = self._clock()
             self._table.expire(now)
@@ -260,17 +261,17 @@ class BaseSharing(Generic[K, H]):
         with self._lock:
             return self._table.index.next_due(self.settings.idle_ttl)
 
-    # After the lock
+    # Work after releasing the lock
 
     def _act(self) -> None:
-        """Close what is to be closed, and give back what was dropped."""
+        """Close retired clients, and give back lost handles."""
         raise NotImplementedError
 
     def _sweep(self) -> None:
-        """Give back what finalizers could not, and log it."""
+        """Give back the clients of lost handles, and log them."""
         self._deferred.run(self._lock)
         while self._lost:
-            with suppress(IndexError):  # somebody else logged it
+            with suppress(IndexError):  # another thread has logged it
                 message = "a handle of %s of %r was dropped without being released"
                 runtime_logger().warning(
                     message,
@@ -287,7 +288,7 @@ class BaseSharing(Generic[K, H]):
             return self._table.index.claim(closer)
 
     def _has_to_act(self) -> bool:
-        """Whether `_act` would find something to do."""
+        """Return whether `_act` would find something to do."""
         with self._lock:
             return bool(self._deferred) or self._table.index.departed
 
@@ -298,7 +299,7 @@ class BaseSharing(Generic[K, H]):
             self._worker.wake()
 
     def _finished(self) -> bool:
-        """Whether everything is closed, for ever."""
+        """Return whether everything is closed for good."""
         return self._table.closed and not self._table.index.size
 
     def _start_closing(self) -> Any:

@@ -1,4 +1,4 @@
-"""A caller's handle of a shared client: gives the client, until it is released."""
+"""A caller's handle of a shared client, which it gives until the handle is released."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime.errors import HandleReleased
-from connpool_runtime.sharing.entry import SharedReference, short_key
+from connpool_runtime.sharing.reference_counts import SharedReference, short_key
 
 __all__ = ["Handle"]
 
@@ -27,9 +27,9 @@ class Handle(Generic[C]):
     May be released from any thread; an asynchronous one, on its event loop.
     """
 
-    # In the class: at the end of the interpreter the names of modules may be gone already.
+    # On the class: at interpreter shutdown the names of modules may be gone already.
     _interpreter_ends = staticmethod(sys.is_finalizing)
-    # Never held: what the finalizer finds if an interrupt came before `__init__` had set its own.
+    # Never held: for the finalizer after an interrupted `__init__`.
     _reference: SharedReference[Any] = SharedReference()
 
     def __init__(self, owner: _Owner, reference: SharedReference[Any]) -> None:
@@ -43,7 +43,7 @@ class Handle(Generic[C]):
 
     @property
     def client(self) -> C:
-        """The client, not to be used after `release`.
+        """The client, which must not be used after `release`.
 
         Raises:
             HandleReleased: the handle was released.
@@ -62,7 +62,7 @@ class Handle(Generic[C]):
         return not self._reference.held
 
     def release(self) -> bool:
-        """Give the client back, without waiting; tell whether this did it: again does nothing."""
+        """Give the client back, without waiting; return False if it was given back already."""
         released = self._owner.give_back(self._reference)
         self._client = None
         return released

@@ -1,4 +1,4 @@
-"""Which shared clients there are: those to be found by key, those that are retired, those to be closed."""
+"""The index of shared clients: those to be found by key, those retired, those to be closed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from connpool_runtime.sharing.entry import SharedEntry
+from connpool_runtime.sharing.reference_counts import SharedEntry
 
 __all__ = ["EntryIndex"]
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class EntryIndex(Generic[T]):
-    """Entries by key. Guarded by its owner's lock."""
+    """Entries by key. Guarded by the owner's lock."""
 
     def __init__(self) -> None:
         self._listed: dict[str, SharedEntry[T]] = {}
@@ -37,11 +37,11 @@ class EntryIndex(Generic[T]):
 
     @property
     def all(self) -> list[SharedEntry[T]]:
-        """Every entry, those included that are being closed."""
+        """All entries, including those being closed."""
         return [*self, *self._leaving]
 
     def find(self, key: str) -> SharedEntry[T] | None:
-        """Return the entry that the next caller with this key gets, if there is one."""
+        """Return the entry that the next caller with a key gets, if there is one."""
         entry = self._listed.get(key)
         if entry is not None and entry in self._leaving:  # an interrupt left it here
             self.forget(entry)
@@ -49,11 +49,11 @@ class EntryIndex(Generic[T]):
         return entry
 
     def put(self, entry: SharedEntry[T]) -> None:
-        """Add an entry, to be found by its key."""
+        """Add an entry to the index."""
         self._listed[entry.key] = entry
 
     def retire(self, entry: SharedEntry[T]) -> bool:
-        """Keep an entry only for the callers who have it; tell whether it could be found until now."""
+        """Keep an entry only for its present users; return whether it could be found until now."""
         if self._listed.get(entry.key) is not entry:
             return False
         entry.retired = True
@@ -62,8 +62,8 @@ class EntryIndex(Generic[T]):
         return True
 
     def depart(self, entry: SharedEntry[T]) -> None:
-        """Remove an entry that nobody has, and queue its client for closing."""
-        self._leaving.add(entry)  # first: what comes after can be done again
+        """Remove an entry without users, and queue its client for closing."""
+        self._leaving.add(entry)  # first: the next statement can be repeated
         entry.leaving = True
         self.forget(entry)
 
@@ -75,11 +75,11 @@ class EntryIndex(Generic[T]):
 
     @property
     def departed(self) -> bool:
-        """Whether a client waits for being closed: nobody is closing it yet, and nobody is checking it."""
+        """Whether a client waits to be closed, that is neither being closed nor being checked."""
         return any(entry.closer is None and not entry.checking for entry in self._leaving)
 
     def claim(self, closer: object) -> SharedEntry[T] | None:
-        """Return an entry whose client the closer has to close, if one waits for that."""
+        """Return an entry that the closer has to close, if one waits for that."""
         for entry in self._leaving:
             if entry.closer is None and not entry.checking:
                 entry.closer = closer
@@ -88,7 +88,7 @@ class EntryIndex(Generic[T]):
         return None
 
     def unclaim(self, closer: object, *, closed: bool) -> None:
-        """Note that a closer is done; what it claimed and did not close can be claimed again."""
+        """Note that a closer has ended; what it claimed and did not close can be claimed again."""
         for entry in [entry for entry in self._leaving if entry.closer is closer]:
             if closed:
                 self._leaving.remove(entry)
@@ -96,14 +96,14 @@ class EntryIndex(Generic[T]):
                 entry.closer = None
 
     def unused(self) -> list[SharedEntry[T]]:
-        """Return the entries that can be found and that nobody has, longest unused first."""
+        """Return the entries in the index that have no users, longest unused first."""
         return sorted(
             (entry for entry in self._listed.values() if entry.unused),
             key=lambda entry: entry.unused_since or 0.0,
         )
 
     def next_due(self, idle_ttl: float) -> float:
-        """Return when the next entry will have been unused for `idle_ttl`, or is to be checked."""
+        """Return when the next entry will have been unused for `idle_ttl`, or has to be checked."""
         due = math.inf
         for entry in self:
             if entry.unused_since is not None and entry.unused:

@@ -25,7 +25,7 @@ class SharingOptions(TypedDict, total=False):
 
 
 class SharingSettings(Settings):
-    """The numbers of shared clients. Zero means zero; an option not given has its default.
+    """The settings of shared clients. Zero means zero; an option not given has its default.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -35,7 +35,7 @@ class SharingSettings(Settings):
     idle_ttl: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="how long a client nobody has stays open; 0 closes it with its last handle.",
+        does="how long an unused client stays open; 0 closes it with its last handle.",
         why="Half a minute: callers who come one after the other still share.",
         reloadable=True,
     )

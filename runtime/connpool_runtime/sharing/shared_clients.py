@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_shared_clients.py; edit that.
-"""Clients shared by config, for threads: whoever asks for the same config gets the same client."""
+"""Clients shared by config, for threads: equal configs get the same client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.options.validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle
+from connpool_runtime.sharing.reference_counts import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.settings import SharingOptions
 
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
-    from connpool_runtime.connectors.contract import Connector
+    from connpool_runtime.connectors.protocols import Connector
 
 __all__ = ["Handle", "SharedClients"]
 
@@ -27,11 +27,11 @@ C = TypeVar("C")
 
 
 class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
-    """Opens one client for each config, counts who has it, and closes it some time after the last.
+    """Opens one client for each config, counts its users, and closes it some time after the last one.
 
     Equal are configs that mean the same: `config.key()` decides. A client that fails its health
-    check is given to nobody new: the next `acquire` opens another one, unless a later check
-    passes; those who have it keep it, and the last of them closes it.
+    check is given to no new caller: the next `acquire` opens another one, unless a later check
+    passes; present users keep it, and the last of them closes it.
     Safe for threads.
 
     Arguments:
@@ -66,7 +66,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
                 client; the setting `acquire_timeout` if not given.
 
         Raises:
-            ConnectFailed: it could not be opened; all who waited for it get this error.
+            ConnectFailed: it could not be opened; all waiting callers get this error.
             ClientsExhausted: as many clients as are allowed were in use all the time.
             AcquireTimeout: another caller was still opening it.
             PoolClosed: `close` was called.
@@ -121,7 +121,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         return connector
 
     def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everybody for ever, wait for the handles that are out, and close all clients.
+        """Refuse new callers for good, wait for handles in use, and close all clients.
 
         Closing again does nothing, or goes on with what an interrupted one left over.
 
@@ -163,7 +163,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             pass
 
     def _close_one(self) -> bool:
-        """Close a client that waits for it; tell whether there was one."""
+        """Close a client that is to be closed; return whether there was one."""
         closer, closed, told = object(), False, False
         try:
             entry = self._claim(closer)
@@ -173,7 +173,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             self._gone(closer, closed)
             told = True
         finally:
-            if not told:  # an interrupt came: what was not closed is anybody's to close
+            if not told:  # after an interrupt, another caller may close the rest
                 self._gone(closer, closed)
         return entry is not None
 
@@ -189,7 +189,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             )
 
     def _maintain(self) -> float:
-        """Do what is due; whatever may take time is done by helpers, so that nothing else waits for it."""
+        """Do what is due; slow work goes to helpers, so that nothing else waits for it."""
         for entry in self._due():
             self._helpers.start(self._check, entry)
         if self._has_to_act():

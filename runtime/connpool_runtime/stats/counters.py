@@ -1,4 +1,4 @@
-"""The running numbers of a pool; `pool/collect.py` makes its stats of them."""
+"""The running counters of a pool, from which `pool/collect_stats.py` builds its stats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Counters", "MethodCounters"]
 
 
 class MethodCounters(Histogram):
-    """The durations of one method, and the calls that did not succeed, by how they are counted."""
+    """The durations of one method, and its calls without success, by how they are counted."""
 
     __slots__ = ("answers", "failures", "neutrals", "overloads", "unknowns")
 
@@ -24,7 +24,7 @@ class MethodCounters(Histogram):
         self.unknowns = 0
 
     def count(self, counted_as: str, seconds: float) -> None:
-        """Count a call; how long a cancelled or refused one took is no latency."""
+        """Count a call; the duration of a cancelled or refused call is no latency."""
         match counted_as:
             case "neutral":
                 self.neutrals += 1
@@ -43,7 +43,7 @@ class MethodCounters(Histogram):
 
 
 class Counters:
-    """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`.
+    """Counters of methods, by name, and of refusals. Guarded by the pool's lock, except for `of`.
 
     Without `by_method` all methods share one count, under the name `ALL`.
 
@@ -62,27 +62,27 @@ class Counters:
         self.other_uses = Histogram(bounds)
         self.rejections: Counter[str] = Counter()
         self.transitions: Counter[str] = Counter()
-        self.leaks = 0  # that were suspected
-        self.outliers: Counter[str] = Counter()  # that were ejected, by what was measured
+        self.leaks = 0  # suspected leaks
+        self.outliers: Counter[str] = Counter()  # outlier ejections, by what was measured
 
     def of(self, method: str) -> MethodCounters:
-        """Return the counts of a method, made when its name is first seen."""
+        """Return the counters of a method, created when its name is first seen."""
         if not self._by_method:
             method = self.ALL
         found = self._methods.get(method)
         if found is None:
-            # setdefault is one step: two threads that meet here both get the same one.
+            # setdefault is atomic: two threads get the same object
             found = self._methods.setdefault(method, MethodCounters(self._bounds))
         return found
 
     def uses_of(self, method: str) -> Histogram:
-        """Return the durations of the calls of a method that were uses of a client, and no more."""
+        """Return the histogram of a method's calls that are counted as uses of a client only."""
         if not self._by_method:
             method = self.ALL
         found = self._uses.get(method)
         if found is None:
             self.of(method)
-            found = self._uses.setdefault(method, Histogram(self._bounds))  # one step, as above
+            found = self._uses.setdefault(method, Histogram(self._bounds))  # atomic, as above
         return found
 
     def reject(self, error: Exception) -> None:
@@ -90,15 +90,15 @@ class Counters:
         self.rejections[type(error).__name__] += 1
 
     def changed(self, state: BreakerState) -> None:
-        """Count a breaker that came into a state."""
+        """Count a breaker that entered a state."""
         self.transitions[state.value] += 1
 
     @property
     def uses(self) -> dict[str, Histogram]:
-        """The durations of the uses that were calls, by method; running ones."""
-        return self._uses.copy()  # one step, as below
+        """The histograms of calls counted as uses only, by method; they keep changing."""
+        return self._uses.copy()  # atomic, as below
 
     @property
     def methods(self) -> tuple[tuple[str, MethodCounters], ...]:
-        """The counts of all methods, by name; running ones."""
-        return tuple(self._methods.copy().items())  # a copy is one step, on any interpreter
+        """The counters of all methods, by name; they keep changing."""
+        return tuple(self._methods.copy().items())  # a copy is atomic on every interpreter

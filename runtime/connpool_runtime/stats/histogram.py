@@ -1,4 +1,4 @@
-"""Latencies of one method, counted so that the usual sample costs two additions."""
+"""Histograms of latencies, in which counting a usual sample costs two additions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 __all__ = ["BOUNDS", "NO_BUCKET", "Bucket", "Histogram"]
 
-# Seconds, 1-2-5 from 100 us: a pooled server may answer faster than the usual 5 ms first bucket.
+# Seconds, in steps of 1-2-5 from 100 us: a pooled server may answer faster than the usual first bucket of 5 ms.
 BOUNDS = (
     *(0.0001, 0.0002, 0.0005),
     *(0.001, 0.002, 0.005),
@@ -19,7 +19,7 @@ BOUNDS = (
 
 
 class Bucket:
-    """The samples in (low, high], the upper bound included as Prometheus has it."""
+    """The samples in (low, high]; the upper bound is included, as in Prometheus."""
 
     __slots__ = ("count", "high", "low", "total")
 
@@ -51,7 +51,7 @@ class Histogram:
         self.last = self.buckets[0]
 
     def record(self, seconds: float) -> Bucket:
-        """Count a sample wherever it falls; return the bucket."""
+        """Count a sample in any bucket; return the bucket."""
         bucket = self.buckets[bisect_left(self._bounds, seconds)]
         bucket.count += 1
         bucket.total += seconds

@@ -1,4 +1,4 @@
-"""What the name of a member says about where its server is, under OpenTelemetry's names of attributes."""
+"""Derives the address of a server from the name of its member, as OpenTelemetry attributes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 __all__ = ["member_attributes"]
 
-# A host and a port; a number that tells equal ones apart may follow.
+# A host and a port; a number may follow that distinguishes equal ones.
 _ADDRESS = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s:/\[\]]+)):(\d{1,5})(?:#\d+)?")
 
 
 def member_attributes(name: str) -> dict[str, str | int]:
-    """Return the attributes of a member: its name, and its server's address if the name tells it.
+    """Return the attributes of a member: its name, and its server's address if the name contains it.
 
     Arguments:
         name: of the member. One that is no host with a port is not taken for an address.

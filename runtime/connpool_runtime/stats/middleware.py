@@ -1,4 +1,4 @@
-"""Keeps the numbers of middleware, and collects them for the stats of their pool."""
+"""The counters of middleware, and their collection for the stats of the pool."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ class MiddlewareCounters:
     def __init__(self, **texts: str) -> None:
         self._texts = texts
         self._counts: Counter[tuple[str, Labels]] = Counter()
-        self._lock = new_lock()  # without it, threads of a free-threaded interpreter lose counts
+        # without it, threads of a free-threaded interpreter would lose counts
+        self._lock = new_lock()
 
     def add(self, name: str, **labels: str) -> None:
-        """Add one to a counter, and to its series of these labels."""
+        """Add one to a counter, and to its series with these labels."""
         with self._lock:
             self._counts[name, tuple(labels.items())] += 1
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return all counts; a counter without labels is there from the start, with zero."""
+        """Return all counts; a counter without labels exists from the start, with zero."""
         with self._lock:
             counts = dict(self._counts)
         labelled = {name for name, labels in counts if labels}
@@ -46,7 +47,7 @@ class MiddlewareCounters:
 
 
 def go_on_counting(before: object, after: object) -> None:
-    """Let a middleware count on where the one of its kind left off whose place it takes.
+    """Let a middleware continue the counters of the one of its kind that it replaces.
 
     Exporters take a count that begins anew for a process that was restarted.
     """
@@ -57,12 +58,12 @@ def go_on_counting(before: object, after: object) -> None:
 
 
 def middleware_stats(middleware: Iterable[object]) -> tuple[MiddlewareStats, ...]:
-    """Collect the numbers of all middleware; one that fails to tell its own is logged and left out."""
+    """Return the numbers of all middleware; one that fails to give its numbers is logged and left out."""
     return _told(middleware, "numbers")
 
 
 def middleware_exemplars(middleware: Iterable[object]) -> tuple[ExemplarStats, ...]:
-    """Collect the examples of latencies that middleware keep, likewise."""
+    """Return the exemplars of all middleware, in the same way."""
     return _told(middleware, "exemplars")
 
 

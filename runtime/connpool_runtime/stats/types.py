@@ -1,4 +1,4 @@
-"""What a pool says about itself: typed, frozen, without secrets."""
+"""The stats that users read: typed, frozen, without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LatencyStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodStats:
-    """Calls of one method as the users saw them: retries do not count. Latency has no neutrals.
+    """Calls of one method as users saw them: retries do not count. Latencies exclude neutral calls.
 
     `answers` are errors that a healthy server gave as its answer, `overloads` those by which it had
     too much to do, `unknowns` those that no classifier knows and that other members give as often.
@@ -79,7 +79,7 @@ class ErrorStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberStats:
-    """Attempts on one member.
+    """The attempts on one member.
 
     `healthy` is false while health checks keep it from calls, see `Pool.add_connector`.
     `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
@@ -127,7 +127,7 @@ class MiddlewareStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExemplarStats:
-    """A call of a method that took so long, and the trace and span it was made in, in hexadecimal digits.
+    """One call of a method that took so long, with its trace and span, in hexadecimal digits.
 
     `time` is when it ended, in seconds since 1970. Kept by the middleware `Exemplars`.
     """
@@ -141,7 +141,7 @@ class ExemplarStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryStats:
-    """What a pool knows from one source of endpoints.
+    """What a pool knows about one source of endpoints.
 
     `endpoints` are in the last good answer; of these `joined` are members, `opening` wait for a client
     or get one now, `failed` could not be opened when last tried. `leaving` members belong to none any more.
@@ -165,14 +165,14 @@ class DiscoveryStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStats:
-    """One moment of a pool. `rejections` counts refused calls by the name of their error.
+    """The stats of a pool at one moment. `rejections` counts refused calls by the name of their error.
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
     there who got one; `openings` is how long it took to open clients of endpoints, `uses` how long
     callers held a client, where any member has a limit or opens clients on demand; a `suspended` pool lets
     calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
     over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
-    that were cut off because they were worse than the others, by what was measured; `discovery` has one
+    that were ejected because they were worse than the others, by what was measured; `discovery` has one
     entry for each source, and `health_checks` counts those of members that a connector opened by their outcome; `exemplars` are
     examples of latencies with their traces, where the middleware `Exemplars` keeps them. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that

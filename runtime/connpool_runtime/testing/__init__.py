@@ -1,4 +1,4 @@
-"""Room: what tests of code that uses pools need: a clock that stands still, clients by script, retries that do not wait.
+"""Tools for testing code that uses pools: a fake clock, scripted clients, retries that do not wait.
 
 The fixtures of pytest are in the plugin `connpool_pytest`, which pytest loads by itself. Nothing here is for production.
 """

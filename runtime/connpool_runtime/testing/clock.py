@@ -1,4 +1,4 @@
-"""A clock that goes when it is told to."""
+"""A clock that moves only when a test moves it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["FakeClock"]
 
 
 class FakeClock:
-    """Stands still until it is moved; for the `clock=` of pools, middleware and deadlines.
+    """A clock that stands still until it is moved; for the `clock=` of pools, middleware and deadlines.
 
     Cooldowns, latencies and limits go by it. What really waits, such as a call for its member or an
     attempt for its timeout, goes by the clock on the wall.
@@ -19,11 +19,11 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> float:
-        """Return the seconds that it shows."""
+        """Return the current seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass at once; for the `sleep=` of middleware in a `Pool`.
+        """Move the clock at once; for the `sleep=` of middleware in a `Pool`.
 
         Raises:
             ValueError: the seconds are negative; a monotonic clock never goes back.

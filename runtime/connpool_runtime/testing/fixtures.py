@@ -1,4 +1,4 @@
-"""Fixtures for pytest, which it needs.
+"""Fixtures for pytest.
 
 A suite opts in by one line in its conftest.py:
 

@@ -1,4 +1,4 @@
-"""Finds what is still taken from any pool of the process, for tests that must leave nothing taken."""
+"""Finds what is still taken from any pool of the process, for tests that must give everything back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Taken(NamedTuple):
         pool: its name.
         member: its name.
         holders: how many hold it.
-        stacks: who took them, where that is known: in pools with a `leak_threshold`.
+        stacks: where they were taken, if that is known: in pools with a `leak_threshold`.
     """
 
     pool: str
@@ -34,7 +34,7 @@ class Taken(NamedTuple):
 
 
 class LeakWatch:
-    """Tells what was taken from pools since it was made, and was not given back.
+    """Reports what was taken from pools since it was created, and was not given back.
 
     Pools that are closed are looked at too: a call that holds a client keeps its connection.
     """
@@ -43,7 +43,7 @@ class LeakWatch:
         self._before = dict(_counts())
 
     def taken(self, patience: float = 1.0) -> list[Taken]:
-        """Return what is taken still.
+        """Return what is still taken.
 
         Arguments:
             patience: seconds to wait for calls that are about to end, in threads of their own.

@@ -1,4 +1,4 @@
-"""A client that does what a test says, in place of one that talks to a server."""
+"""A client that follows a test's script, in place of one that talks to a server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Played", "Script"]
 
 C = TypeVar("C")
 
-PATIENCE = 10.0  # seconds after which a call that nobody released fails its test
-LOOK = 0.001  # seconds between two looks whether an asynchronous call was released
+PATIENCE = 10.0  # seconds after which a call that was not released fails its test
+LOOK = 0.001  # seconds between two checks whether an asynchronous call was released
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A call that a scripted client got."""
+    """A call that a scripted client received."""
 
     method: str
     args: tuple[Any, ...]
@@ -31,7 +31,7 @@ class Played:
 
 
 class Script:
-    """Says what the calls of one client do, and remembers them. Safe for threads.
+    """What the calls of one client do, and a record of them. Safe for threads.
 
     Arguments:
         name: what a client answers as long as the script says nothing else.
@@ -52,17 +52,17 @@ class Script:
         self._released = threading.Event()
 
     def then(self, *steps: Any) -> Self:
-        """Add what the next calls do, one step each: a value, an exception, or a step's object."""
+        """Add what the next calls do, one step each: a value, an exception, or a step object."""
         self._steps.extend(steps)
         return self
 
     def always(self, step: Any) -> Self:
-        """Say what calls do when no step is left."""
+        """Set what calls do when no step is left."""
         self._always = step
         return self
 
     def release(self) -> None:
-        """Let the calls that hang give their answers, and later ones not hang at all."""
+        """Let hanging calls return their answers, and later ones not hang at all."""
         self._released.set()
 
     def hold(self) -> None:
@@ -80,7 +80,7 @@ class Script:
     # For the clients:
 
     def next(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Note a call and return its step."""
+        """Record a call and return its step."""
         self.calls.append(Played(method, args, kwargs))
         try:
             return self._steps.popleft()
@@ -88,26 +88,26 @@ class Script:
             return self._always
 
     def play(self, step: Any) -> Any:
-        """Do a step on a thread."""
+        """Carry out a step in a thread."""
         if isinstance(step, (Hangs, Late)):
             if not self._released.wait(PATIENCE):
-                raise AssertionError(f"nobody released the client {self.name!r}")
+                raise AssertionError(f"no release() came for the client {self.name!r}")
             return step.answer
         return self._answer(step)
 
     async def play_async(self, step: Any) -> Any:
-        """Do a step in a task."""
+        """Carry out a step in a task."""
         if isinstance(step, (Hangs, Late)):
             await self._hang(deaf=isinstance(step, Late))
             return step.answer
-        await asyncio.sleep(0)  # as a real call, it lets others run
+        await asyncio.sleep(0)  # like a real call, it lets other tasks run
         return self._answer(step)
 
     async def _hang(self, *, deaf: bool) -> None:
         given_up_at = asyncio.get_running_loop().time() + PATIENCE
         while not self._released.is_set():
             if asyncio.get_running_loop().time() > given_up_at:
-                raise AssertionError(f"nobody released the client {self.name!r}")
+                raise AssertionError(f"no release() came for the client {self.name!r}")
             try:
                 await asyncio.sleep(LOOK)
             except asyncio.CancelledError:
@@ -127,14 +127,14 @@ class Script:
 
 
 class _Client:
-    """Stands in for a client; its methods are those of the class."""
+    """A stand-in for a client, with the methods of its class."""
 
     def __init__(self, script: Script, kind: type[Any]) -> None:
         self._script = script
         self._kind = kind
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._kind, name)  # an AttributeError names the class
+        method = getattr(self._kind, name)  # the AttributeError then names the class
         script = self._script
         if name in ("close", "aclose"):
             return _closing(script, inspect.iscoroutinefunction(method))
@@ -150,7 +150,7 @@ class _Client:
 
 
 def _form(script: Script, method: Any) -> Callable[[Any], Any]:
-    """Return what plays a step in the form of a method."""
+    """Return a function that carries out a step in the form of a method."""
     if inspect.isasyncgenfunction(method):
         return lambda step: _items_async(script, step)
     if inspect.isgeneratorfunction(method):

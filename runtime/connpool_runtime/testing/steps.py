@@ -27,7 +27,7 @@ class Hangs:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """The same, but deaf to cancellation: its answer comes when nobody waits for it any more."""
+    """The same, but ignoring cancellation: its answer comes when no caller waits for it any more."""
 
     answer: Any = None
 

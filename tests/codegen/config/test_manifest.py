@@ -231,13 +231,13 @@ def test_a_table_that_is_nearly_ours(tmp_path: Path, name: str) -> None:
     """A slip in the name of the table is an error that says what it is called."""
     text = f'[[tool.{name}.target]]\nclient = "app:Client"\n'
     message = refusal(manifest(tmp_path, text))
-    assert f"[tool.{name}] is read by nobody; did you mean [tool.connpool-gen]?" in message
+    assert f"[tool.{name}] is an unknown table; did you mean [tool.connpool-gen]?" in message
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[connpool-gen]", "[connpool-gen] is read by nobody; did you mean [tool.connpool-gen]?"),
+        ("[connpool-gen]", "[connpool-gen] is an unknown table; did you mean [tool.connpool-gen]?"),
         ("[[connpool_gen.target]]", "did you mean [tool.connpool-gen]?"),
         ("[tool.connpool-gen-target]", "did you mean [tool.connpool-gen]?"),
         ("[[tool.connpool-gen]]", "a target is written as [[tool.connpool-gen.target]]"),

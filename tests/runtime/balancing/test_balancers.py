@@ -18,7 +18,7 @@ from connpool_runtime.balancing.balancers import (
     check_weight,
     uses_weights,
 )
-from connpool_runtime.balancing.types import BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
 from connpool_runtime.members.member import Member
 from tests.runtime.members.groups import group_of

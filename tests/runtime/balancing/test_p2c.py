@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
+from connpool_runtime.balancing.base import BalancerContext, Picker
 from connpool_runtime.balancing.p2c import SMALL, LeastRequest, Pair
-from connpool_runtime.balancing.types import BalancerContext, Picker
 from connpool_runtime.members.member import Member
 from tests.runtime.members.groups import group_of
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from connpool_runtime import Call, Method
 from connpool_runtime._hashing import bytes_of, point_of, text_of
+from connpool_runtime.balancing.base import BalancerContext
 from connpool_runtime.balancing.ring_hash import ByHash
-from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.member import Member
 from tests.runtime.members.groups import group_of
 

@@ -100,7 +100,7 @@ async def test_an_unknown_member_is_refused_with_those_there_are(face: Face) -> 
 async def test_no_other_member_is_called_instead(face: Face) -> None:
     """One that is cut off gives an error that says when it may be tried again."""
     await face.trip("a")
-    with calling(member="a"), pytest.raises(MemberUnavailable, match="is cut off") as caught:
+    with calling(member="a"), pytest.raises(MemberUnavailable, match="is ejected") as caught:
         await face.call()
     assert caught.value.retry_after == 10.0
     assert isinstance(caught.value.cause, ConnectionError)

@@ -19,7 +19,7 @@ USUAL = 0.5  # seconds that an answer takes
 
 
 class Slow:
-    """A client of both colours that answers after `takes` seconds, or gives up at its timeout."""
+    """A client of both kinds that answers after `takes` seconds, or gives up at its timeout."""
 
     def __init__(self, clock: FakeClock, takes: float) -> None:
         self.clock = clock

@@ -41,7 +41,7 @@ on_the_fast_path = pytest.mark.skipif(
 
 
 class Noted:
-    """A middleware of both colours that notes what is asked of it."""
+    """A middleware of both kinds that notes what is asked of it."""
 
     def __init__(self, *phases: Phase, admits: object = None, name: str = "") -> None:
         self.phases = phases

@@ -507,7 +507,7 @@ def test_a_member_handed_over_in_the_last_moment_is_not_lost() -> None:
 
 
 class Line:
-    """An exclusive connection of both colours: answers come in the order of the questions."""
+    """An exclusive connection of both kinds: answers come in the order of the questions."""
 
     def __init__(self) -> None:
         self.answers: list[str] = []

@@ -28,7 +28,7 @@ from connpool_runtime.classifiers.verdict import Verdict, answer, failure
 
 FOLDER = Path(registry.__file__).parent
 NO_LIBRARY = {
-    "__init__", "chain", "local", "registry", "sqlstate", "status", "table", "transport", "verdict",
+    "__init__", "error_chain", "local", "registry", "sqlstate", "status", "table", "transport", "verdict",
 }  # fmt: skip
 
 RedisError = type("ResponseError", (Exception,), {"__module__": "redis.exceptions"})

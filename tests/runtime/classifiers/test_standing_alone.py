@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime.classifiers.chain import stands_alone
+from connpool_runtime.classifiers.error_chain import stands_alone
 from connpool_runtime.classifiers.registry import Judge
 from connpool_runtime.classifiers.transport import CONNECTION_ERROR
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.classifiers.chain import LIMIT
+from connpool_runtime.classifiers.error_chain import LIMIT
 from connpool_runtime.classifiers.registry import judge
 from connpool_runtime.classifiers.transport import transport
 from connpool_runtime.classifiers.verdict import MayRetry, Verdict

@@ -7,7 +7,7 @@ import pytest
 
 from connpool_runtime.backoff import growing
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.settings import EndpointSettings
 from connpool_runtime.clients.store import ClientQuota, ClientStore
 

@@ -1,4 +1,4 @@
-"""Ask a source of either colour, as a pool would."""
+"""Ask a source of either kind, sync or async, as a pool would."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""A registry of endpoints whose content a test changes, and pools of both colours that follow it."""
+"""A registry of endpoints whose content a test changes, and sync and async pools that follow it."""
 
 import asyncio
 import threading
@@ -107,7 +107,7 @@ async def follow(
 
 
 async def run(face: Face, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a method of either colour from a coroutine."""
+    """Call a sync or async method from a coroutine."""
     if face.kind == "threads":
         return await asyncio.to_thread(function, *args, **options)
     return await function(*args, **options)

@@ -1,4 +1,4 @@
-"""How a pool of either colour follows a source of endpoints."""
+"""How a sync or async pool follows a source of endpoints."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Events, in both colours: in order, without locks, harmless."""
+"""Events, in both kinds: in order, without locks, harmless."""
 
 import logging
 import threading

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
+from connpool_runtime.balancing.base import BalancerContext
 from connpool_runtime.balancing.p2c import PeakEwma
-from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.ewma import LatencyEwma
 from connpool_runtime.members.member import Member
 from tests.runtime.members.groups import group_of

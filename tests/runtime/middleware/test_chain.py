@@ -193,7 +193,7 @@ class BothColours:
         return await proceed(call)
 
 
-async def test_an_object_brings_a_method_for_each_colour(face: Face) -> None:
+async def test_an_object_brings_a_method_for_each_kind_of_pool(face: Face) -> None:
     """One class serves both pools."""
     middleware = BothColours()
     face.pool.register_middleware(middleware)
@@ -201,7 +201,7 @@ async def test_an_object_brings_a_method_for_each_colour(face: Face) -> None:
     assert middleware.seen == [face.kind]
 
 
-def test_a_middleware_of_the_other_colour_is_refused() -> None:
+def test_a_middleware_for_the_other_kind_of_pool_is_refused() -> None:
     """Also when it could be called: a sync middleware in an AsyncPool would do nothing good."""
 
     class OnlySync:

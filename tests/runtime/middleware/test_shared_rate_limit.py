@@ -191,7 +191,7 @@ async def test_a_storage_that_swallows_everything_costs_a_moment(
         assert remaining() > 0.3
 
 
-def test_the_colour_of_the_storage_must_fit() -> None:
+def test_the_kind_of_the_storage_must_fit() -> None:
     """A blocking storage would stop the event loop."""
     pool = Pool[Client]("test")
     pool.register_middleware(SharedRateLimit("1/minute", AsyncMemoryStorage()))
@@ -199,7 +199,7 @@ def test_the_colour_of_the_storage_must_fit() -> None:
         pool.execute(lambda client: client.get())
 
 
-async def test_the_colour_of_the_storage_must_fit_tasks_too() -> None:
+async def test_the_kind_of_the_storage_must_fit_tasks_too() -> None:
     """A blocking storage would stop the event loop."""
     pool = AsyncPool[Client]("test")
     pool.register_middleware(SharedRateLimit("1/minute", MemoryStorage()))

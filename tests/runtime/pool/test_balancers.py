@@ -1,4 +1,4 @@
-"""Balancers as pools of both colours use them."""
+"""Balancers as sync and async pools use them."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Breakers at work in a pool, in both colours."""
+"""Breakers at work in a pool, in both kinds."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a call does, in both colours: picks, runs, judges, counts."""
+"""What a call does, in both kinds: picks, runs, judges, counts."""
 
 from collections.abc import Callable, Sequence
 

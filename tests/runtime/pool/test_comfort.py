@@ -36,7 +36,9 @@ async def run(face: Any, function: Callable[..., Any], *args: Any, **options: An
 async def test_a_pool_that_is_ready_is_not_waited_for(face: Face) -> None:
     """Three members are well at once; with a timeout of 0 it is only looked."""
     await run(face, face.pool.wait_ready, 3, timeout=0.0)
-    with pytest.raises(NotReady, match="3 of 3 members of pool 'test' were well within 0 s, and 4"):
+    with pytest.raises(
+        NotReady, match="3 of 3 members of pool 'test' were healthy within 0 s, and 4"
+    ):
         await run(face, face.pool.wait_ready, 4, timeout=0.0)
 
 
@@ -60,7 +62,7 @@ async def test_it_is_told_who_is_not_well_and_why(face: Face) -> None:
     with pytest.raises(NotReady) as found:
         await run(face, face.pool.wait_ready, 2, timeout=0.01)
     assert "1 of 3 members" in str(found.value)
-    assert "'a' is cut off: ConnectionError: a is down; 'b' was ejected by hand" in str(found.value)
+    assert "'a' is ejected: ConnectionError: a is down; 'b' was ejected by hand" in str(found.value)
     assert repr(found.value.cause) == "ConnectionError('a is down')"
 
 

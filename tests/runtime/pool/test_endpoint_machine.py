@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from connpool_runtime import Method, Outcome, PoolClosed, Rejected, UnknownMember
-from connpool_runtime.calls.judging import ErrorJudge
+from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
@@ -87,7 +87,7 @@ class Hang:
 
 
 async def drive(steps: Steps) -> Any:
-    """Run what is written for both colours, in a task."""
+    """Run what is written for both kinds, in a task."""
     try:
         hang = next(steps)
         while True:

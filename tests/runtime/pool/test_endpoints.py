@@ -28,7 +28,7 @@ NewFace = Callable[..., Face]
 
 
 class Server:
-    """Makes clients of both colours, or fails to."""
+    """Makes clients of both kinds, or fails to."""
 
     def __init__(self, face: Face, name: str = "a", **options: Any) -> None:
         self.face = face

@@ -1,4 +1,4 @@
-"""Members come and go: adding, draining, closing, in both colours."""
+"""Members come and go: adding, draining, closing, in both kinds."""
 
 import asyncio
 import gc
@@ -386,7 +386,7 @@ async def test_a_call_may_remove_its_own_pools_other_members(face: Face) -> None
 
 
 async def test_leaving_a_with_block_closes(face: Face) -> None:
-    """A pool is a context manager of its colour."""
+    """A pool is a context manager of its kind."""
     pool = face.pool
     if hasattr(pool, "__aenter__"):
         async with pool as entered:

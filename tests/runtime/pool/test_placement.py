@@ -1,4 +1,4 @@
-"""Priorities, zones, caps, panic, subsets and slow starts, as pools of both colours have them."""
+"""Priorities, zones, caps, panic, subsets and slow starts, as sync and async pools have them."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Shares of failures and of slow calls, as pools of both colours judge them."""
+"""Shares of failures and of slow calls, as sync and async pools judge them."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Labels of members and routes of methods: reads go to replicas and writes to the primary, in pools of both colours."""
+"""Labels of members and routes of methods: reads go to replicas and writes to the primary, in sync and async pools."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.middleware import Hedging, Retry
 from tests.runtime.faces import Client, TaskFace, until
 
-New = Callable[..., Any]  # a `Face` of either colour
+New = Callable[..., Any]  # a `Face` of either kind, sync or async
 
 
 def first_of(members: Any, _call: object) -> Any:
@@ -125,7 +125,7 @@ async def test_writes_are_refused_rather_than_sent_to_a_replica(
     for _ in range(3):
         await face.outcome(face.call())
     with pytest.raises(
-        NoMemberForRoute, match=r"test\.get .* role=primary.*10 s: 'p' is cut off"
+        NoMemberForRoute, match=r"test\.get .* role=primary.*10 s: 'p' is ejected"
     ) as caught:
         await face.call()
     assert isinstance(caught.value, AllMembersOpen)
@@ -391,7 +391,7 @@ def test_what_is_no_label_or_route_is_refused() -> None:
         ("any, replica", "last word"),
         ("replica,,primary", "each once"),
         ("replica, replica", "each once"),
-        ("none", "leads to nobody"),
+        ("none", "leads to no member"),
     ):
         with pytest.raises(ValueError, match=why):
             Method("get", lambda client, _: client, route=wrong)

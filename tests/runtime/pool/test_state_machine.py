@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from connpool_runtime import BreakerState, Method, Outcome, PoolClosed, Rejected
 from connpool_runtime._concurrency import tasks, threads
-from connpool_runtime.calls.judging import ErrorJudge
+from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connpool_runtime import AlreadyExists, NotFound, PoolClosed
-from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime.registry.names import NameEntry, NameTable
 from tests.thorough import examples
 

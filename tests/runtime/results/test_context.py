@@ -1,4 +1,4 @@
-"""Context managers of clients, in both colours."""
+"""Context managers of clients, in both kinds."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ async def test_a_context_of_a_refusing_pool_is_refused(face: Face) -> None:
 
 
 class Suppressing:
-    """A context manager of both colours that swallows errors, or raises its own."""
+    """A context manager of both kinds that swallows errors, or raises its own."""
 
     def __init__(self, answer: bool | Exception) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""`with pool.lease() as client`, in both colours."""
+"""`with pool.lease() as client`, in both kinds."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Streams, in both colours: the member is held to the last item, and the end counts once."""
+"""Streams, in both kinds: the member is held to the last item, and the end counts once."""
 
 import asyncio
 import gc
@@ -362,7 +362,7 @@ async def test_streams_of_a_closed_pool_are_refused(face: Face) -> None:
 
 
 class Cursor:
-    """A client of both colours that one caller may use at a time; ending its rows takes a moment."""
+    """A client of both kinds that one caller may use at a time; ending its rows takes a moment."""
 
     def __init__(self) -> None:
         self.busy = False
@@ -415,7 +415,7 @@ async def test_a_stream_left_by_break_ends_before_the_next_caller(
 
 
 class Reader:
-    """An iterator of either colour over something else, which nobody can close."""
+    """A sync or async iterator over something else, which nobody can close."""
 
     def __init__(self) -> None:
         self.numbers = iter(range(3))

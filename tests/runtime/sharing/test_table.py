@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from connpool_runtime._concurrency.once import AttemptState
-from connpool_runtime.sharing.entry import (
+from connpool_runtime._concurrency.single_flight import AttemptState
+from connpool_runtime.sharing.reference_counts import (
     SharedEntry,
     SharedReference,
     Waiter,

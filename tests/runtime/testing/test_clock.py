@@ -6,7 +6,7 @@ from connpool_runtime.testing import FakeClock
 
 
 async def test_it_moves_only_when_told() -> None:
-    """By either colour of sleep."""
+    """By either kind of sleep."""
     clock = FakeClock(5.0)
     assert clock() == clock() == 5.0
     clock.sleep(1.0)

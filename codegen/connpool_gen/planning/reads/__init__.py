@@ -1,1 +1,1 @@
-"""The methods that `@reads` stands for: a file for each library, and what becomes of them."""
+"""The read-only methods that `@reads` stands for: a file for each library."""

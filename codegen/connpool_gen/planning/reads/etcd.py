@@ -1,6 +1,6 @@
-"""Methods of etcd3gw that change nothing in an etcd.
+"""Methods of etcd3gw that change nothing in etcd.
 
-A watch is none of them: whoever begins it anew misses what happened in between.
+A watch is none of them: starting it again misses the events in between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Methods of a gRPC stub that may be repeated: the service's own `.proto` says which (`idempotency_level`)."""
+"""Methods of a gRPC stub that are safe to repeat, by the `idempotency_level` in the service's `.proto`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ REPEATABLE = ("NO_SIDE_EFFECTS", "IDEMPOTENT")
 
 
 def callables(facts: ClassFacts) -> list[RuntimeMember]:
-    """List the methods of a stub that was made from a `.proto`; none for any other client."""
+    """List the methods of a stub generated from a `.proto`; none for any other client."""
     return [
         member
         for member in facts.runtime.members
@@ -19,7 +19,7 @@ def callables(facts: ClassFacts) -> list[RuntimeMember]:
 
 
 def repeatable(facts: ClassFacts) -> frozenset[str]:
-    """Find the methods whose level allows to call them twice."""
+    """Find the methods whose `idempotency_level` allows repeating them."""
     return frozenset(m.name for m in callables(facts) if m.idempotency in REPEATABLE)
 
 

@@ -1,4 +1,4 @@
-"""What `@reads` stands for, among the idempotent methods and as a policy's pattern: those that only read."""
+"""What `@reads` stands for, in the list of idempotent methods and as a policy's pattern."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connpool_gen.errors import RequestError
 from connpool_gen.planning.reads import etcd, grpc, http, redis
 from connpool_gen.reading.facts import ClassFacts
 
-# By the name of the classifier that knows the library's errors.
+# By the name of the library's classifier.
 KNOWN = {
     "aiohttp": frozenset(http.METHODS.split()),
     "etcd3gw": frozenset(etcd.METHODS.split()),
@@ -20,7 +20,7 @@ KNOWN = {
     "requests": frozenset(http.METHODS.split()),
 }
 NAMED = "aiohttp, etcd3gw, gRPC stubs, httpx, redis (valkey) and requests"
-# Packages of clients that take statements: one and the same method reads and writes.
+# Packages of clients that take statements: the same method reads and writes.
 SQL = frozenset(
     {
         *("aiomysql", "aiosqlite", "asyncmy", "asyncpg", "cassandra", "clickhouse_connect"),
@@ -34,7 +34,7 @@ SQL = frozenset(
 def with_reads(
     request: GenerateRequest, facts: ClassFacts, library: str | None, names: Collection[str]
 ) -> GenerateRequest:
-    """Put the client's own methods in the place of `@reads`; `names` are all that it has.
+    """Replace `@reads` by the client's own read-only methods; `names` are all that it has.
 
     Raises RequestError where that would be none. A default of several targets may mean others.
     """
@@ -53,14 +53,14 @@ def with_reads(
 
 
 def by_method(policy: MethodPolicy, found: Collection[str]) -> list[MethodPolicy]:
-    """List the policies that a policy stands for: one for each method if it is that of `@reads`."""
+    """List the policies that a policy stands for: one for each method if its pattern is `@reads`."""
     if policy.pattern != READS:
         return [policy]
     return [replace(policy, pattern=name) for name in sorted(found)]
 
 
 def asked_for(request: GenerateRequest) -> Iterator[tuple[str, str]]:
-    """Yield where a request says `@reads`: the field, and what the option is called."""
+    """Yield where a request uses `@reads`: the field, and the name of the option."""
     if READS in request.idempotent:
         yield "idempotent", "--idempotent"
     if any(policy.pattern == READS for policy in request.policies):
@@ -70,7 +70,7 @@ def asked_for(request: GenerateRequest) -> Iterator[tuple[str, str]]:
 def reads_note(
     request: GenerateRequest, facts: ClassFacts, library: str | None, names: Collection[str]
 ) -> str | None:
-    """Say that `@reads`, a default of several targets, means no method of this one; None if it does."""
+    """Note that `@reads`, a default of several targets, means no method of this one; None if it does."""
     shared = any(field in request.shared for field, _ in asked_for(request))
     if not shared or reads_of(facts, library).intersection(names):
         return None
@@ -78,14 +78,14 @@ def reads_note(
 
 
 def reads_of(facts: ClassFacts, library: str | None) -> frozenset[str]:
-    """Find the methods of a client that are known to be repeatable, also such that it may lack."""
+    """Find the methods of a client that are known to be repeatable, even if it lacks some of them."""
     return (
         grpc.repeatable(facts) if grpc.callables(facts) else KNOWN.get(library or "", frozenset())
     )
 
 
 def why_none(request: GenerateRequest, facts: ClassFacts, library: str | None) -> str:
-    """Say why nothing of a client is known to be repeatable, and what to do."""
+    """Say why no method of a client is known to be repeatable, and what to do."""
     home = facts.home.module if facts.home is not None else request.module
     packages = [module.partition(".")[0] for module in (request.module, home)]
     if grpc.callables(facts):

@@ -261,7 +261,7 @@ function drawServices() {
     const ready = one.members.filter((member) => stateOf(member) === "closed").length;
     const all = durations(name, one.methods.map((method) => method.name));
     const calls = since(name, (now) => now.total), errors = since(name, (now) => now.errors);
-    const mark = one.metrics_only ? make("span", { class: "badge warn", title: "breakers cut nobody off" }, "metrics only") : "";
+    const mark = one.metrics_only ? make("span", { class: "badge warn", title: "breakers eject no member" }, "metrics only") : "";
     return make("tr", {},
       make("th", { scope: "row" }, name, " ", mark),
       make("td", {}, make("span", { class: `badge ${ready === 0 ? "bad" : ready < one.members.length ? "warn" : "good"}` }, `${ready} of ${one.members.length}`)),
@@ -430,9 +430,9 @@ function sentence(one) {
     case "health_changed": return `${who}: health checks ${one.healthy ? "pass again" : "fail"}${why}`;
     case "discovery_updated": return `${who}: ${one.source} added ${one.added.length}, removed ${one.removed.length}, changed ${one.changed.length}`;
     case "discovery_failed": return `${who}: ${one.source} gives no answer${why}`;
-    case "panic_changed": return `${who}: ${one.panic ? "so few members are well that breakers are ignored" : "breakers are heeded again"}`;
+    case "panic_changed": return `${who}: ${one.panic ? "so few members are healthy that breakers are ignored" : "breakers are heeded again"}`;
     case "lost": return `${one.count} events were lost: this page was too slow`;
-    case "metrics_only": return `${who}: breakers ${one.on ? "only count" : "cut members off"}${hand}`;
+    case "metrics_only": return `${who}: breakers ${one.on ? "only count" : "eject members"}${hand}`;
     case "weighted": return `${who}: weight ${one.before} → ${one.weight}${hand}`;
     case "config_reloaded": return one.applied ? `config ${one.version} is in force` : `config not applied: ${one.errors.join("; ")}`;
     default: return `${who}: ${one.type.replaceAll("_", " ")}${hand}${why}`;

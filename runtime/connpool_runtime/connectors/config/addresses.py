@@ -21,7 +21,7 @@ _SOCKET = "unix://"
 
 
 class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
-    """Addresses; none appears twice, the order is kept.
+    """Addresses without duplicates, in their order.
 
     Args:
         schemes: what all of them begin with, and keep (`http`, `https`); nothing: addresses are `host:port`.
@@ -53,11 +53,11 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
         return re.sub(r".*@", f"{MASKED}@", shown, flags=re.DOTALL)
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of some addresses."""
+        """Return the schema of a list of addresses."""
         return list_schema()
 
     def canonical(self, value: tuple[str, ...]) -> Any:
-        """The order means nothing."""
+        """Return the addresses without their order, which means nothing."""
         return sorted(value)
 
     def _addresses(self, text: str) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
         place, slash, path = address.partition("/")
         if "@" in place and self.urls is None:
             raise Refused(f"addresses as {known}, without a user")
-        place = place.rpartition("@")[2]  # who we are is for other fields
+        place = place.rpartition("@")[2]  # credentials have fields of their own
         if "@" in path:
             raise Refused("URLs whose user and password have / and @ written as %2F and %40")
         if re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}", place):
@@ -90,5 +90,5 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
 
 
 def socket_path(address: str) -> str | None:
-    """Return the path of a socket of this machine; None of an address with a host."""
+    """Return the path of a Unix socket; None for an address with a host."""
     return address.removeprefix(_SOCKET) if address.startswith(_SOCKET) else None

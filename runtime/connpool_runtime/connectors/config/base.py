@@ -1,4 +1,4 @@
-"""What every connector's config has: endpoints, deadlines, health checks and reconnecting; where it is read from."""
+"""The base of every connector's config: endpoints, timeouts, health checks, reconnecting; and how it is loaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["ConnectorConfig"]
 
 @dataclass(kw_only=True)
 class ConnectorConfig(Record):
-    """Where the servers are, and how patient we are with them. One subclass for each kind of server.
+    """Where the servers are, and how long to wait for them. One subclass for each kind of server.
 
     None stands for the default, zero for zero. Durations are seconds, or texts such as "500ms".
     Equal are configs that mean the same: the order and repetition of endpoints does not matter.
@@ -37,7 +37,7 @@ class ConnectorConfig(Record):
         endpoints: `host:port` of each server, as a list or as one text with commas; or URLs, whose other
             parts say other fields; or `env:NAME`, `file:PATH` for where that is kept.
         connect_timeout: for opening and verifying a client, all endpoints included. gRPC's 20 s is
-            too long for somebody who waits.
+            too long for a waiting caller.
         health_timeout: for one health check.
         health_interval: between the checks of an idle or ejected member, give or take a fifth; 0 is
             never.
@@ -54,7 +54,7 @@ class ConnectorConfig(Record):
     """
 
     kind: ClassVar[str] = "custom"
-    # Of the environment, with the key paths that they say.
+    # Usual environment variables, with the key paths that they set.
     variables: ClassVar[Mapping[str, str]] = {}
 
     endpoints: Endpoints = Endpoints()
@@ -74,14 +74,14 @@ class ConnectorConfig(Record):
         self.check()
 
     def labels_of(self, endpoint: str) -> dict[str, str]:
-        """Return the labels of the member of an endpoint."""
+        """Return the labels of an endpoint's member."""
         return of_endpoint(self.labels, endpoint)
 
     def check(self) -> None:
-        """Refuse values that do not go together; for subclasses."""
+        """Refuse values that conflict; for subclasses."""
 
     def conflicts(self) -> Iterator[InvalidConfig]:
-        """Yield an error for each of the values that do not go together."""
+        """Yield an error for each value that conflicts with others."""
         yield from ()
 
     def _missing(self) -> Iterator[InvalidConfig]:
@@ -106,7 +106,7 @@ class ConnectorConfig(Record):
     def prepared(
         cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
-        """Return the fields that are given, those that the URLs among the endpoints say too.
+        """Return the given fields, completed by what URLs among the endpoints say.
 
         Args:
             given: fields by name.
@@ -119,7 +119,7 @@ class ConnectorConfig(Record):
 
     @classmethod
     def from_url(cls, url: str, **fields: Any) -> Self:
-        """Make one from a URL, or from several with commas between them.
+        """Make a config from a URL, or from several separated by commas.
 
         Args:
             url: such as `rediss://ann:secret@cache:6380/2`; user and password percent-encoded.
@@ -133,7 +133,7 @@ class ConnectorConfig(Record):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **fields: Any) -> Self:
-        """Make one from the variables that are usual for this kind of server, such as `REDIS_URL`.
+        """Make a config from the environment variables usual for this kind of server, such as `REDIS_URL`.
 
         Args:
             environ: the variables; None is `os.environ`.
@@ -151,7 +151,7 @@ class ConnectorConfig(Record):
         return cls(**url_fields.with_sources(cls, cls.prepared(values, found), found))
 
     def key(self) -> str:
-        """Return what this config is, in one short text: equal for configs that mean the same, and for no others.
+        """Return a short text that is equal for equal configs, and only for these.
 
         Every field is in it. The key of a config with secrets differs from process to process.
         """
@@ -177,7 +177,7 @@ class ConnectorConfig(Record):
         environ: Mapping[str, str] | None = None,
         **given: Any,
     ) -> Self:
-        """Read a config: a file first, the environment over it, what is given here over both.
+        """Load a config: a file, overridden by the environment, overridden by the arguments.
 
         Args:
             path: a `.json`, `.toml`, `.yaml` or `.yml` file (YAML needs PyYAML, extra `yaml`).
@@ -197,13 +197,13 @@ class ConnectorConfig(Record):
         chosen = {name: value for name, value in given.items() if value is not None}
         found: dict[str, Any] = {}
         for layer in (values, from_environment(cls, env, variables) if env else {}, chosen):
-            # One by one, for what a URL says counts as said where the URL is.
+            # One layer at a time, because what a URL gives counts as set where the URL is.
             found = merged(found, cls.prepared(layer, variables))
         return cls.from_mapping(url_fields.with_sources(cls, found, variables))
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two mappings as one, the second over the first, group by group."""
+    """Return two mappings merged group by group, the second overriding the first."""
     both = dict(below)
     for name, value in above.items():
         under: object = both.get(name)

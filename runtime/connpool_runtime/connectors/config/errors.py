@@ -1,4 +1,4 @@
-"""What connectors and their configs raise.
+"""The errors of connectors and their configs.
 
 Each class says that its module is `connpool_runtime.connectors`, so that tracebacks show the name to
 import it by.
@@ -31,19 +31,19 @@ __all__ = [
 
 
 class FailureKind(Enum):
-    """Why a server could not be used, as far as the library's own error tells."""
+    """Why a server could not be used, as far as the library's own error shows."""
 
     __module__ = "connpool_runtime.connectors"
 
-    REFUSED = "refused"  # nobody listens, or the address leads nowhere
-    TIMEOUT = "timeout"  # no answer within the deadline
+    REFUSED = "refused"  # connection refused, or host unknown
+    TIMEOUT = "timeout"  # no answer within the timeout
     CERTIFICATE = "certificate"  # TLS: one side does not trust the other
-    AUTHENTICATION = "authentication"  # no, or wrong, credentials
+    AUTHENTICATION = "authentication"  # no credentials, or wrong ones
     OTHER = "other"
 
 
 class ConnectorError(PoolError):
-    """Root of the errors of connectors. `connector` is the connector's name, `endpoint` where it went wrong."""
+    """Root of the errors of connectors. `connector` is the connector's name, `endpoint` the address that failed."""
 
     __module__ = "connpool_runtime.connectors"
 
@@ -84,11 +84,11 @@ class InvalidConfig(ConnectorError, ValueError):
 
     @property
     def errors(self) -> tuple[InvalidConfig, ...]:
-        """What is wrong, each thing by itself."""
+        """The single errors."""
         return (self,)
 
     def inside(self, group: str) -> InvalidConfig:
-        """Return this error for the same field seen from outside its group."""
+        """Return this error for the field's name as seen from outside its group."""
         return type(self)(f"{group}.{self.field}", self.shown, self.allowed)
 
     def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
@@ -109,7 +109,7 @@ class UnknownField(InvalidConfig):
 
 
 class InvalidFields(InvalidConfig):
-    """Several things are wrong with a config; the message has a line for each, `errors` has them one by one.
+    """Several fields of a config are wrong; the message has a line for each, `errors` has them one by one.
 
     `field`, `shown` and `allowed` are those of the first.
     """
@@ -124,11 +124,11 @@ class InvalidFields(InvalidConfig):
 
     @property
     def errors(self) -> tuple[InvalidConfig, ...]:
-        """What is wrong, each thing by itself."""
+        """The single errors."""
         return self._errors
 
     def inside(self, group: str) -> InvalidConfig:
-        """Return these errors for the same fields seen from outside their group."""
+        """Return these errors for the fields' names as seen from outside their group."""
         return type(self)([error.inside(group) for error in self._errors])
 
     def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
@@ -136,7 +136,7 @@ class InvalidFields(InvalidConfig):
 
 
 def several(errors: Sequence[InvalidConfig]) -> InvalidConfig:
-    """Return one error for all that is wrong with a config; of a single thing its own."""
+    """Return one error for all that is wrong with a config; a single error as it is."""
     return errors[0] if len(errors) == 1 else InvalidFields(errors)
 
 
@@ -147,13 +147,13 @@ class NotConnected(ConnectorError):
 
 
 class ConnectorClosed(ConnectorError):
-    """The connector was closed; closed is for ever."""
+    """The connector was closed, which is final."""
 
     __module__ = "connpool_runtime.connectors"
 
 
 class ConnectFailed(ConnectorError, ConnectionError):
-    """No client could be had from any endpoint; `cause` is the library's own error."""
+    """No endpoint gave a client; `cause` is the library's own error."""
 
     __module__ = "connpool_runtime.connectors"
 
@@ -161,7 +161,7 @@ class ConnectFailed(ConnectorError, ConnectionError):
 
 
 class ConnectTimeout(ConnectFailed, TimeoutError):
-    """The server did not answer within the connect deadline."""
+    """The server did not answer within the connect timeout."""
 
     __module__ = "connpool_runtime.connectors"
 
@@ -169,7 +169,7 @@ class ConnectTimeout(ConnectFailed, TimeoutError):
 
 
 class ConnectRefused(ConnectFailed):
-    """Nobody listens at the endpoint, or it cannot be reached."""
+    """Nothing listens at the endpoint, or it cannot be reached."""
 
     __module__ = "connpool_runtime.connectors"
 
@@ -185,7 +185,7 @@ class CertificateRejected(ConnectFailed):
 
 
 class AuthenticationFailed(ConnectFailed):
-    """The server wants other credentials than the config has."""
+    """The server refuses the credentials of the config."""
 
     __module__ = "connpool_runtime.connectors"
 
@@ -193,7 +193,7 @@ class AuthenticationFailed(ConnectFailed):
 
 
 class HealthCheckFailed(ConnectorError):
-    """The server did not answer a health check as a healthy one does; `kind` says why, as far as is known."""
+    """The server failed a health check; `kind` says why, as far as is known."""
 
     __module__ = "connpool_runtime.connectors"
 
@@ -232,5 +232,5 @@ def connect_failed(
     endpoint: str = "",
     cause: BaseException | None = None,
 ) -> ConnectFailed:
-    """Return the error that stands for a kind of failure."""
+    """Return the error for a kind of failure."""
     return _BY_KIND[kind](message, connector=connector, endpoint=endpoint, cause=cause)

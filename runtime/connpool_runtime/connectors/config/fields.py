@@ -1,4 +1,4 @@
-"""The fields of a config: each reads what a file, the environment or a program gives, once.
+"""The types of config fields: each reads a value from a file, the environment or a program.
 
 A field is a descriptor of a `Record`: type checkers see what may be given to the constructor
 (`"500ms"`, 0.5 or None) and what an instance then holds (0.5). None is the default, zero is zero.
@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.masking import MASKED
 from connpool_runtime.options.durations import FORMS, seconds_of
-from connpool_runtime.options.plain import SWITCH_WORDS
+from connpool_runtime.options.parsing import SWITCH_WORDS
 from connpool_runtime.options.schema import DURATION, Schema
 
 __all__ = [
@@ -43,10 +43,10 @@ class Refused(ValueError):
 
 
 class Field(Generic[Given, T]):
-    """One field: `read` turns what is given into what is held.
+    """One field: `read` turns what is given into the stored value.
 
     Args:
-        default: what None, or nothing, stands for.
+        default: the value that None, or no value, means.
         reloadable: whether it may change in a running pool, that is without new clients.
 
     Attributes:
@@ -83,7 +83,7 @@ class Field(Generic[Given, T]):
         return holder.__dict__[self.name]
 
     def __set__(self, holder: object, given: Given | None) -> None:
-        # Reached through the constructor only: `Record` is frozen.
+        # Accessed through the constructor only, because `Record` is frozen.
         holder.__dict__[self.name] = self.default if given is None else self.checked(given)
 
     def checked(self, given: Any) -> T:
@@ -98,7 +98,7 @@ class Field(Generic[Given, T]):
         return MASK if self.secret and value is not None else repr(value)
 
     def read(self, given: Any) -> T:
-        """Turn what is given into what is held, or raise `Refused`."""
+        """Turn what is given into the stored value, or raise `Refused`."""
         raise NotImplementedError
 
     def parse(self, text: str) -> Any:
@@ -106,7 +106,7 @@ class Field(Generic[Given, T]):
         return text
 
     def outline(self, value: object) -> object:
-        """Return a value as JSON can hold it, without what may be secret in it."""
+        """Return a value as JSON can hold it, without secrets."""
         return MASKED if self.secret and value is not None else value
 
     def schema(self) -> Schema:
@@ -114,7 +114,7 @@ class Field(Generic[Given, T]):
         raise NotImplementedError
 
     def canonical(self, value: Any) -> Any:
-        """Return what a value counts as when two configs are compared: plain data."""
+        """Return plain data by which two configs are compared."""
         return value
 
 
@@ -171,11 +171,11 @@ class Count(Field[int | float, int | float]):
         return int(text) if text.strip().lstrip("-").isdecimal() else text
 
     def outline(self, value: object) -> object:
-        """JSON has no infinity."""
+        """Return the number; "unlimited" for infinity, which JSON does not have."""
         return "unlimited" if value == math.inf else value
 
     def canonical(self, value: float) -> int | str:
-        """JSON has no infinity."""
+        """Return the number; "unlimited" for infinity, which JSON does not have."""
         return "unlimited" if value == math.inf else int(value)
 
 
@@ -219,7 +219,7 @@ class Text(Field[str, str | None]):
 
 
 class Secret(Text):
-    """A text that nobody gets to see: masked in `repr` and errors, hashed in keys."""
+    """A text that is never shown: masked in `repr` and errors, hashed in keys."""
 
     secret = True
     refers = True
@@ -268,7 +268,7 @@ class Number(Field[int, int | None]):
 
 
 class File(Field[str | Path, str | None]):
-    """The path of a file that is there."""
+    """The path of an existing file."""
 
     words = "the path of a file that exists"
 
@@ -307,7 +307,7 @@ class Texts(Field[Iterable[str] | str, tuple[str, ...]]):
 
 
 class TextsByName(Field[Mapping[str, str], Mapping[str, str]]):
-    """Texts by name, read-only; in the environment `a=1,b=2`. A secret: headers carry tokens."""
+    """Texts by name, read-only; in the environment `a=1,b=2`. Treated as secrets: headers carry tokens."""
 
     words = "texts by name"
     secret = True
@@ -317,7 +317,7 @@ class TextsByName(Field[Mapping[str, str], Mapping[str, str]]):
         super().__init__(MappingProxyType({}))
 
     def read(self, given: object) -> Mapping[str, str]:
-        """Return a copy that nobody can change."""
+        """Return an immutable copy."""
         if not isinstance(given, Mapping):
             raise Refused(self.words)
         pairs = cast("Mapping[object, object]", given)
@@ -337,12 +337,12 @@ class TextsByName(Field[Mapping[str, str], Mapping[str, str]]):
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
     def canonical(self, value: Mapping[str, str]) -> list[list[str]]:
-        """The order of the names means nothing."""
+        """Return the texts sorted by name: their order means nothing."""
         return sorted([name, text] for name, text in value.items())
 
 
 def split(given: object) -> tuple[str, ...]:
-    """Return texts given as one, with commas, or as several."""
+    """Split texts given as one with commas, or as a list."""
     if isinstance(given, str):
         return tuple(part.strip() for part in given.split(",") if part.strip())
     if not isinstance(given, Iterable):
@@ -354,6 +354,6 @@ def split(given: object) -> tuple[str, ...]:
 
 
 def list_schema() -> Schema:
-    """Return the schema of what `split` takes apart."""
+    """Return the schema of what `split` takes."""
     text: Schema = {"type": "string", "minLength": 1}
     return {"anyOf": [text, {"type": "array", "items": text}]}

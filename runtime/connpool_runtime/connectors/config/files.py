@@ -1,4 +1,4 @@
-"""Plain data out of JSON, TOML and YAML files."""
+"""Reads plain data from JSON, TOML and YAML files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["read"]
 
 
 def read(path: str | Path, section: str | Iterable[str] = ()) -> dict[str, Any]:
-    """Return the mapping that a file, or a section of it, holds.
+    """Read the mapping of a file, or of one of its sections.
 
     Args:
-        path: the file; its ending tells the form.
+        path: the file; its suffix determines the format.
         section: keys that lead to the section, or one text with dots between them.
 
     Raises:
@@ -58,7 +58,7 @@ def _toml(text: str) -> object:
 
 def _yaml(text: str) -> object:
     with extra("yaml"):
-        yaml: Any = import_module("yaml")  # has no types of its own
+        yaml: Any = import_module("yaml")  # PyYAML ships no types
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
-from connpool_runtime.connectors.config.fields import Field, Refused
+from connpool_runtime.connectors.config.fields import Field, Refused, TextsByName
 from connpool_runtime.options.schema import Schema
 
 __all__ = [
@@ -23,7 +23,7 @@ GivenLabels: TypeAlias = Mapping[str, "str | Mapping[str, str]"]
 
 
 class _ReadOnly(Mapping[str, V]):
-    """A mapping that nobody can change, and that can be pickled, as a `MappingProxyType` cannot."""
+    """A read-only mapping that can be pickled, unlike `MappingProxyType`."""
 
     __slots__ = ("_pairs",)
 
@@ -44,7 +44,7 @@ class _ReadOnly(Mapping[str, V]):
 
 
 class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
-    """Labels by name, which all endpoints have; or by endpoint, which go before these. `a=1,b=2` in the environment."""
+    """Labels by name for all endpoints; or by endpoint, which override these. `a=1,b=2` in the environment."""
 
     words = 'labels as {"role": "replica"}, or by endpoint as {"host:port": {"role": "primary"}}'
 
@@ -52,7 +52,7 @@ class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
         super().__init__(_ReadOnly({}), reloadable=True)
 
     def read(self, given: object) -> GivenLabels:
-        """Return a copy that nobody can change."""
+        """Return an immutable copy."""
         found: dict[str, str | Mapping[str, str]] = {}
         for name, value in _pairs(given):
             if isinstance(value, str):
@@ -63,10 +63,7 @@ class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
 
     def parse(self, text: str) -> Mapping[str, str] | str:
         """Read `a=1,b=2`."""
-        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        if not all(between for _, between, _ in pairs):
-            return text
-        return {name.strip(): value.strip() for name, _, value in pairs}
+        return TextsByName().parse(text)
 
     def schema(self) -> Schema:
         """Return the schema of texts, and of mappings of texts, by name."""
@@ -74,7 +71,7 @@ class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
         return {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, texts]}}
 
     def canonical(self, value: GivenLabels) -> list[list[Any]]:
-        """The order of the names means nothing."""
+        """Return the labels sorted by name: their order means nothing."""
         plain = {
             name: each if isinstance(each, str) else sorted(map(list, each.items()))
             for name, each in value.items()
@@ -94,7 +91,7 @@ def of_all(labels: GivenLabels) -> dict[str, str]:
 
 
 def for_endpoints(labels: GivenLabels, endpoints: Iterable[str]) -> GivenLabels:
-    """Return what is said of some endpoints only."""
+    """Return the labels of single endpoints only."""
     kept = set(endpoints)
     return {name: each for name, each in labels.items() if isinstance(each, str) or name in kept}
 

@@ -1,4 +1,4 @@
-"""The field `options`: what is handed to a library as keyword arguments, checked by what the library takes."""
+"""The field `options`: keyword arguments for a library's own class, checked against its signature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LibraryOptions", "parameters_of", "parsed", "refuse_unknown"]
 
 
 class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
-    """Arguments by name for the library's own class, beside those that our fields stand for.
+    """Keyword arguments for the library's own class, beside those that our fields set.
 
     Args:
         accepted: returns the names that the library takes; None where it is not installed or takes any.
@@ -41,7 +41,7 @@ class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
         self._taken = taken
 
     def read(self, given: object) -> Mapping[str, Any]:
-        """Return a copy that nobody can change, after looking at every name."""
+        """Return an immutable copy, after checking every name."""
         if not isinstance(given, Mapping):
             raise Refused(self.words)
         values = cast("Mapping[str, Any]", given)
@@ -63,7 +63,7 @@ class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
                 yield UnknownField(place, "option", nearest(name, sorted(known)))
 
     def show(self, value: object) -> str:
-        """Return the names, and the values that can be no secret."""
+        """Return the names, and the values that cannot be secrets."""
         return MASK if not isinstance(value, Mapping) else str(self.outline(cast("Any", value)))
 
     def outline(self, value: object) -> object:
@@ -81,7 +81,7 @@ class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
         return {"type": "object"}
 
     def canonical(self, value: Mapping[str, Any]) -> object:
-        """Plain data count by what they are, objects only as themselves."""
+        """Return plain data by value, objects by identity."""
         return _canonical(value)
 
     def secrets(self, value: Mapping[str, Any]) -> Iterator[str]:
@@ -91,7 +91,7 @@ class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
 
 
 def parameters_of(*functions: Callable[..., Any], closed: bool = False) -> frozenset[str] | None:
-    """Return the names of the keyword arguments that any of some functions takes; None if one takes any.
+    """Return the names of the keyword arguments that any of some functions accepts; None if one accepts any name.
 
     Arguments:
         functions: classes, too.
@@ -110,12 +110,12 @@ def parameters_of(*functions: Callable[..., Any], closed: bool = False) -> froze
 
 
 def refuse_unknown(options: Mapping[str, Any], client: type, taken: Collection[str] = ()) -> None:
-    """Refuse what the class of a client does not take; its sibling for tasks, or for threads, may.
+    """Refuse names that the class of a client does not accept; its sibling for tasks, or for threads, may accept them.
 
     Arguments:
         options: by name.
         client: the class.
-        taken: its arguments that fields of ours stand for.
+        taken: its arguments that our own fields set.
 
     Raises:
         InvalidConfig: it has no such argument.
@@ -135,7 +135,7 @@ def refuse_unknown(options: Mapping[str, Any], client: type, taken: Collection[s
 
 
 def parsed(text: str) -> Any:
-    """Return what a text of a URL or of the environment stands for: a number, true, a list; else itself."""
+    """Return the value that a text of a URL or the environment stands for: a number, true, a list; else the text."""
     word = text.strip()
     if word.lower() in ("true", "false"):
         return word.lower() == "true"

@@ -18,7 +18,7 @@ _TEXT: Schema = {"type": "string", "pattern": rf"^{_NAMED.pattern}$"}
 
 
 def named_object(given: object) -> Any:
-    """Return the object that a text such as `shop.auth:token_of` names, after importing its module; others as they are.
+    """Return the object that a text such as `shop.auth:token_of` names, importing its module; other values as they are.
 
     Raises:
         Refused: there is no such module or attribute.
@@ -38,19 +38,19 @@ def named_object(given: object) -> Any:
 
 
 def title_of(value: object) -> str:
-    """Return what an object may be called in texts; its own `repr` may show secrets."""
+    """Return a name for an object in texts; its own `repr` may show secrets."""
     module = getattr(value, "__module__", None) or type(value).__module__
     name = getattr(value, "__qualname__", None)
     return f"{module}:{name}" if isinstance(name, str) else f"<{type(value).__qualname__}>"
 
 
 def _title(value: object) -> object:
-    """Return the same of what may be a name, or nothing, itself."""
+    """Return the name of an object that may be a name itself, or nothing."""
     return value if isinstance(value, (str, type(None))) else title_of(value)
 
 
 def _listed(value: object) -> list[object]:
-    """Return several values, of which one may be given by itself."""
+    """Return several values as a list, also a single one."""
     return list(cast("list[object]", value)) if isinstance(value, (list, tuple)) else [value]
 
 
@@ -59,7 +59,7 @@ class Object(Field[Any, Any]):
 
     Args:
         words: what it has to be.
-        fits: tells whether an object is one.
+        fits: checks whether an object is valid.
     """
 
     outlined = True
@@ -77,7 +77,7 @@ class Object(Field[Any, Any]):
         return found
 
     def show(self, value: object) -> str:
-        """Return its name; what it holds may be secret."""
+        """Return its name, since the object may hold secrets."""
         return repr(value) if isinstance(value, (str, type(None))) else title_of(value)
 
     def outline(self, value: object) -> object:
@@ -89,12 +89,12 @@ class Object(Field[Any, Any]):
         return dict(_TEXT)
 
     def canonical(self, value: object) -> object:
-        """Objects are the same only as themselves."""
+        """Return the object's name and identity: objects are equal only by identity."""
         return None if value is None else [title_of(value), id(value)]
 
 
 class Objects(Field[Iterable[Any] | str, tuple[Any, ...]]):
-    """Some objects, in order; in the environment their names with commas between them."""
+    """Several objects, in order; in the environment their names with commas between them."""
 
     outlined = True
 
@@ -127,7 +127,7 @@ class Objects(Field[Iterable[Any] | str, tuple[Any, ...]]):
         }
 
     def canonical(self, value: tuple[Any, ...]) -> object:
-        """The order counts; objects are the same only as themselves."""
+        """Return names and identities in order: objects are equal only by identity."""
         return [[title_of(each), id(each)] for each in value]
 
 
@@ -181,7 +181,7 @@ class FunctionsByName(Field[Mapping[str, Any], Mapping[str, tuple[Callable[..., 
         }
 
     def canonical(self, value: Mapping[str, tuple[Any, ...]]) -> object:
-        """The order of the names means nothing."""
+        """Return the functions sorted by name: the order of the names means nothing."""
         return sorted(
             [name, [[title_of(each), id(each)] for each in functions]]
             for name, functions in value.items()

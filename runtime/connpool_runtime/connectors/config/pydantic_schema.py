@@ -1,4 +1,4 @@
-"""Configs as fields of the user's own pydantic models (v2), those of pydantic-settings too.
+"""Lets configs be fields of the user's own pydantic models (v2), including pydantic-settings.
 
 Nothing here is imported before pydantic itself asks for it.
 """
@@ -19,11 +19,11 @@ __all__ = ["schema_for"]
 
 
 def schema_for(record: type) -> core_schema.CoreSchema:
-    """Return how pydantic reads and writes a field of the class of a config, a `Record`.
+    """Return how pydantic reads and writes a field whose type is a config or another `Record`.
 
     It takes a config, a mapping of its fields, or a URL. Texts are read as those of the environment, as
-    pydantic reads those for numbers. What is wrong is told field by field, without what was given. What
-    a model is dumped to has its secrets masked, as anybody may log it.
+    pydantic reads those for numbers. Errors are reported field by field, without the given values. A dumped
+    model has its secrets masked, because it may be logged.
     """
     return core_schema.no_info_plain_validator_function(
         lambda given: _validated(record, given),
@@ -46,7 +46,7 @@ def _validated(record: Any, given: Any) -> Any:
 
 
 def _told(record: Any, error: InvalidConfig) -> ValidationError:
-    """Return pydantic's error, whose lines show nothing of what was given: there may be secrets in it."""
+    """Return pydantic's error without the given values, since they may be secrets."""
     lines = [
         InitErrorDetails(
             type=PydanticCustomError("connector_config", "{text}", {"text": str(one)}),
@@ -77,7 +77,7 @@ def _parsed(record: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """Return the fields that are not at their defaults as JSON can hold them, secrets masked."""
+    """Return the fields that differ from their defaults as JSON can hold them, secrets masked."""
     found: dict[str, Any] = {}
     for name, field in config.fields.items():
         value = getattr(config, name)

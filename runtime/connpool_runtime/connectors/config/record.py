@@ -1,4 +1,4 @@
-"""Frozen groups of fields, and the forms they can be read from: mappings, and the environment."""
+"""Frozen records of config fields, and how they are read from mappings and the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connpool_runtime.connectors.config.fields import Field, Refused
 from connpool_runtime.connectors.config.library_options import LibraryOptions, parsed
 from connpool_runtime.connectors.config.secrets import SecretSource
 from connpool_runtime.connectors.config.service_links import is_service_link
-from connpool_runtime.options.plain import SWITCH_WORDS
+from connpool_runtime.options.parsing import SWITCH_WORDS
 from connpool_runtime.options.schema import Schema
 from connpool_runtime.options.validation import closest, nearest, unknown
 
@@ -25,17 +25,18 @@ __all__ = ["Record", "Section"]
 
 R = TypeVar("R", bound="Record")
 
-# Makes the digest of a weak password useless to who finds it in a log; keys are compared in one process only.
+# Keyed hashing makes the digest of a weak password useless to a reader of a log; keys are only compared
+# within one process.
 _SALT = os.urandom(16)
 
-# A field in the section of arguments of a docstring: its name, and its text up to the next one.
+# A field in the arguments section of a docstring: its name, and its text up to the next one.
 _MEANING = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 class _RecordType(type):
-    """Makes records: what is given is prepared first, and all that is wrong with it is told at once."""
+    """Creates records: prepares what is given, then reports everything that is wrong with it at once."""
 
-    if not TYPE_CHECKING:  # they know the arguments from the dataclass
+    if not TYPE_CHECKING:  # type checkers know the arguments from the dataclass
 
         def __call__(cls, *args: object, **given: Any) -> Any:
             try:
@@ -51,7 +52,7 @@ class _RecordType(type):
                 if not wrong:
                     raise
             bad = {one.field.partition(".")[0] for one in wrong}
-            try:  # without these, for what is wrong besides
+            try:  # without these fields, to find further errors
                 super().__call__(
                     *args, **{name: prepared[name] for name in prepared if name not in bad}
                 )
@@ -61,7 +62,7 @@ class _RecordType(type):
 
 
 class Record(metaclass=_RecordType):
-    """A dataclass of `Field`s, frozen once it is made. Two are equal when they mean the same.
+    """A dataclass of `Field`s, frozen once it is created. Two are equal when their meanings are equal.
 
     Subclasses are decorated with `@dataclass(kw_only=True)`. Freezing is done here, because mypy takes
     the inherited fields of a `frozen=True` dataclass for what its constructor accepts.
@@ -76,14 +77,14 @@ class Record(metaclass=_RecordType):
             name: value for name, value in vars(cls).items() if isinstance(value, Field)
         }
         cls.fields = {**cls.fields, **own}
-        # Put where @dataclass looks first, so that it makes none that show secrets or miss the meaning.
+        # Set where @dataclass looks first, so that it generates none that show secrets or compare wrongly.
         for name in ("__repr__", "__eq__", "__hash__"):
             setattr(cls, name, getattr(Record, name))
 
-    if not TYPE_CHECKING:  # they know the names from the dataclass
+    if not TYPE_CHECKING:  # type checkers know the names from the dataclass
 
         def __new__(cls, *_args: object, **given: object) -> Self:
-            """Refuse unknown names before the dataclass does, which would not tell the nearest."""
+            """Refuse unknown names before the dataclass does, whose message would not give the nearest name."""
             for name in given:
                 if name not in cls.fields and name not in cls.__dataclass_fields__:
                     raise TypeError(unknown("option", name, cls.fields))
@@ -91,7 +92,7 @@ class Record(metaclass=_RecordType):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Make one from plain data, as a JSON, YAML or TOML file holds it.
+        """Make a record from plain data, as a JSON, YAML or TOML file holds it.
 
         Raises:
             UnknownField: no field has this name.
@@ -106,19 +107,19 @@ class Record(metaclass=_RecordType):
         try:
             cls(**{name: value for name, value in values.items() if name in cls.fields})
         except InvalidConfig as error:
-            # What is missing may be there under the wrong name.
+            # A missing field may be present under a wrong name.
             meant = {found for name in strange for found in closest(name, cls.fields)}
             wrong += [one for one in error.errors if one.field not in meant]
         raise several(wrong)
 
     @classmethod
     def prepared(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the fields that are given, after what stands for several of them was taken apart."""
+        """Return the fields that are given, with values that stand for several fields split up."""
         return given
 
     @classmethod
     def _wrong(cls, given: Mapping[str, Any]) -> list[InvalidConfig]:
-        """Return what is wrong with the fields, each by itself."""
+        """Return the errors of the single fields."""
         wrong: list[InvalidConfig] = []
         for name, value in given.items():
             try:
@@ -130,12 +131,12 @@ class Record(metaclass=_RecordType):
 
     @classmethod
     def meanings(cls) -> Mapping[str, str]:
-        """Return what the docstrings of this class and of its bases say of each field, on one line each."""
-        from inspect import cleandoc  # which costs more to import than all of this module
+        """Return the description of each field from the docstrings of the class and its bases, on one line each."""
+        from inspect import cleandoc  # importing it costs more than this whole module
 
         found: dict[str, str] = {}
         for base in reversed(cls.__mro__):
-            # Since 3.13 the compiler takes the indentation off, before that `cleandoc` does.
+            # Since 3.13 the compiler removes the indentation, before that `cleandoc` does.
             _, _, arguments = cleandoc(base.__doc__ or "").partition("Arguments:\n")
             section = arguments.partition("\nRaises:")[0]
             found |= {name: " ".join(text.split()) for name, text in _MEANING.findall(section)}
@@ -150,7 +151,7 @@ class Record(metaclass=_RecordType):
         }
         return {"type": "object", "properties": properties, "additionalProperties": False}
 
-    if not TYPE_CHECKING:  # what pydantic asks a class for that is the type of a field
+    if not TYPE_CHECKING:  # pydantic calls this on a class that is the type of a field
 
         @classmethod
         def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
@@ -165,13 +166,13 @@ class Record(metaclass=_RecordType):
             return cls.schema()
 
     def masked(self, text: str) -> str:
-        """Return a text with every secret of this config in it replaced."""
+        """Return a text in which every secret of this config is masked."""
         for secret in sorted(self.secrets(), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
     def secrets(self) -> Iterator[str]:
-        """Yield the secrets, those of its sections too."""
+        """Yield the secrets, including those of sections."""
         for name, field in self.fields.items():
             value = getattr(self, name)
             if isinstance(value, Record):
@@ -185,7 +186,7 @@ class Record(metaclass=_RecordType):
                     yield from each.seen if isinstance(each, SecretSource) else (each,)
 
     def canonical(self) -> dict[str, Any]:
-        """Return what it means as plain data, every field in it, secrets as digests."""
+        """Return the meaning as plain data with every field, secrets as digests."""
         return {name: _canonical(field, getattr(self, name)) for name, field in self.fields.items()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -246,7 +247,7 @@ class Section(Field["R | Mapping[str, Any] | bool", "R | None"], Generic[R]):
         return self.record.from_mapping(cast("Mapping[str, Any]", given))
 
     def checked(self, given: Any) -> R | None:
-        """Read a group; errors name the field inside it."""
+        """Read the group; errors name the field inside it."""
         try:
             return super().checked(given)
         except InvalidConfig as error:
@@ -263,14 +264,14 @@ class Section(Field["R | Mapping[str, Any] | bool", "R | None"], Generic[R]):
         return {"anyOf": [self.record.schema(), {"type": "boolean"}]}
 
     def canonical(self, value: R | None) -> Any:
-        """The group's own."""
+        """Return what the group itself is compared by."""
         return None if value is None else value.canonical()
 
 
 def from_environment(
     record: type[Record], prefix: str, environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what the variables `PREFIX_FIELD` and `PREFIX_SECTION_FIELD` give, as plain data.
+    """Return the values of the variables `PREFIX_FIELD` and `PREFIX_SECTION_FIELD`, as plain data.
 
     `PREFIX_URL` says the endpoints too, and `PREFIX_OPTIONS_NAME` one of the options. Variables that
     Kubernetes puts into each container are left alone.
@@ -322,7 +323,7 @@ def _find(
 
 
 def _with_prefix(prefix: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which says more.
+    # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which is more specific.
     return ((name, text) for name, text in sorted(environ.items()) if name.startswith(prefix))
 
 
@@ -335,7 +336,7 @@ def _canonical(field: Field[Any, Any], value: Any) -> Any:
 
 def _property(field: Field[Any, Any], meaning: str) -> Schema:
     described: Schema = {"description": meaning} if meaning else {}
-    # None and () say that there is nothing; JSON has no infinity.
+    # None and () mean that nothing is set; JSON has no infinity.
     if isinstance(field.default, (bool, int, float, str)) and field.default != math.inf:
         described |= {"default": field.default}
     return {"anyOf": [field.schema(), {"type": "null"}], **described}

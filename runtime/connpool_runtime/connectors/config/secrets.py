@@ -1,4 +1,4 @@
-"""Secrets that are kept elsewhere: in a variable of the environment, in a file, behind a function."""
+"""Secrets stored elsewhere: in an environment variable, in a file, behind a function."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from connpool_runtime.options.schema import Schema
 
 __all__ = ["Credential", "CredentialsByName", "SecretSource", "is_reference", "reveal", "secret_of"]
 
-_REFERENCE = re.compile(r"(?:env|file):(?!\d{1,5}$).", re.DOTALL)  # a host may be called `file`
+_REFERENCE = re.compile(r"(?:env|file):(?!\d{1,5}$).", re.DOTALL)  # a host may be named `file`
 _FUNCTION = "a function that takes nothing and returns a text that is not empty"
 
-# What tells that a file was written anew; of a file that is swapped in by a link, too.
+# Shows that a file was rewritten, also one that was replaced through a symbolic link.
 _Version: TypeAlias = tuple[int, int, int]
 
 
 def is_reference(given: object) -> bool:
-    """Tell whether a value says where something is: `env:NAME`, `file:PATH`."""
+    """Return whether a value refers to a secret: `env:NAME`, `file:PATH`."""
     return isinstance(given, str) and _REFERENCE.match(given) is not None
 
 
 def secret_of(given: str, path: str, environ: Mapping[str, str]) -> str:
-    """Return the secret that a value refers to; a value that refers to nothing is the secret.
+    """Return the secret that a value refers to; any other value is the secret itself.
 
     Arguments:
         given: the value.
@@ -57,9 +57,9 @@ def secret_of(given: str, path: str, environ: Mapping[str, str]) -> str:
 
 
 class SecretSource:
-    """Where a secret is kept. Called, it returns what is there now; its `repr` shows nothing of it. Safe for threads.
+    """Where a secret is stored; calling it returns the current secret. Its `repr` hides it. Safe for threads.
 
-    A variable or a file is read when this is made, so that a wrong name is told at once; a file is read
+    A variable or a file is read when this is made, so that a wrong name is reported at once; a file is read
     again only after it was written. A function is first called when a connection is opened.
 
     Args:
@@ -91,7 +91,7 @@ class SecretSource:
         self._first = self() if isinstance(given, str) else ""
 
     def __call__(self) -> str:
-        """Return the secret as it is now."""
+        """Return the current secret."""
         found = self._read(self._given) if isinstance(self._given, str) else self._asked()
         text = found if self._part is None else self._part(found)
         if text not in self._seen:
@@ -100,17 +100,17 @@ class SecretSource:
 
     @property
     def reference(self) -> str | None:
-        """What says where it is kept, which is no secret; None of a function."""
+        """The reference itself, which is no secret; None for a function."""
         return self._given if isinstance(self._given, str) else None
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """What was returned lately, to be masked in texts."""
+        """Recently returned secrets, to be masked in texts."""
         return self._seen
 
     @property
     def meaning(self) -> list[object]:
-        """What it counts as when two configs are compared: where it is, and what was there at first."""
+        """What two configs are compared by: the place, and the secret first found there."""
         if isinstance(self._given, str):
             return [self._given, self._first]
         return ["function", id(self._given)]
@@ -142,7 +142,7 @@ class SecretSource:
 
 
 def reveal(secret: str | SecretSource | None) -> str | None:
-    """Return a secret as it is now.
+    """Return the current value of a secret.
 
     Raises:
         InvalidConfig: it cannot be read where it is kept.
@@ -151,7 +151,7 @@ def reveal(secret: str | SecretSource | None) -> str | None:
 
 
 class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
-    """A secret that, given as where it is kept, is read anew whenever a connection is opened.
+    """A secret that is read again whenever a connection is opened, if it is given as a reference.
 
     Masked in `repr` and errors, hashed in keys.
     """
@@ -165,7 +165,7 @@ class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
         super().__init__(None)
 
     def read(self, given: object) -> str | SecretSource:
-        """Return the secret, or where it is kept."""
+        """Return the secret, or its source."""
         if isinstance(given, SecretSource):
             return given
         if is_reference(given):
@@ -181,14 +181,14 @@ class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
         return {"type": "string", "minLength": 1}
 
     def canonical(self, value: str | SecretSource | None) -> object:
-        """Return what tells it apart from others; `Record` makes a digest of that."""
+        """Return data that distinguishes the secret from others; `Record` hashes it."""
         return value.meaning if isinstance(value, SecretSource) else value
 
 
 class CredentialsByName(
     Field[Mapping[str, str | Callable[[], str]], Mapping[str, str | SecretSource]]
 ):
-    """Texts by name, read-only, of which each may say where it is kept; in the environment `a=1,b=2`.
+    """Texts by name, read-only, each of which may be a reference; in the environment `a=1,b=2`.
 
     All of them are secrets: headers carry tokens.
     """
@@ -202,7 +202,7 @@ class CredentialsByName(
         super().__init__(MappingProxyType({}))
 
     def read(self, given: object) -> Mapping[str, str | SecretSource]:
-        """Return a copy that nobody can change."""
+        """Return an immutable copy."""
         if not isinstance(given, Mapping):
             raise Refused(self.words)
         found: dict[str, str | SecretSource] = {}
@@ -223,7 +223,7 @@ class CredentialsByName(
         return TextsByName().schema()
 
     def canonical(self, value: Mapping[str, str | SecretSource]) -> object:
-        """The order of the names means nothing."""
+        """Return the texts sorted by name: their order means nothing."""
         return sorted(
             (
                 [name, one.meaning if isinstance(one, SecretSource) else one]
@@ -234,8 +234,8 @@ class CredentialsByName(
 
 
 def is_coroutine_function(given: Callable[..., object]) -> bool:
-    """Tell whether a function has to be awaited."""
-    from inspect import iscoroutinefunction  # which costs more to import than all of this module
+    """Return whether a function has to be awaited."""
+    from inspect import iscoroutinefunction  # importing it costs more than this whole module
 
     return iscoroutinefunction(given) or iscoroutinefunction(type(given).__call__)
 
@@ -244,5 +244,5 @@ def _version_of(path: str) -> _Version | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - once for each connection, or each call
     except OSError:
-        return None  # reading it tells why
+        return None  # reading it gives the error
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,4 +1,4 @@
-"""Variables that Kubernetes puts into every container, one set for each service of the namespace ("service links").
+"""Recognises the variables that Kubernetes sets in containers for each service of the namespace ("service links").
 
 A service called `shop` gives `SHOP_SERVICE_HOST`, `SHOP_SERVICE_PORT`, `SHOP_PORT` and so on, whose names may
 begin as the variables of a config do.
@@ -14,11 +14,11 @@ __all__ = ["is_service_link"]
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Tell whether a variable has a name and a value as Kubernetes gives them to service links.
+    """Return whether a variable has the name and the value of a Kubernetes service link.
 
     Arguments:
         name: of the variable, all of it.
-        value: a name alone is not enough: what a person wrote by mistake is told.
+        value: a name alone is not enough: a person's mistake must be reported.
     """
     return any(shape.fullmatch(name) is not None and fits(value) for shape, fits in _LINKS)
 

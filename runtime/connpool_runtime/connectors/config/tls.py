@@ -1,4 +1,4 @@
-"""TLS as every connector takes it: on means verified."""
+"""The TLS settings of all connectors: TLS that is on verifies certificates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["TLS"]
 
 @dataclass(kw_only=True)
 class TLS(Record):
-    """How the two sides prove who they are.
+    """The certificates of both sides.
 
     Arguments:
         ca_file: certificates that the server's must come from; None is what the system trusts.
@@ -59,7 +59,7 @@ class TLS(Record):
             yield InvalidConfig("verify", "False", "true when ca_file is given")
 
     def context(self) -> ssl.SSLContext:
-        """Return a context for clients. Environment variables about certificates do not touch an explicit CA.
+        """Return an SSL context for clients. With an explicit CA, environment variables about certificates are ignored.
 
         Raises:
             InvalidConfig: a file holds no certificate, or the key does not belong to it.

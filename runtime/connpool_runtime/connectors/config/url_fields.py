@@ -1,4 +1,4 @@
-"""What the URLs among the endpoints of a config say of its other fields."""
+"""The fields that URLs among the endpoints of a config set beside addresses."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _SAME = "left out, or what the URL in endpoints says"
 def expanded(
     record: type[Record], given: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    """Return fields with what URLs among the endpoints say beside addresses.
+    """Return fields with those that URLs among the endpoints set.
 
     Arguments:
         record: the class of the config.
         given: its fields by name.
-        environ: the variables that `env:NAME` in the place of the endpoints is looked for in.
+        environ: the variables for `env:NAME` among the endpoints.
 
     Raises:
         InvalidConfig: a URL is not as it must be, two of them or a field beside them say something else.
@@ -63,14 +63,14 @@ def expanded(
 
 
 def of_variables(record: type[Record], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the usual variables of a kind of server say; secrets and URLs as references to them."""
+    """Return the fields set by the usual variables of a kind of server; secrets and URLs as references."""
     variables: Mapping[str, str] = getattr(record, "variables", {})
     values: dict[str, Any] = {}
     for variable, path in variables.items():
         text = environ.get(variable, "")
         if not text or values.get(path) is not None:
             continue
-        if path == "username" and ":" in text:  # etcdctl takes both in one
+        if path == "username" and ":" in text:  # etcdctl takes both in one variable
             user, _, password = text.partition(":")
             values |= {"username": user, "password": password}
             continue
@@ -83,7 +83,7 @@ def of_variables(record: type[Record], environ: Mapping[str, str]) -> dict[str, 
 def with_sources(
     record: type[Record], given: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return fields in which secrets that are kept in variables are looked for in those given.
+    """Return fields whose secrets, if they come from variables, are read from the given ones.
 
     Raises:
         InvalidConfig: one of the variables is not set.
@@ -103,7 +103,7 @@ def with_sources(
 def _password(
     field: Endpoints, rules: UrlRules, reference: str, environ: Mapping[str, str]
 ) -> SecretSource:
-    """Return the password of a URL that is kept elsewhere, to be read there anew."""
+    """Return a reference to the password inside a URL that is stored elsewhere."""
 
     def part(text: str) -> str:
         urls = [one for one in split_addresses(text) if "://" in one]
@@ -117,7 +117,7 @@ def _password(
 
 
 def _said(record: type[Record], endpoints: Endpoints, texts: tuple[str, ...]) -> dict[str, Any]:
-    """Return what some URLs say beside addresses; all of them have to say the same."""
+    """Return the fields that several URLs set beside addresses; all of them must agree."""
     rules = endpoints.urls
     assert rules is not None
     urls = [ServerUrl.of(_without_path(text, endpoints), rules) for text in texts if "://" in text]
@@ -130,7 +130,7 @@ def _said(record: type[Record], endpoints: Endpoints, texts: tuple[str, ...]) ->
 
 
 def _without_path(url: str, endpoints: Endpoints) -> str:
-    """Return a URL as far as it says who we are, where the rest of it belongs to the address."""
+    """Return a URL without its path if the path belongs to the address."""
     if not endpoints.schemes:
         return url
     scheme, between, rest = url.partition("://")
@@ -175,14 +175,14 @@ def _put_query(
         raise InvalidConfig("endpoints", f"one with ?{name}=", "URLs whose queries name fields")
 
 
-# The words of Python's ssl module, as redis-py has them in its URLs.
+# The names of Python's ssl module, as redis-py has them in its URLs.
 _VERIFY = {"none": "false", "optional": "true", "required": "true"}
 
 
 def _joined(
     record: type[Record], given: Mapping[str, Any], said: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return fields that are given and those of a URL together.
+    """Return given fields merged with those of a URL.
 
     Raises:
         InvalidConfig: they say different things.
@@ -203,7 +203,7 @@ def _joined(
 
 
 def _is_same(field: Field[Any, Any], one: object, other: object) -> bool:
-    """Tell whether two values of a field mean the same; one that is not allowed is told elsewhere."""
+    """Return whether two values of a field mean the same; invalid values are reported elsewhere."""
     try:
         return bool(field.canonical(field.checked(one)) == field.canonical(field.checked(other)))
     except InvalidConfig:

@@ -1,4 +1,4 @@
-"""URLs of servers: what their parts say, as the fields of a config."""
+"""Parses URLs of servers into fields of a config."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _QUOTE = "what a URL may hold; in user and password / ? # @ are written %2F %3F 
 
 @dataclass(frozen=True, slots=True)
 class UrlScheme:
-    """What a scheme says by itself.
+    """What a URL scheme implies.
 
     Attributes:
         port: for hosts without one; None: each must have one.
-        tls: whether it stands for TLS.
+        tls: whether it implies TLS.
         socket: whether its path is that of a socket on this machine.
     """
 
@@ -36,12 +36,12 @@ class UrlScheme:
 
 @dataclass(frozen=True, slots=True)
 class UrlRules:
-    """What URLs a kind of server has.
+    """The URLs that a kind of server has.
 
     Attributes:
         schemes: by name.
         path: the field that the path is; "" if there may be none.
-        names: the key paths that names in the query stand for, beside those of the fields.
+        names: the key paths for names in the query, in addition to those of the fields.
     """
 
     schemes: Mapping[str, UrlScheme]
@@ -50,13 +50,13 @@ class UrlRules:
 
     @property
     def words(self) -> str:
-        """The URLs, as errors and the documentation say it."""
+        """The URLs as errors and documentation write them."""
         return " or ".join(f"{scheme}://" for scheme in self.schemes)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServerUrl:
-    """A URL taken apart; it may hold a password, and has no `repr`.
+    """A parsed URL; it may hold a password and has no `repr`.
 
     Attributes:
         scheme: what it begins with.
@@ -76,7 +76,7 @@ class ServerUrl:
 
     @classmethod
     def of(cls, text: str, rules: UrlRules) -> ServerUrl:
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises:
             Refused: it is none of these; the message holds nothing of it.
@@ -111,7 +111,7 @@ class ServerUrl:
 
 
 def address_of(text: str, port: int | None) -> str:
-    """Return `host:port` of what a URL says.
+    """Return the `host:port` of a URL.
 
     Arguments:
         text: a host, or a host and a port; nothing is this machine.
@@ -130,7 +130,7 @@ def address_of(text: str, port: int | None) -> str:
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """Take `host:port` apart; an IPv6 host keeps its brackets.
+    """Split `host:port`; an IPv6 host keeps its brackets.
 
     Raises:
         Refused: it has no port, or none that exists.
@@ -142,7 +142,7 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 def split_addresses(given: object) -> tuple[str, ...]:
-    """Return addresses and URLs given as one text, with commas, or as several.
+    """Split addresses and URLs given as one text with commas, or as a list.
 
     A URL keeps its own commas, between hosts or in a password: another one begins after a comma only
     where a scheme does.
@@ -159,12 +159,12 @@ def split_addresses(given: object) -> tuple[str, ...]:
 
 
 def are_urls(texts: Iterable[str]) -> bool:
-    """Tell whether there is a URL among some addresses."""
+    """Return whether there is a URL among some addresses."""
     return any("://" in text for text in texts)
 
 
 def put_at(values: dict[str, Any], path: str, value: object) -> None:
-    """Put a value where a key path with dots leads."""
+    """Set the value at a dotted key path."""
     *groups, last = path.split(".")
     for group in groups:
         inner: Any = values.get(group)

@@ -1,4 +1,4 @@
-"""What shared clients export, whatever the library."""
+"""The metrics of shared clients, whatever the library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import SharedClientStats
+from connpool_runtime.sharing.reference_counts import SharedClientStats
 
 __all__ = ["SHARED_SERIES", "ExportedSharing", "SharedSeries"]
 
@@ -18,7 +18,7 @@ Sharing: TypeAlias = BaseSharing[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class SharedSeries:
-    """One gauge: its names, what it counts, its label beside the name of the sharing, its samples."""
+    """One gauge: its names, its description, its label beside the name of the sharing, its samples."""
 
     prometheus: str
     opentelemetry: str
@@ -80,7 +80,7 @@ class ExportedSharing:
         self._known: dict[str, Sharing] = {}
 
     def add(self, *shared: Sharing) -> None:
-        """Export more of them.
+        """Export more `SharedClients`.
 
         Raises:
             TypeError: one of them is none.
@@ -94,13 +94,13 @@ class ExportedSharing:
                 if after.get(one.name, one) is not one:
                     raise ValueError(
                         f"other shared clients that are called {one.name!r} are exported already, and"
-                        " nobody could tell their series apart: give each a name of its own"
+                        " their series could not be told apart: give each a name of its own"
                     )
                 after[one.name] = one
             self._known = after
 
     def numbers(self) -> list[tuple[Sharing, tuple[SharedClientStats, ...]]]:
-        """Return those that are open, and their clients at this moment."""
+        """Return the open `SharedClients`, with their clients at this moment."""
         with self._lock:
             self._known = known = self._open()
         return [(one, one.stats()) for one in known.values()]

@@ -1,4 +1,4 @@
-"""One client that a factory made."""
+"""One client that a factory opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ C = TypeVar("C")
 
 
 class PooledClient(Generic[C]):
-    """One client of a store."""
+    """One client of a store, with its use."""
 
     __slots__ = (
         *("client", "expires_at", "needs_reset", "needs_validation", "resetting", "retired"),
@@ -22,7 +22,7 @@ class PooledClient(Generic[C]):
         self.used_at = now
         self.expires_at = expires_at
         self.uses = 0
-        self.needs_validation = False  # its last use failed, or was broken off
+        self.needs_validation = False  # its last use failed or was broken off
         self.needs_reset = False  # before it is lent again
-        self.resetting = False  # somebody is at it
+        self.resetting = False  # a helper is resetting it
         self.retired = False  # not lent any more

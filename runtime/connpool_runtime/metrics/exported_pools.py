@@ -1,8 +1,8 @@
-"""Which pools an exporter reads: pools come and go while the exporter runs.
+"""The pools that an exporter reads, which may come and go while it runs.
 
 The exporter holds its pools strongly, until they are closed or removed. A pool that was only held
 weakly would take its last counts with it whenever the garbage collector pleased, and nothing would
-tell the reader of a graph why.
+explain the graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEEP_CLOSED = 300.0
 
 
 class ExportedPools:
-    """The pools of one exporter, each of its own name. Safe for threads.
+    """The pools of one exporter, each with a name of its own. Safe for threads.
 
     Arguments:
         clock: returns seconds that never go back.
@@ -32,10 +32,10 @@ class ExportedPools:
         self._clock = clock
         self._lock = new_lock()
         self._pools: dict[str, BasePool[Any]] = {}
-        self._closed_since: dict[str, float] = {}  # by name; when a pool was first seen closed
+        self._closed_since: dict[str, float] = {}  # by name: when a pool was first seen closed
 
     def add(self, *pools: BasePool[Any]) -> None:
-        """Export more pools; one that is exported already stays.
+        """Export more pools; pools that are exported already stay.
 
         Arguments:
             pools: the pools. A pool that takes the name of a closed one replaces it.
@@ -60,7 +60,7 @@ class ExportedPools:
             self._pools = after
 
     def remove(self, *pools: BasePool[Any]) -> None:
-        """Stop exporting pools, with their last counts; those that are not exported are passed over.
+        """Stop exporting pools, including their last counts; others are ignored.
 
         Arguments:
             pools: the pools. They stay as they are, and may be added again.
@@ -71,11 +71,11 @@ class ExportedPools:
                     self._forget_locked(pool.name)
 
     def stats(self) -> list[PoolStats]:
-        """Return the numbers of all pools at this moment, those lately closed included."""
+        """Return the current stats of all pools, including those closed a short time ago."""
         with self._lock:
             self._forget_closed_locked()
             pools = tuple(self._pools.values())
-        return [pool.stats() for pool in pools]  # asks middleware of the user's: not under the lock
+        return [pool.stats() for pool in pools]  # calls user middleware, so not under the lock
 
     def _forget_closed_locked(self) -> None:
         now = self._clock()

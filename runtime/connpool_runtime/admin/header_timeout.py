@@ -1,4 +1,4 @@
-"""Ends connections on which a request does not arrive in time, so that slow clients keep none of them."""
+"""Closes connections whose request does not arrive in time, so that slow clients cannot hold them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["timely"]
 
 
 class TimelyProtocol(H11Protocol):
-    """Begins to count with the connection, and with the first byte of each further request."""
+    """Starts a timer when a connection opens, and at the first byte of each further request."""
 
     seconds = 5.0
 
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Begin to wait for the rest of a request, and end that when its head is there."""
+        """Start the timer for a further request, and stop it when the head has arrived."""
         if self._late is None and self._idle:
             self._wait()
         super().data_received(data)
@@ -31,14 +31,14 @@ class TimelyProtocol(H11Protocol):
             self._stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop the timer."""
         self._stop()
         super().connection_lost(exc)
 
     @property
     def _idle(self) -> bool:
         """Whether no request is being answered."""
-        cycle: Any = self.cycle  # None before the first request, whatever uvicorn says of its type
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn's types say
         return cycle is None or bool(cycle.response_complete)
 
     def _wait(self) -> None:
@@ -56,5 +56,5 @@ class TimelyProtocol(H11Protocol):
 
 
 def timely(seconds: float) -> type[asyncio.Protocol]:
-    """Return a protocol of uvicorn's that ends connections whose head of a request takes too long."""
+    """Return a subclass of a uvicorn protocol that closes connections whose request head takes too long."""
     return type("TimelyProtocol", (TimelyProtocol,), {"seconds": seconds})

@@ -3,7 +3,7 @@
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.metrics.exported import KEEP_CLOSED, ExportedPools
+from connpool_runtime.metrics.exported_pools import KEEP_CLOSED, ExportedPools
 from connpool_runtime.testing import FakeClock
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import LeakSuspected
-from connpool_runtime.health.leak_sweep import sweep
+from connpool_runtime.health.leak_sweep import LeakSweep
 from tests.runtime.faces import Face, until
 
 NewFace = Callable[..., Face]
@@ -19,10 +19,10 @@ class Suspicious:
     def __init__(self, new_face: NewFace, **options: Any) -> None:
         options = {"leak_threshold": 30.0, "max_concurrency": 1, **options}
         self.face: Any = new_face("a", **options)
-        self.suspected: dict[Any, Any] = {}
+        self.leaks = LeakSweep()
 
     def sweep(self) -> float:
-        return sweep(self.face.pool._checkout, self.suspected)
+        return self.leaks(self.face.pool._checkout)
 
     def told(self) -> list[LeakSuspected]:
         return [event for event in self.face.events if isinstance(event, LeakSuspected)]
@@ -63,7 +63,7 @@ async def test_a_lease_that_is_kept_is_told_once(
     await lease.__aexit__(None, None, None)
     pool.sweep()
     assert "has been given back within 130 s, and is no leak" in caplog.records[-1].message
-    assert (pool.suspected, pool.face.pool._state.loans) == ({}, {})
+    assert (pool.leaks._suspected, pool.face.pool._state.loans) == ({}, {})
     await pool.face.close()
 
 

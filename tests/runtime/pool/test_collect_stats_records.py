@@ -7,7 +7,7 @@ from connpool_runtime.breaker.breaker import BreakerSettings
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
-from connpool_runtime.pool.collect import collect_member, collect_method, collect_pool
+from connpool_runtime.pool.collect_stats import collect_member, collect_method, collect_pool
 from connpool_runtime.stats.counters import Counters
 from connpool_runtime.stats.histogram import Histogram
 

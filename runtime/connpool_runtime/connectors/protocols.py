@@ -1,7 +1,7 @@
-"""What every connector offers, whatever it connects to.
+"""The protocols of connectors, whatever they connect to.
 
 A connector opens, checks and closes one client. Its constructor only validates; `connect` does the
-I/O. Who made a connector owns it and closes it; who was given its client never does.
+I/O. The code that creates a connector owns it and closes it; code that gets its client never does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class AsyncConnector(Protocol[C_co]):
 
     @property
     def name(self) -> str:
-        """What logs and errors call this connector."""
+        """The name of this connector in logs and errors."""
         ...
 
     @property
@@ -40,11 +40,11 @@ class AsyncConnector(Protocol[C_co]):
 
     @property
     def healthy(self) -> bool:
-        """What the last check came to, without I/O; False before `connect` and after `close`."""
+        """The result of the last check, without I/O; False before `connect` and after `close`."""
         ...
 
     async def connect(self, timeout: float | None = None) -> C_co:
-        """Return the client, opening and verifying it when there is none; many callers share one attempt.
+        """Return the client, opening and verifying it if there is none; many callers share one attempt.
 
         Args:
             timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
@@ -57,7 +57,7 @@ class AsyncConnector(Protocol[C_co]):
         ...
 
     async def health_check(self, timeout: float | None = None) -> None:
-        """Ask the server now, and remember the answer in `healthy`.
+        """Ask the server now, and remember the result in `healthy`.
 
         Args:
             timeout: seconds; None is `config.health_timeout`.
@@ -70,11 +70,11 @@ class AsyncConnector(Protocol[C_co]):
         ...
 
     async def close(self) -> None:
-        """Close the client; for ever, and again does nothing."""
+        """Close the client for good; calling it again does nothing."""
         ...
 
     def fresh(self, endpoint: str | None = None) -> Self:
-        """Return a connector like this one that is not connected yet, for one endpoint if it is given.
+        """Return an unconnected connector like this one, for one endpoint if it is given.
 
         Raises:
             InvalidConfig: the endpoint is none.
@@ -90,7 +90,7 @@ class Connector(Protocol[C_co]):
 
     @property
     def name(self) -> str:
-        """What logs and errors call this connector."""
+        """The name of this connector in logs and errors."""
         ...
 
     @property
@@ -110,11 +110,11 @@ class Connector(Protocol[C_co]):
 
     @property
     def healthy(self) -> bool:
-        """What the last check came to, without I/O; False before `connect` and after `close`."""
+        """The result of the last check, without I/O; False before `connect` and after `close`."""
         ...
 
     def connect(self, timeout: float | None = None) -> C_co:
-        """Return the client, opening and verifying it when there is none; many callers share one attempt.
+        """Return the client, opening and verifying it if there is none; many callers share one attempt.
 
         Args:
             timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
@@ -127,7 +127,7 @@ class Connector(Protocol[C_co]):
         ...
 
     def health_check(self, timeout: float | None = None) -> None:
-        """Ask the server now, and remember the answer in `healthy`.
+        """Ask the server now, and remember the result in `healthy`.
 
         Args:
             timeout: seconds; None is `config.health_timeout`.
@@ -140,11 +140,11 @@ class Connector(Protocol[C_co]):
         ...
 
     def close(self) -> None:
-        """Close the client; for ever, and again does nothing."""
+        """Close the client for good; calling it again does nothing."""
         ...
 
     def fresh(self, endpoint: str | None = None) -> Self:
-        """Return a connector like this one that is not connected yet, for one endpoint if it is given.
+        """Return an unconnected connector like this one, for one endpoint if it is given.
 
         Raises:
             InvalidConfig: the endpoint is none.

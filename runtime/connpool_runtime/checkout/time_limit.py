@@ -1,4 +1,4 @@
-"""How long several steps may take together: one absolute end for all of them."""
+"""A time limit for several steps together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["TimeLimit"]
 
 
 class TimeLimit:
-    """The end of the time for several steps: a call's way to its client, or the closing of a pool.
+    """One end for several steps: a call's way to its client, or the closing of a pool.
 
     What really waits goes by the clock on the wall, and the pool may go by another one: whichever of
     the two comes to the end first ends it.
@@ -29,5 +29,5 @@ class TimeLimit:
 
     @property
     def left(self) -> float:
-        """The seconds left; 0.0 when they are over."""
+        """Return the seconds left; 0.0 when the time is over."""
         return max(0.0, min(self._end - self._clock(), self._real_end - monotonic()))

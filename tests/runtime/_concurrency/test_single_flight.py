@@ -2,7 +2,7 @@
 
 import pytest
 
-from connpool_runtime._concurrency.once import Attempt, AttemptState, SingleFlight
+from connpool_runtime._concurrency.single_flight import Attempt, AttemptState, SingleFlight
 
 LATE = TimeoutError("late")
 

@@ -1,8 +1,8 @@
-"""What an error of a call means: by what the method declares, else by what is known of the error.
+"""Judges the error of a call: by what the method declares, else by what is known about the error.
 
 The order: results that the method's `judge` calls no success; what is declared for the method (`judge`,
 `failures`, `expected`, `ignored`); the pool's own classifier; what is known of the library, of statuses and
-of the network (`classifiers/`); and what nobody knows is an unknown error.
+of the network (`classifiers/`); and any other error is an unknown error.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MISUSE = (AttributeError, LookupError, TypeError, ValueError)
 _NO_ERROR = neutral("no error of a client")
 _UNKNOWN_FAILURE = failure("unknown error")
 _UNKNOWN_NEUTRAL = neutral("unknown error")
-LIMIT = 32  # causes that are looked at, which is more than any client piles up
+LIMIT = 32  # causes that are looked at; no known client chains more
 
 
 class ErrorJudge:
@@ -48,7 +48,7 @@ class ErrorJudge:
 
     Arguments:
         classifier: asked before what is known of libraries; the name of a classifier, or a function.
-        unknown: what an error counts that nobody knows: "relative" to how often the other members give
+        unknown: how an unknown error counts: "relative" to how often the other members give
             it, a "failure", or "neutral".
     """
 
@@ -59,7 +59,7 @@ class ErrorJudge:
     ) -> None:
         self._named = classifier
         self._known: Classifier | None = (
-            None  # made for the first error: most programs start without
+            None  # created for the first error: many programs never have one
         )
         self._unknown = {
             "relative": UNKNOWN,
@@ -68,7 +68,7 @@ class ErrorJudge:
         }[unknown]
 
     def __call__(self, method: AnyMethod, error: BaseException) -> Verdict:
-        """Return what an error says about the member that gave it, and about trying again."""
+        """Return what an error says about the member that gave it, and whether to retry."""
         if isinstance(error, ResultCountedAsFailure):
             return _JUDGED[error.outcome]
         verdict = declared(method, error) if method.declares else None
@@ -78,7 +78,7 @@ class ErrorJudge:
             return verdict
         if isinstance(error, _MISUSE) and _never_entered(method, error):
             return _BY_CALLER
-        # What is no Exception ends threads and tasks: gevent's Timeout and the like. Not about a server.
+        # Errors that are no Exception end threads and tasks, such as gevent's Timeout: not about a server.
         return self._unknown if isinstance(error, Exception) else _NO_ERROR
 
     def _learn(self) -> Classifier:
@@ -96,12 +96,12 @@ class ErrorJudge:
 
 
 def judged_as(outcome: Outcome) -> Verdict:
-    """Return the verdict for what a function of somebody else's judged."""
+    """Return the verdict for the outcome that a user's function gave."""
     return _JUDGED[outcome]
 
 
 def declared(method: AnyMethod, error: BaseException) -> Verdict | None:
-    """Return what a method declares of an error, along the chain of its explicit causes."""
+    """Return the verdict that a method declares for an error, along the chain of its explicit causes."""
     if (
         method.judge is not None
         and isinstance(error, Exception)
@@ -128,7 +128,7 @@ def declared(method: AnyMethod, error: BaseException) -> Verdict | None:
 
 
 def _never_entered(method: AnyMethod, error: BaseException) -> bool:
-    """Tell whether an error comes from the call itself: wrong arguments, before any line of the client ran."""
+    """Return whether an error was raised by the call itself: wrong arguments, before the client's code ran."""
     trace = error.__traceback__
     if trace is None:
         return False

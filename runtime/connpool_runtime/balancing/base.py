@@ -1,4 +1,4 @@
-"""What a balancer may use beside the members: all that is not decided by them alone."""
+"""The base class of balancers for one group of members, and what they may use beside the members."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.members.group import Group
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
-__all__ = ["AnyMember", "BalancerContext", "GroupPicker", "Guard", "Picker", "Random"]
+__all__ = ["BalancerContext", "GroupPicker", "Guard", "Picker", "Random"]
 
-AnyMember: TypeAlias = Member[Any]
 Picker: TypeAlias = Callable[[], AnyMember]
 Random: TypeAlias = Callable[[], float]
 Guard: TypeAlias = AbstractContextManager[Any]
 
 
 class BalancerContext(NamedTuple):
-    """Randomness, a lock of the picker's own, and the settings that balancers read.
+    """Random numbers, a lock for the picker, and the settings that balancers read.
 
     Arguments:
         random: floats in [0, 1).
@@ -35,7 +34,7 @@ class BalancerContext(NamedTuple):
 
 
 class GroupPicker:
-    """Picks from one group; the base of all balancers, and enough for those that keep no order.
+    """Picks from one group; base of all balancers, and complete for those without an order to keep.
 
     `pick` is called without any lock, from any thread, once per call. `pause` and `resume` are called
     under the pool's lock, before and after each change of the group.
@@ -49,7 +48,7 @@ class GroupPicker:
         self._context = context
 
     def pause(self) -> None:
-        """Note who is next; the group is about to change."""
+        """Note which member is next; the group is about to change."""
 
     def resume(self, member: AnyMember, *, joined: bool) -> None:
-        """Go on from there: one member has joined the group, or left it."""
+        """Continue from there: one member has joined or left the group."""

@@ -1,4 +1,4 @@
-"""The numbers of a pool at one moment, taken so that calls hardly notice."""
+"""Collects the stats of a pool, in small steps so that calls are hardly delayed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def collect_pool(
     *,
     suspended: bool = False,
 ) -> PoolStats:
-    """Return the numbers of this moment that are about neither a member nor a method."""
+    """Return the numbers that concern neither a single member nor a single method."""
     return PoolStats(
         name=name,
         closed=membership.closed,
@@ -57,7 +57,7 @@ def collect_pool(
 
 
 def collect_member(member: Member[Any], now: float) -> MemberStats:
-    """Return the numbers of a member at this moment."""
+    """Return the stats of a member."""
     breaker = member.breaker
     waiting = breaker.state is BreakerState.OPEN
     return MemberStats(
@@ -109,7 +109,7 @@ def _of_store(store: ClientStore[Any]) -> ClientStats:
 def collect_method(
     name: str, counted: MethodCounters, uses: Histogram | None = None
 ) -> MethodStats:
-    """Return the numbers of a method at this moment, its calls that were just uses included."""
+    """Return the stats of a method, including calls counted as uses only."""
     latency = _of_histogram(counted) if uses is None else _of_histogram(counted, uses)
     errors = counted.failures + counted.answers + counted.overloads + counted.unknowns
     return MethodStats(
@@ -125,7 +125,7 @@ def collect_method(
 
 
 def _of_histogram(*parts: Histogram) -> LatencyStats:
-    """Return histograms of the same bounds as one."""
+    """Return several histograms with equal bounds as one."""
     upto: list[tuple[float, int]] = []
     running, total = 0, 0.0
     for same in zip(*(part.buckets for part in parts), strict=True):
@@ -137,11 +137,11 @@ def _of_histogram(*parts: Histogram) -> LatencyStats:
 
 T = TypeVar("T")
 
-SLICE = 16  # members or methods looked at under the lock at a time: some tens of microseconds
+SLICE = 16  # members or methods read under the lock at a time: some tens of microseconds
 
 
 def collect_stats(state: PoolState[Any]) -> PoolStats:
-    """Return the numbers of this moment.
+    """Return the current stats.
 
     The lock is held for a slice of the work at a time. A thousand members and their methods take
     milliseconds, for which no caller should have to wait.
@@ -173,9 +173,7 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
         middleware=middleware_stats(one.middleware for one in state.middleware),
-        uses=_of_histogram(
-            other_uses, *uses.values()
-        ),  # of hundreds of methods: not under the lock
+        uses=_of_histogram(other_uses, *uses.values()),  # hundreds of methods: not under the lock
         exemplars=middleware_exemplars(one.middleware for one in state.middleware),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import Method, Pool, PoolStats
-from connpool_runtime.pool.collect import SLICE
+from connpool_runtime.pool.collect_stats import SLICE
 
 
 class CountingLock:

@@ -1,4 +1,4 @@
-"""Looks at the pools of a target, once for all who ask within a short time."""
+"""Caches the stats of all pools for a short time, so that many requests cost one look at the pools."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from connpool_runtime.admin.targets import TargetPools
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
 
-__all__ = ["Snapshots"]
+__all__ = ["StatsCache"]
 
 
-class Snapshots:
-    """The numbers of all pools, at most so old. Safe for threads; looking takes milliseconds.
+class StatsCache:
+    """The stats of all pools, with a maximum age. Safe for threads; reading them takes milliseconds.
 
     Arguments:
         pools: which.
         name: of the process.
         age: seconds.
         clock: monotonic seconds.
-        keep: given each document before it is told, as JSON.
+        keep: called with each document before it is sent, as JSON.
     """
 
     def __init__(
@@ -50,13 +50,14 @@ class Snapshots:
         self._clock = clock
         self._keep = keep
         self._started = time.time()
-        self._looking = new_lock()  # held while somebody looks: who comes meanwhile shares it
+        # held while stats are read: other requests wait and share the result
+        self._looking = new_lock()
         self._taken_at: float | None = None
         self._document: Document = {}
         self._text = b""
 
     def document(self) -> Document:
-        """Return the document of `/stats`; nobody may change it."""
+        """Return the document of `/stats`; it must not be changed."""
         return self._latest()[0]
 
     def text(self) -> bytes:
@@ -75,11 +76,11 @@ class Snapshots:
             return self._document, self._text
 
     def forget(self) -> None:
-        """Have the next who asks look anew: something was changed by hand."""
+        """Drop the cached stats, since something was changed by hand."""
         self._taken_at = None
 
     def health(self, required: tuple[str, ...] | None) -> Health:
-        """Tell how the services are now, not a moment ago."""
+        """Return the current health of the services, not a cached one."""
         services = [_service_health(name, pool) for name, pool in self._pools.pools().items()]
         return health_of(services, stopped=self._pools.closed, required=required)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, PoolTimeout, deadline
-from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import Face, until
 

@@ -1,4 +1,4 @@
-"""Runs further attempts of a call beside its first one; imported by the first call that may be hedged.
+"""Hedged attempts: runs further attempts of a call in parallel with the first; imported at first use.
 
 The first attempt runs in the caller's own task, as without hedging: no task is made before the delay has
 passed. When a further attempt wins, the caller's task is cancelled where it waits, and goes on with that
@@ -19,12 +19,12 @@ from connpool_runtime.members.member import Member
 
 __all__ = ["HedgedAttempts"]
 
-# The loop knows its tasks weakly only, so those that are being cancelled are kept here.
+# The loop refers to tasks only weakly, so those that are being cancelled are kept here.
 _losers: set[asyncio.Task[Any]] = set()
 
 
 class HedgedAttempts:
-    """Runs the attempts of one call, each on a member of its own. For one use, in one task.
+    """The attempts of one call, each on a member of its own. For one use, in one task.
 
     Arguments:
         call: whose first attempt is made with this very record; each further one has a fork of it, and
@@ -52,22 +52,22 @@ class HedgedAttempts:
         self._left = most
         self._may_start = may_start
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._cancelling = self._task.cancelling()  # by others, before this
+        self._cancelling = self._task.cancelling()  # cancellations by others, before this object
         self._loop = asyncio.get_running_loop()
         self._hedges: dict[asyncio.Task[Any], Call] = {}
         self._first_runs = True
-        self._first_error: Exception | None = None  # for which the others are waited for
+        self._first_error: Exception | None = None  # other attempts go on after it
         self._interrupted = False  # whether this object cancelled the first attempt
         self.won = False
 
     async def run(self) -> Any:
-        """Return the first answer, or raise the error that no attempt can better."""
+        """Return the first answer, or raise the most telling error."""
         self._timer = self._loop.call_later(self._delay, self._start)
         try:
             result = await self._proceed(self._call)
         except asyncio.CancelledError:
             if not self._first_ended():
-                await self._abandon()  # cancelled by the caller: leave nothing behind
+                await self._abandon()  # cancelled by the caller: leave nothing running
                 raise
         except BaseException as error:
             self._first_ended()
@@ -83,14 +83,14 @@ class HedgedAttempts:
         return await self._by_hedge()
 
     def _first_ended(self) -> bool:
-        """Start no more hedges; tell whether a hedge's answer cut the first attempt short, and nobody else."""
+        """Start no more hedges; return whether only a hedge's answer cancelled the first attempt."""
         self._first_runs = False
         self._timer.cancel()
-        # The task may have been cancelled by others at the same time; that is theirs.
+        # Others may have cancelled the task at the same time; their cancellation must not be swallowed.
         return self._interrupted and self._task.uncancel() <= self._cancelling
 
     async def _by_hedge(self) -> Any:
-        """Wait until the attempts beside the first have decided the call; return their answer."""
+        """Wait until the hedges have decided the call, and return the answer."""
         first_error, self._first_error = self._first_error, None
         try:
             while (winner := self._decided()) is None:
@@ -104,7 +104,7 @@ class HedgedAttempts:
                 self._end()
                 raise first_error
         finally:
-            del first_error  # which knows this frame
+            del first_error  # it refers to this frame
         twin = self._hedges[winner]
         self._call.member, self._call.verdict = twin.member, twin.verdict
         self.won = not winner.cancelled() and winner.exception() is None
@@ -112,13 +112,13 @@ class HedgedAttempts:
         return winner.result()
 
     def _is_no_better(self, winner: asyncio.Task[Any], first_error: Exception) -> bool:
-        """Tell whether all have failed, and the first error says as much about a member as the others."""
+        """Return whether all attempts failed, and the first error says as much about a member as the others."""
         if self._is_final_end(winner):
             return False
         return not isinstance(first_error, Rejected) or isinstance(winner.exception(), Rejected)
 
     def _start(self) -> None:
-        """Start an attempt on a member that no other attempt of this race was made on."""
+        """Start an attempt on a member that no other attempt of this call uses."""
         if not self._may_start():
             return
         self._left -= 1
@@ -145,14 +145,14 @@ class HedgedAttempts:
         return NoMembers(f"pool {pool!r} has no other member", pool=pool)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        """Interrupt the first attempt once a hedge has an answer that it could not better."""
+        """Cancel the first attempt once a hedge has a final result."""
         if self._first_runs and not self._interrupted and self._is_final_end(task):
             self._interrupted = True
             self._timer.cancel()
             self._task.cancel()
 
     def _decided(self) -> asyncio.Task[Any] | None:
-        """Return the attempt whose end is the call's, None if that is still open."""
+        """Return the attempt that decides the call; None as long as that is open."""
         ended = [task for task in self._hedges if task.done()]
         for task in ended:
             if self._is_final_end(task):
@@ -163,7 +163,7 @@ class HedgedAttempts:
         return next(blamed, ended[0])
 
     def _is_final_end(self, task: asyncio.Task[Any]) -> bool:
-        """Tell whether the other attempts could do no better: after a success or a caller's mistake."""
+        """Return whether a result is final: a success, or an error that other members would give as well."""
         if task.cancelled() or (error := task.exception()) is None:
             return True
         return self._is_final(error)
@@ -197,9 +197,9 @@ class HedgedAttempts:
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
-    """Let go of an attempt that has ended, and of its error, which nobody will see."""
+    """Drop an ended attempt and its error, which is not raised."""
     if not task.done():
         return
     _losers.discard(task)
     if not task.cancelled():
-        task.exception()  # asked for once, or asyncio complains that nobody did
+        task.exception()  # retrieved, or asyncio would complain

@@ -1,4 +1,4 @@
-"""One client that several callers share, and the reference that each of them has to it."""
+"""Reference counts of shared clients: one entry per client, one reference per caller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime._concurrency.once import Attempt, AttemptState
+from connpool_runtime._concurrency.single_flight import Attempt, AttemptState
 
 __all__ = ["SharedClientStats", "SharedEntry", "SharedReference", "Waiter"]
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class SharedEntry(Attempt, Generic[T]):
-    """One shared client, and the attempt at opening it. Guarded by the lock of its owner.
+    """One shared client, its reference count, and the attempt to open it. Guarded by the owner's lock.
 
     Only the table changes it. `references` counts the callers who have it, or wait for it to be opened.
 
     Arguments:
         key: of its config.
-        gate: what those wait at who find it being opened.
+        gate: where callers wait while it is being opened.
     """
 
     __slots__ = (
@@ -41,31 +41,31 @@ class SharedEntry(Attempt, Generic[T]):
     def __init__(self, key: str, gate: Any) -> None:
         super().__init__(gate)
         self.key = key
-        self.holder: T | None = None  # what opens, checks and closes the client
-        self.leaving = False  # nobody has it any more; to be closed, or closed
+        self.holder: T | None = None  # the connector that opens, checks and closes the client
+        self.leaving = False  # has no users any more: to be closed, or closed
         self.references = 0
-        self.retired = False  # nobody new gets it
+        self.retired = False  # gets no new users
         self.healthy = False
         self.opened_at = 0.0
         self.checked_at = 0.0
         self.check_at = math.inf
         self.checking = False
-        self.closer: object = None  # who is closing it; None while that is for anybody to do
+        self.closer: object = None  # the closer that is closing it; None while any may do it
         self.unused_since: float | None = None
 
     @property
     def was_opened(self) -> bool:
-        """Whether its client is the table's to have closed."""
+        """Whether a client was opened that the table has to have closed."""
         return self.state is AttemptState.DONE
 
     @property
     def is_open(self) -> bool:
-        """Whether its client is open and stays so for now."""
+        """Whether its client is open and not about to be closed."""
         return self.was_opened and not self.leaving
 
     @property
     def unused(self) -> bool:
-        """Whether it is open and nobody has it."""
+        """Whether it is open and has no users."""
         return self.is_open and self.references == 0
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ class SharedReference(Generic[T]):
 
     @property
     def abandoned(self) -> bool:
-        """Whether the entry is one that was left to the parent of this process."""
+        """Whether the entry belongs to the parent of this process."""
         return self.entry is not None and self.entry.state is AttemptState.ABANDONED
 
     def take(self, entry: SharedEntry[T]) -> None:
@@ -104,22 +104,22 @@ class SharedReference(Generic[T]):
 
 
 class Waiter(Generic[T]):
-    """A caller who waits because `max_clients` are open; whoever makes one free gives it an entry."""
+    """A caller who waits because `max_clients` are open, until another caller's release gives it an entry."""
 
     __slots__ = ("gate", "key", "reference")
 
     def __init__(self, key: str, reference: SharedReference[T], gate: Any) -> None:
         self.key = key
         self.reference = reference
-        self.gate = gate  # opens when it has an entry, or never will have
+        self.gate = gate  # opens when the caller has an entry, or will never get one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedClientStats:
     """One moment of a shared client, without secrets.
 
-    `key` is the beginning of its config's key; `references` counts who has it now; `created` and
-    `last_check` are seconds since the epoch. A `retired` client is kept only for those who have it.
+    `key` is the beginning of its config's key; `references` counts its present users; `created` and
+    `last_check` are seconds since the epoch. A `retired` client is kept only for its present users.
     """
 
     key: str
@@ -132,6 +132,6 @@ class SharedClientStats:
 
 
 def short_key(key: str) -> str:
-    """Return as much of a key as people can compare: its kind and 8 more characters."""
+    """Return a part of a key that people can compare: its kind and 8 more characters."""
     kind, between, digest = key.rpartition(":")
     return f"{kind}{between}{digest[:8]}"

@@ -5,7 +5,7 @@ import pytest
 from connpool_runtime import EndpointSettings, PoolSettings
 from connpool_runtime.options import Settings, options_of
 from connpool_runtime.options.environment import options_from_environment
-from connpool_runtime.options.plain import parse, read
+from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.sharing.settings import SharingSettings
 
 ALL = [

@@ -1,4 +1,4 @@
-"""Single flight: of several callers who want the same, one makes it, and the others wait for that."""
+"""Single flight: of several callers who want the same result, one produces it and the others wait for it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ A = TypeVar("A", bound="Attempt")
 
 
 class AttemptState(Enum):
-    """How far an attempt has come."""
+    """The progress of an attempt."""
 
-    RUNNING = "running"  # its maker is at it, others wait
+    RUNNING = "running"  # its owner works on it, the other callers wait
     DONE = "done"
-    FAILED = "failed"  # everybody who waited gets the error
-    ABANDONED = "abandoned"  # its maker was interrupted: somebody else has to try
+    FAILED = "failed"  # every waiter gets the error
+    ABANDONED = "abandoned"  # its owner was interrupted: another caller has to try
 
 
 class Attempt:
-    """One caller's attempt at something that several want. Guarded by the lock of its owner.
+    """One caller's attempt to produce a result that several callers want. Guarded by the owner's lock.
 
     Arguments:
         gate: what the others wait at; of the owner's kind, opened when the attempt is over.
@@ -34,14 +34,14 @@ class Attempt:
         self.error: Exception | None = None
 
     def succeed(self) -> None:
-        """End the attempt well. Does nothing if it is over."""
+        """End the attempt with success. Does nothing if it has ended."""
         self._end(AttemptState.DONE)
 
     def fail(self, error: BaseException | None) -> None:
-        """End the attempt. Does nothing if it is over.
+        """End the attempt with an error. Does nothing if it has ended.
 
         Arguments:
-            error: what went wrong, for all who waited; others may try if it is None or an interrupt.
+            error: the error for all waiters; another caller may try if it is None or an interrupt.
         """
         if self.state is AttemptState.RUNNING and isinstance(error, Exception):
             self.error = error
@@ -50,7 +50,7 @@ class Attempt:
             self._end(AttemptState.ABANDONED)
 
     def is_done(self, late: Exception) -> bool:
-        """Tell one who waited whether the attempt came to something; if not, it is time to try again.
+        """Return True after a success, raise the error of a failure, return False if a waiter has to try again.
 
         Arguments:
             late: what to raise if the attempt is not over yet.
@@ -71,7 +71,7 @@ class Attempt:
 
 
 class SingleFlight(Generic[A]):
-    """At most one attempt at a time. Guarded by the lock of its owner."""
+    """Allows at most one attempt at a time. Guarded by the owner's lock."""
 
     __slots__ = ("_current",)
 
@@ -79,13 +79,13 @@ class SingleFlight(Generic[A]):
         self._current: A | None = None
 
     def join(self, own: A) -> A:
-        """Return the attempt that runs, to wait for; the caller's own, to be made, if there is none."""
+        """Return the running attempt to wait for, or a new one that the caller has to carry out."""
         current = self._current
         if current is None or current.state is not AttemptState.RUNNING:
             current = self._current = own
         return current
 
     def leave(self, own: A) -> None:
-        """Forget an attempt that is over, with its error; those who waited for it have it at hand."""
+        """Drop an attempt that has ended, with its error; its waiters keep their own reference."""
         if self._current is own:
             self._current = None

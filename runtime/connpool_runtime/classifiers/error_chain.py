@@ -1,4 +1,4 @@
-"""From an error to those that led to it: causes, contexts, errors inside errors, groups."""
+"""Follows an error to those that led to it: causes, contexts, nested errors, groups."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["LIMIT", "attribute", "first_known", "inner", "stands_alone"]
 LIMIT = 32
 """So many errors are looked at in all, which is more than any client piles up."""
 
-# An error of these that is raised while another is handled is most often a slip in the handling code, or a
-# decision of it (a file instead of a server); so the other one is no evidence, unless it is named as the cause.
+# Raised while another error is handled, an error of these types is usually a bug of the handling code, or its
+# decision (a file instead of a server). So the other error is no evidence, unless it is the explicit cause.
 _OWN_MATTER = (
     ArithmeticError,
     AssertionError,
@@ -31,7 +31,7 @@ _OWN_MATTER = (
 
 
 def first_known(error: BaseException, classify: Classifier) -> Verdict | None:
-    """Return what the outermost error that a classifier knows says.
+    """Return the verdict on the outermost error that a classifier knows.
 
     The members of a group are asked one by one, and the worst of them counts.
     """
@@ -39,12 +39,12 @@ def first_known(error: BaseException, classify: Classifier) -> Verdict | None:
 
 
 def inner(error: BaseException, classify: Classifier) -> Verdict | None:
-    """Return the same of the errors that led to an error, without the error itself."""
+    """Return the same for the errors that led to an error, without the error itself."""
     return _first_known(_led_to(error), classify, {id(error)})
 
 
 def stands_alone(error: BaseException) -> bool:
-    """Tell whether no other error led to an error that is no group."""
+    """Return whether no other error led to an error that is no group."""
     if error.__cause__ is not None or error.__context__ is not None:
         return False
     for part in error.args:
@@ -56,7 +56,7 @@ def stands_alone(error: BaseException) -> bool:
 def _first_known(
     waiting: list[BaseException], classify: Classifier, seen: set[int]
 ) -> Verdict | None:
-    for error in waiting:  # grows while it is walked, nearest errors first
+    for error in waiting:  # grows during the loop, nearest errors first
         if id(error) in seen or len(seen) >= LIMIT:
             continue
         seen.add(id(error))
@@ -81,15 +81,15 @@ def _led_to(error: BaseException) -> list[BaseException]:
     if not isinstance(error, _OWN_MATTER):
         if not error.__suppress_context__ and _came_within(error, error.__context__):
             found.append(error.__context__)
-        # Where urllib, urllib3 and requests keep theirs.
+        # Where urllib, urllib3 and requests keep nested errors.
         found += [attribute(error, "reason"), *error.args]
     return [one for one in found if isinstance(one, BaseException)]
 
 
 def _came_within(error: BaseException, context: BaseException | None) -> bool:
-    """Tell whether an error's context was met on the error's own way, not by a caller further out.
+    """Return whether an error's context was raised below the same handler, not by a caller further out.
 
-    Who calls a pool while handling an error of something else gives that error as the context to all
+    Code that calls a pool while it handles an unrelated error makes that error the context of all
     errors of the call. The frame that met an error is the first of its traceback; on the error's own
     way is what its traceback passes through.
     """
@@ -105,11 +105,11 @@ def _came_within(error: BaseException, context: BaseException | None) -> bool:
 
 
 def attribute(thing: object, *path: str) -> object:
-    """Return an attribute of an attribute, None if one is missing or refuses to be read."""
+    """Return an attribute of an attribute; None if one is missing or raises."""
     for name in path:
         try:
             thing = getattr(thing, name, None)
-        except Exception:  # a property of somebody else's class
+        except Exception:  # a property of another library's class
             return None
         if thing is None:
             return None

@@ -1,4 +1,4 @@
-"""What files and the environment may say instead of the values of options."""
+"""Converts values of config files and environment variables into values of options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWITCH_WORDS: Final[Mapping[str, bool]] = {
 
 
 def read(rule: Rule, given: object) -> object:
-    """Return the value that plain data of a file stands for: the seconds of "30s", a tuple for a list.
+    """Convert plain data of a file: "30s" into seconds, a list into a tuple.
 
     What is already a value stays as it is, and so does what cannot be read: the rule refuses it.
     """
@@ -29,7 +29,7 @@ def read(rule: Rule, given: object) -> object:
 
 
 def parse(rule: Rule, text: str) -> object:
-    """Return the value that a text of the environment stands for; what cannot be read stays a text."""
+    """Convert a text of the environment; a text that cannot be read stays a text."""
     text = text.strip()
     if rule.kind == "switch":
         return SWITCH_WORDS.get(text.lower(), text)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from connpool_runtime import Method, NoMembers, Outcome, Pool
-from connpool_runtime.calls.judging import ErrorJudge, UnknownErrors
+from connpool_runtime.calls.error_judge import ErrorJudge, UnknownErrors
 from connpool_runtime.classifiers.verdict import answer
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL

@@ -17,8 +17,7 @@ from connpool_runtime import (
     OutlierEjected,
     Pool,
 )
-from connpool_runtime.breaker.outliers import OutlierDetector
-from connpool_runtime.health.outlier_sweep import sweep
+from connpool_runtime.health.outlier_sweep import OutlierSweep
 from tests.runtime.faces import Client, Face, until
 from tests.runtime.forking import forks, in_child
 
@@ -39,9 +38,7 @@ class Sweeping:
     def __init__(self, new_face: Callable[..., Face], **options: Any) -> None:
         self.face = new_face(*NAMES, **{**RULES, **options})
         self.checkout = self.face.pool._checkout
-        self.detector: OutlierDetector[Any] = OutlierDetector(
-            self.face.pool.settings.outlier_rules()
-        )
+        self.outliers = OutlierSweep(self.checkout)
         self.failing = self.slow = ""
         for client in self.face.clients.values():
             client.next = partial(self.answer, client)  # type: ignore[method-assign]  # of this one
@@ -55,7 +52,7 @@ class Sweeping:
         return client.name
 
     def sweep(self) -> None:
-        sweep(self.checkout, self.detector)
+        self.outliers(self.checkout)
 
     async def calls(self, rounds: int = 30, failing: str = "", slow: str = "") -> None:
         """Call all members in turn."""
@@ -81,7 +78,7 @@ async def test_a_member_that_fails_more_often_is_cut_off_and_told_about(
     assert pool.open() == ["a", "c", "d", "e"]
     (changed,), (ejected,) = pool.told(BreakerChanged), pool.told(OutlierEjected)
     assert isinstance(changed.cause, OutlierDetected)
-    assert "'b' is cut off for 30 s: 0.0% of its 30 calls succeeded" in str(changed.cause)
+    assert "'b' is ejected for 30 s: 0.0% of its 30 calls succeeded" in str(changed.cause)
     assert (ejected.member, ejected.measure, ejected.calls) == ("b", "success_rate", 30)
     assert (ejected.value, ejected.mean, ejected.seconds) == (0.0, 0.8, 30.0)
     stats = pool.face.stats()
