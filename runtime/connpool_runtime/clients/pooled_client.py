@@ -13,8 +13,8 @@ class PooledClient(Generic[C]):
     """One client of a store, with its use."""
 
     __slots__ = (
-        *("client", "expires_at", "needs_reset", "needs_validation", "resetting", "retired"),
-        *("used_at", "uses"),
+        *("client", "discarded", "expires_at", "needs_reset", "needs_validation", "resetting"),
+        *("retired", "used_at", "uses"),
     )
 
     def __init__(self, client: C, now: float, expires_at: float) -> None:
@@ -26,3 +26,4 @@ class PooledClient(Generic[C]):
         self.needs_reset = False  # before it is lent again
         self.resetting = False  # a helper is resetting it
         self.retired = False  # not lent any more
+        self.discarded = False  # queued for closing

@@ -311,9 +311,9 @@ class ClientStore(Generic[C]):
         """Queue retired clients that are not in use any more for closing."""
         for entry in self.retiring:
             if entry.uses == 0 and not entry.resetting:
-                # It is in the list already if an interrupt broke off the last sweep after this line.
-                if not any(client is entry.client for client in self.to_close):
-                    self.to_close.append(entry.client)
+                # Discarded already if an interrupt broke off the last sweep after this, which is one statement.
+                if not entry.discarded:
+                    entry.discarded = self.to_close.append(entry.client) is None  # type: ignore[func-returns-value]  # always
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
     def resize(self, min_size: int | None, max_size: int | None) -> None:
