@@ -14,14 +14,14 @@ from connpool_runtime.breaker.classifier import ResultClassifier, ResultCountedA
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.calling import CallingScope, calling
-from connpool_runtime.calls.chain import (
+from connpool_runtime.calls.method import Method, method
+from connpool_runtime.calls.middleware_chain import (
     AsyncMiddleware,
     Middleware,
     MiddlewareFunction,
     Phase,
     Proceed,
 )
-from connpool_runtime.calls.method import Method, method
 from connpool_runtime.calls.retry_policy import RetryPolicy
 from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining

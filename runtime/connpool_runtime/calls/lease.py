@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from connpool_runtime.breaker.breaker import Generation
 from connpool_runtime.members.group import Candidates
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from connpool_runtime.clients.pooled_client import PooledClient
     from connpool_runtime.errors import PoolError
 
-__all__ = ["Lease", "WaitingCall"]
+__all__ = ["AnyLease", "Lease", "WaitingCall"]
 
 C = TypeVar("C")
 
@@ -122,3 +122,7 @@ class WaitingCall:
     def over(self) -> bool:
         """Whether the call has nothing more to wait for."""
         return self.lease.held or self.refusal is not None
+
+
+AnyLease: TypeAlias = Lease[Any]
+"""For code to which it does not matter what clients a pool has."""

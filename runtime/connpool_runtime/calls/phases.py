@@ -13,8 +13,14 @@ from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Admit, Invoke, Proceed, Registration, around_admitted
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import (
+    Admit,
+    Invoke,
+    Proceed,
+    Registration,
+    around_admitted,
+)
 
 __all__ = ["CallCount", "CountCalls", "Phases"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.lease import AnyLease, Lease
+from connpool_runtime.checkout.checkout import AnyCheckout, Checkout
 from connpool_runtime.checkout.opening import refuse_late
 from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.deadlines import remaining
@@ -60,7 +60,7 @@ def _new_signal() -> Any:
     return threads.Signal()
 
 
-def _prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
+def _prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) -> bool:
     from connpool_runtime.checkout.opener import prepare
 
     return prepare(checkout, lease, call, limit)

@@ -17,7 +17,7 @@ from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.tasks import Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.async_opener import close_discarded, open_idle, reset_returned
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.opening import stores_of
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
 from connpool_runtime.clients.store import ClientStore
@@ -36,7 +36,7 @@ class AsyncHousekeeper:
         checkout: of the pool; held weakly.
     """
 
-    def __init__(self, checkout: Checkout[Any]) -> None:
+    def __init__(self, checkout: AnyCheckout) -> None:
         name = f"housekeeper of pool {checkout.state.name!r}"
         self._openers, self._closers = Helpers(name), Helpers(name)
         self._lock = new_lock()  # guards the attributes below
@@ -107,7 +107,7 @@ class AsyncHousekeeper:
             self._worker.wake()
 
     def _begin_resetting(
-        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+        self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
     ) -> None:
         with self._lock:
             may_begin = self._resetting[store] < RESETTERS
@@ -117,7 +117,7 @@ class AsyncHousekeeper:
             self._closers.start(self._reset, checkout, member, store)
 
     async def _reset(
-        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+        self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
     ) -> None:
         try:
             await reset_returned(checkout, member, store)
@@ -129,7 +129,7 @@ class AsyncHousekeeper:
             self._worker.wake()
 
     def _begin_opening(
-        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+        self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
     ) -> None:
         with self._lock:
             may_begin = store not in self._opening
@@ -138,7 +138,7 @@ class AsyncHousekeeper:
             self._openers.start(self._open, checkout, member, store)
 
     async def _open(
-        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+        self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
     ) -> None:
         try:
             while shortfall(store) and await open_idle(checkout, member, store):
@@ -157,7 +157,7 @@ class AsyncHousekeeper:
             self._worker.wake()
 
 
-def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
+def due(checkout: AnyCheckout) -> list[tuple[Member[Any], ClientStore[Any]]]:
     """Retire expired clients in all stores, and return the stores that need work, with their members."""
     state = checkout.state
     with state.after_lock, state.lock:
@@ -169,7 +169,7 @@ def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
     return found
 
 
-def next_look(checkout: Checkout[Any]) -> float:
+def next_look(checkout: AnyCheckout) -> float:
     """Return when work will be due, in seconds of the pool's clock."""
     state = checkout.state
     with state.after_lock, state.lock:

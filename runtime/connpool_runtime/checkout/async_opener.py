@@ -12,8 +12,8 @@ from typing import Any
 from connpool_runtime._concurrency.tasks import resolve, run_all, time_limit
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.lease import AnyLease
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.marking import mark_unhealthy
 from connpool_runtime.checkout.opening import (
     close_unused,
@@ -35,7 +35,7 @@ __all__ = ["close_discarded", "closing_of", "open_idle", "prepare", "reset_retur
 CLOSED_AT_ONCE = 16  # clients of a leaving endpoint that are closed at a time
 
 
-async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
+async def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) -> bool:
     """Make sure that the client of a lease is open and works; if that fails, give the lease back.
 
     Arguments:
@@ -70,7 +70,7 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     return True
 
 
-async def _open(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
+async def _open(checkout: AnyCheckout, store: ClientStore[Any], opened: list[Any]) -> None:
     """Open one client, configure it, and note how long that took.
 
     The client is in the list from the moment it is open. If a `configure` that fails or an interrupt breaks
@@ -86,7 +86,7 @@ async def _open(checkout: Checkout[Any], store: ClientStore[Any], opened: list[A
 
 
 async def _validate_single(
-    checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any], limit: float
+    checkout: AnyCheckout, lease: AnyLease, source: SingleClient[Any], limit: float
 ) -> bool:
     error = await _error_of_validation(source.validate, limit)
     if error is None:
@@ -98,8 +98,8 @@ async def _validate_single(
 
 
 async def _reopen_single(
-    checkout: Checkout[Any],
-    lease: Lease[Any],
+    checkout: AnyCheckout,
+    lease: AnyLease,
     call: Call,
     reopen: Callable[[float], object],
     limit: float,
@@ -130,7 +130,7 @@ async def _error_of_validation(
     return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
 
 
-async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:
+async def open_idle(checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> bool:
     """Open one client for the store if that is allowed; return whether it was opened.
 
     It may take as long as in a call, `checkout_timeout`; a blocking call of threads ends by itself.
@@ -154,7 +154,7 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
 
 
 async def reset_returned(
-    checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+    checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
 ) -> None:
     """Reset returned clients one after the other; a client that cannot be reset is closed.
 
@@ -182,7 +182,7 @@ def _reset(store: ClientStore[Any], client: Any) -> object:
     return None if store.reset is None else store.reset(client)
 
 
-def _next_to_reset(checkout: Checkout[Any], store: ClientStore[Any]) -> PooledClient[Any] | None:
+def _next_to_reset(checkout: AnyCheckout, store: ClientStore[Any]) -> PooledClient[Any] | None:
     state = checkout.state
     with state.after_lock, state.lock:
         entry = store.next_to_reset
@@ -192,7 +192,7 @@ def _next_to_reset(checkout: Checkout[Any], store: ClientStore[Any]) -> PooledCl
 
 
 def _was_reset(
-    checkout: Checkout[Any],
+    checkout: AnyCheckout,
     member: Member[Any],
     store: ClientStore[Any],
     entry: PooledClient[Any],
@@ -230,7 +230,7 @@ def _close(store: ClientStore[Any], client: Any) -> object:
     return None if store.close is None else store.close(client)
 
 
-def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], Awaitable[None]]:
+def closing_of(checkout: AnyCheckout, store: ClientStore[Any]) -> Callable[[], Awaitable[None]]:
     """Return a function that closes all clients of a member that has left, several at a time."""
 
     async def close() -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import renew_after_fork
@@ -31,7 +31,7 @@ from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 
-__all__ = ["Checkout"]
+__all__ = ["AnyCheckout", "Checkout"]
 
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
@@ -529,3 +529,7 @@ class Checkout(Generic[C]):
         # Not if the lock is held, perhaps by this very thread: its holder does it. See `Deferred.run`.
         if state.queue.due and not state.lock.locked():
             self._hand_over()
+
+
+AnyCheckout: TypeAlias = Checkout[Any]
+"""For code to which it does not matter what clients a pool has."""

@@ -17,7 +17,7 @@ from weakref import ref
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.threads import Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.opener import close_discarded, open_idle, reset_returned
 from connpool_runtime.checkout.opening import stores_of
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
@@ -37,7 +37,7 @@ class Housekeeper:
         checkout: of the pool; held weakly.
     """
 
-    def __init__(self, checkout: Checkout[Any]) -> None:
+    def __init__(self, checkout: AnyCheckout) -> None:
         name = f"housekeeper of pool {checkout.state.name!r}"
         self._openers, self._closers = Helpers(name), Helpers(name)
         self._lock = new_lock()  # guards the attributes below
@@ -108,7 +108,7 @@ class Housekeeper:
             self._worker.wake()
 
     def _begin_resetting(
-        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+        self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
     ) -> None:
         with self._lock:
             may_begin = self._resetting[store] < RESETTERS
@@ -117,7 +117,7 @@ class Housekeeper:
         if may_begin:
             self._closers.start(self._reset, checkout, member, store)
 
-    def _reset(self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> None:
+    def _reset(self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> None:
         try:
             reset_returned(checkout, member, store)
         finally:
@@ -128,7 +128,7 @@ class Housekeeper:
             self._worker.wake()
 
     def _begin_opening(
-        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+        self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
     ) -> None:
         with self._lock:
             may_begin = store not in self._opening
@@ -136,7 +136,7 @@ class Housekeeper:
         if may_begin:
             self._openers.start(self._open, checkout, member, store)
 
-    def _open(self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> None:
+    def _open(self, checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> None:
         try:
             while shortfall(store) and open_idle(checkout, member, store):
                 pass
@@ -154,7 +154,7 @@ class Housekeeper:
             self._worker.wake()
 
 
-def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
+def due(checkout: AnyCheckout) -> list[tuple[Member[Any], ClientStore[Any]]]:
     """Retire expired clients in all stores, and return the stores that need work, with their members."""
     state = checkout.state
     with state.after_lock, state.lock:
@@ -166,7 +166,7 @@ def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
     return found
 
 
-def next_look(checkout: Checkout[Any]) -> float:
+def next_look(checkout: AnyCheckout) -> float:
     """Return when work will be due, in seconds of the pool's clock."""
     state = checkout.state
     with state.after_lock, state.lock:

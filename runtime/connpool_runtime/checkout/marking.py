@@ -6,7 +6,7 @@ from typing import Any
 
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.breaker.breaker import BreakerState
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.events.types import Event, HealthChanged
 from connpool_runtime.members.member import Member
@@ -14,7 +14,7 @@ from connpool_runtime.members.member import Member
 __all__ = ["emit", "mark_healthy", "mark_unhealthy"]
 
 
-def mark_unhealthy(checkout: Checkout[Any], member: Member[Any], cause: BaseException) -> None:
+def mark_unhealthy(checkout: AnyCheckout, member: Member[Any], cause: BaseException) -> None:
     """Give a member no new calls until it is marked healthy."""
     state = checkout.state
     with state.after_lock, state.lock:
@@ -26,7 +26,7 @@ def mark_unhealthy(checkout: Checkout[Any], member: Member[Any], cause: BaseExce
             state.events.queue(_changed(state, member, without_traceback(cause)))
 
 
-def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:
+def mark_healthy(checkout: AnyCheckout, member: Member[Any]) -> None:
     """Give a member calls again, also one that its breaker ejected; not one that was ejected by hand."""
     state = checkout.state
     with state.after_lock, state.lock:
@@ -44,7 +44,7 @@ def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:
             checkout.router.changed_locked(member, before)
 
 
-def emit(checkout: Checkout[Any], event: Event) -> None:
+def emit(checkout: AnyCheckout, event: Event) -> None:
     """Queue an event for the pool's listeners."""
     state = checkout.state
     with state.after_lock, state.lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.labels import Labels
@@ -31,7 +31,7 @@ Replacing: TypeAlias = Callable[[Placement], Placement]
 
 
 def change_members(
-    checkout: Checkout[Any],
+    checkout: AnyCheckout,
     *,
     place: Iterable[tuple[str, Replacing]] = (),
     release: Iterable[str] = (),

@@ -13,8 +13,8 @@ from typing import Any
 from connpool_runtime._concurrency.threads import run_all, time_limit
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.lease import AnyLease
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.marking import mark_unhealthy
 from connpool_runtime.checkout.opening import (
     close_unused,
@@ -36,7 +36,7 @@ __all__ = ["close_discarded", "closing_of", "open_idle", "prepare", "reset_retur
 CLOSED_AT_ONCE = 16  # clients of a leaving endpoint that are closed at a time
 
 
-def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
+def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) -> bool:
     """Make sure that the client of a lease is open and works; if that fails, give the lease back.
 
     Arguments:
@@ -71,7 +71,7 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
     return True
 
 
-def _open(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
+def _open(checkout: AnyCheckout, store: ClientStore[Any], opened: list[Any]) -> None:
     """Open one client, configure it, and note how long that took.
 
     The client is in the list from the moment it is open. If a `configure` that fails or an interrupt breaks
@@ -87,7 +87,7 @@ def _open(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -
 
 
 def _validate_single(
-    checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any], limit: float
+    checkout: AnyCheckout, lease: AnyLease, source: SingleClient[Any], limit: float
 ) -> bool:
     error = _error_of_validation(source.validate, limit)
     if error is None:
@@ -99,8 +99,8 @@ def _validate_single(
 
 
 def _reopen_single(
-    checkout: Checkout[Any],
-    lease: Lease[Any],
+    checkout: AnyCheckout,
+    lease: AnyLease,
     call: Call,
     reopen: Callable[[float], object],
     limit: float,
@@ -131,7 +131,7 @@ def _error_of_validation(
     return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
 
 
-def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:
+def open_idle(checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> bool:
     """Open one client for the store if that is allowed; return whether it was opened.
 
     It may take as long as in a call, `checkout_timeout`; a blocking call of threads ends by itself.
@@ -154,7 +154,7 @@ def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[A
     return True
 
 
-def reset_returned(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> None:
+def reset_returned(checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> None:
     """Reset returned clients one after the other; a client that cannot be reset is closed.
 
     A reset may take as long as a checkout; a blocking one of threads ends by itself.
@@ -181,7 +181,7 @@ def _reset(store: ClientStore[Any], client: Any) -> object:
     return None if store.reset is None else store.reset(client)
 
 
-def _next_to_reset(checkout: Checkout[Any], store: ClientStore[Any]) -> PooledClient[Any] | None:
+def _next_to_reset(checkout: AnyCheckout, store: ClientStore[Any]) -> PooledClient[Any] | None:
     state = checkout.state
     with state.after_lock, state.lock:
         entry = store.next_to_reset
@@ -191,7 +191,7 @@ def _next_to_reset(checkout: Checkout[Any], store: ClientStore[Any]) -> PooledCl
 
 
 def _was_reset(
-    checkout: Checkout[Any],
+    checkout: AnyCheckout,
     member: Member[Any],
     store: ClientStore[Any],
     entry: PooledClient[Any],
@@ -229,7 +229,7 @@ def _close(store: ClientStore[Any], client: Any) -> object:
     return None if store.close is None else store.close(client)
 
 
-def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], None]:
+def closing_of(checkout: AnyCheckout, store: ClientStore[Any]) -> Callable[[], None]:
     """Return a function that closes all clients of a member that has left, several at a time."""
 
     def close() -> None:

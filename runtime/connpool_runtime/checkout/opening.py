@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.lease import AnyLease
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
@@ -41,12 +41,12 @@ def stores_of(state: PoolState[Any]) -> list[tuple[Member[Any], ClientStore[Any]
     ]
 
 
-def store_of(lease: Lease[Any]) -> ClientStore[Any]:
+def store_of(lease: AnyLease) -> ClientStore[Any]:
     """Return the store that a lease's client is from."""
     return cast("ClientStore[Any]", lease.member.source)
 
 
-def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
+def discard(checkout: AnyCheckout, lease: AnyLease) -> None:
     """Give back a client that is not usable, to be closed."""
     state = checkout.state
     with state.after_lock, state.lock:
@@ -55,7 +55,7 @@ def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
         checkout.give_back_locked(lease, None)
 
 
-def trust(checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any]) -> None:
+def trust(checkout: AnyCheckout, lease: AnyLease, source: SingleClient[Any]) -> None:
     """Note that the one client of a member was validated successfully."""
     state, member = checkout.state, lease.member
     with state.after_lock, state.lock:
@@ -63,14 +63,14 @@ def trust(checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any])
         checkout.router.changed_locked(member, member.breaker.state)
 
 
-def give_back_unused(checkout: Checkout[Any], lease: Lease[Any]) -> None:
+def give_back_unused(checkout: AnyCheckout, lease: AnyLease) -> None:
     """Give back a member whose client was not used."""
     state = checkout.state
     with state.after_lock, state.lock:
         checkout.give_back_locked(lease, None)
 
 
-def lend_opened(checkout: Checkout[Any], lease: Lease[Any], opened: list[Any]) -> None:
+def lend_opened(checkout: AnyCheckout, lease: AnyLease, opened: list[Any]) -> None:
     """Move a client that a caller opened from a list into the store, lent to this caller."""
     state, store = checkout.state, store_of(lease)
     draw = state.settings.random()
@@ -89,7 +89,7 @@ def lend_opened(checkout: Checkout[Any], lease: Lease[Any], opened: list[Any]) -
         checkout.router.follow_locked(lease.member)  # the endpoint may be reachable again
 
 
-def close_unused(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
+def close_unused(checkout: AnyCheckout, store: ClientStore[Any], opened: list[Any]) -> None:
     """Close a client that was opened and is in no store, if there is one: its opening was broken off."""
     if opened:
         state = checkout.state
@@ -98,9 +98,7 @@ def close_unused(checkout: Checkout[Any], store: ClientStore[Any], opened: list[
             state.maintenance_due = True
 
 
-def opening_failed(
-    checkout: Checkout[Any], lease: Lease[Any], call: Call, error: Exception
-) -> None:
+def opening_failed(checkout: AnyCheckout, lease: AnyLease, call: Call, error: Exception) -> None:
     """Give back the right to open a client, after the opening failed."""
     state = checkout.state
     call.avoid(lease.member)
@@ -112,9 +110,7 @@ def opening_failed(
         checkout.router.follow_locked(call.tried[-1])
 
 
-def refuse_late(
-    checkout: Checkout[Any], lease: Lease[Any], call: Call, seconds: float
-) -> PoolTimeout:
+def refuse_late(checkout: AnyCheckout, lease: AnyLease, call: Call, seconds: float) -> PoolTimeout:
     """Give back the right to open or validate a client because no time is left; return the refusal."""
     state, member = checkout.state, lease.member
     causes = [one.source.cause for one in call.tried if one.source.cause is not None]
@@ -132,7 +128,7 @@ def refuse_late(
 
 @contextmanager
 def opening_idle(
-    checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+    checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]
 ) -> Generator[Callable[[list[Any]], None] | None, None, None]:
     """Reserve the right to open one client that no call waits for.
 

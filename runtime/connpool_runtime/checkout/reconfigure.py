@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.errors import PoolClosed
@@ -15,7 +15,7 @@ from connpool_runtime.settings import PoolSettings
 __all__ = ["change_settings"]
 
 
-def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
+def change_settings(checkout: AnyCheckout, settings: PoolSettings) -> None:
     """Make a pool use other settings from now on.
 
     An ejected member stays ejected for the time that was set. A member whose limit was the pool's gets the new

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.members.member import Member
 
 __all__ = ["replace_client"]
 
 
 def replace_client(
-    checkout: Checkout[Any],
+    checkout: AnyCheckout,
     old: Member[Any],
     client: Any,
     *,

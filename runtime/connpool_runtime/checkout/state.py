@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
-from connpool_runtime.calls.chain import Registration
 from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Registration
 from connpool_runtime.calls.route import routing_of
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.clients.store import ClientQuota, ClientStore

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 from weakref import ref
 
 from connpool_runtime._concurrency.tasks import PeriodicWorker
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 
 __all__ = ["AsyncSweeper"]
 
@@ -23,7 +22,7 @@ class AsyncSweeper:
     """
 
     def __init__(
-        self, checkout: Checkout[Any], name: str, sweep: Callable[[Checkout[Any]], float]
+        self, checkout: AnyCheckout, name: str, sweep: Callable[[AnyCheckout], float]
     ) -> None:
         self._sweep = sweep
         name = f"{name} of pool {checkout.state.name!r}"

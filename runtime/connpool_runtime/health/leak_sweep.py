@@ -6,9 +6,9 @@ from typing import Any
 
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._log import extra, runtime_logger
-from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.lease import AnyLease
 from connpool_runtime.calls.loan import Loan
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 
 __all__ = ["LeakSweep"]
 
@@ -17,14 +17,14 @@ class LeakSweep:
     """Searches a pool for leaks, and remembers the suspects. For one thread or task at a time."""
 
     def __init__(self) -> None:
-        self._suspected: dict[Lease[Any], Loan] = {}
+        self._suspected: dict[AnyLease, Loan] = {}
         renew_after_fork(self)
 
     def after_fork(self) -> None:
         """Forget all suspects in a child process, to which no lease of the parent belongs."""
         self._suspected = {}
 
-    def __call__(self, checkout: Checkout[Any]) -> float:
+    def __call__(self, checkout: AnyCheckout) -> float:
         """Report clients that have been held for too long, and those of them that have come back since.
 
         Returns:
@@ -68,7 +68,7 @@ def _fields(event_name: str, pool: str, member: str, loan: Loan, seconds: float)
     )
 
 
-def _tell(checkout: Checkout[Any], lease: Lease[Any], loan: Loan, seconds: float) -> None:
+def _tell(checkout: AnyCheckout, lease: AnyLease, loan: Loan, seconds: float) -> None:
     state, member = checkout.state, lease.member.name
     stack = loan.lines()
     runtime_logger().warning(

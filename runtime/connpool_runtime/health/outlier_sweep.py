@@ -8,7 +8,7 @@ from typing import Any
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outliers import Outlier, OutlierDetector, Totals
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.errors import OutlierDetected
 from connpool_runtime.members.ewma import LatencySums
 from connpool_runtime.members.labels import ROLE
@@ -24,7 +24,7 @@ class OutlierSweep:
         checkout: of the pool, whose settings say how members are compared.
     """
 
-    def __init__(self, checkout: Checkout[Any]) -> None:
+    def __init__(self, checkout: AnyCheckout) -> None:
         self._rules = checkout.state.settings.outlier_rules()
         self._detector: OutlierDetector[Member[Any]] = OutlierDetector(self._rules)
         renew_after_fork(self)
@@ -33,7 +33,7 @@ class OutlierSweep:
         """Start comparing anew in a child process."""
         self._detector = OutlierDetector(self._rules)
 
-    def __call__(self, checkout: Checkout[Any]) -> float:
+    def __call__(self, checkout: AnyCheckout) -> float:
         """Compare the members by their calls since the last sweep, and eject the outliers.
 
         Returns:
@@ -80,7 +80,7 @@ def _any_role(_member: Member[Any]) -> Hashable:
 
 
 def _eject(
-    checkout: Checkout[Any], detector: OutlierDetector[Member[Any]], outlier: Outlier[Member[Any]]
+    checkout: AnyCheckout, detector: OutlierDetector[Member[Any]], outlier: Outlier[Member[Any]]
 ) -> None:
     """Eject an outlier, unless too many members are ejected already."""
     state, member = checkout.state, outlier.member

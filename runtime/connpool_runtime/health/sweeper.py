@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 from weakref import ref
 
 from connpool_runtime._concurrency.threads import PeriodicWorker
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 
 __all__ = ["Sweeper"]
 
@@ -24,7 +23,7 @@ class Sweeper:
     """
 
     def __init__(
-        self, checkout: Checkout[Any], name: str, sweep: Callable[[Checkout[Any]], float]
+        self, checkout: AnyCheckout, name: str, sweep: Callable[[AnyCheckout], float]
     ) -> None:
         self._sweep = sweep
         name = f"{name} of pool {checkout.state.name!r}"

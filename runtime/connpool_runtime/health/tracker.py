@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from connpool_runtime._concurrency.forks import keep, new_lock
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.checkout import marking
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
@@ -97,7 +97,7 @@ class TrackedEndpoints(Generic[H]):
     def __init__(
         self,
         pool: MonitoredPool,
-        checkout: Checkout[Any],
+        checkout: AnyCheckout,
         config: ConnectorConfig,
         endpoints: Iterable[str],
     ) -> None:

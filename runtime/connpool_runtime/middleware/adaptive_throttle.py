@@ -10,7 +10,7 @@ from typing import Any
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.breaker.sliding_window import TimeBasedWindow
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.errors import Throttled
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.options.validation import Rule, amount, whole_number

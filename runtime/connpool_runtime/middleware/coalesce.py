@@ -11,7 +11,7 @@ from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._tracebacks import StandIn, without_traceback
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.middleware.role import Role

@@ -12,7 +12,7 @@ from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.gradient import Window

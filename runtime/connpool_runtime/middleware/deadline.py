@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.classifiers.verdict import OUT_OF_TIME
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded

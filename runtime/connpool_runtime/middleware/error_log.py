@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from connpool_runtime._log import LogFields, extra, log_failure, runtime_logger
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.errors import ClientPanic
 from connpool_runtime.middleware.role import Role
 

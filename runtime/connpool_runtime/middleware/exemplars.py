@@ -10,8 +10,8 @@ from typing import Any
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.histogram import BOUNDS
 from connpool_runtime.stats.types import ExemplarStats

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.errors import DeadlineExceeded, Rejected
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.errors import NoMembers, Rejected
 from connpool_runtime.members.member import Member
 

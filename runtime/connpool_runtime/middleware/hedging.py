@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.options.validation import amount, seconds, whole_number

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.options.validation import refused
 

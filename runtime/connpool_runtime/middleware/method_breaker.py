@@ -15,7 +15,7 @@ from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerSt
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.calls.phases import CallCount
 from connpool_runtime.classifiers.verdict import UNKNOWN, Verdict, neutral
 from connpool_runtime.errors import AllMembersOpen

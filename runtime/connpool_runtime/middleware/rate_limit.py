@@ -10,8 +10,8 @@ from typing import Any
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
 from connpool_runtime.middleware.role import Role

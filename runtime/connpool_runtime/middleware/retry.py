@@ -12,8 +12,8 @@ from connpool_runtime._log import log_failure
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import full_jitter
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.calls.phases import CountCalls
 from connpool_runtime.calls.retry_policy import RetryPolicy
 from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry

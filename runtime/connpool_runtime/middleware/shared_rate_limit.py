@@ -11,7 +11,7 @@ from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._extras import extra
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.deadlines import remaining, require_time
 from connpool_runtime.errors import RateLimited
 from connpool_runtime.middleware.role import Role

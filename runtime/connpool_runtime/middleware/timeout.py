@@ -9,8 +9,8 @@ from typing import Any
 from connpool_runtime._log import warn
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Invoke, Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.middleware_chain import Invoke, Phase, Proceed
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import AttemptTimeout, DeadlineExceeded
 from connpool_runtime.middleware.deadline import until_deadline

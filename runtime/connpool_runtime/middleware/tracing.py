@@ -6,7 +6,7 @@ from typing import Any
 
 from connpool_runtime._extras import extra
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.middleware_chain import Proceed
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.member_address import member_attributes
 

@@ -18,15 +18,15 @@ from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.calling import current_options
-from connpool_runtime.calls.chain import (
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.middleware_chain import (
     AsyncMiddleware,
     MiddlewareFunction,
     Proceed,
     around,
     outermost,
 )
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished

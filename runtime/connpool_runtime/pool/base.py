@@ -11,8 +11,8 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
-from connpool_runtime.calls.chain import Registration, registration_of
 from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.middleware_chain import Registration, registration_of
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.opening import stores_of

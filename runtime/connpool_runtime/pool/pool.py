@@ -17,15 +17,15 @@ from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.calling import current_options
-from connpool_runtime.calls.chain import (
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.middleware_chain import (
     Middleware,
     MiddlewareFunction,
     Proceed,
     around,
     outermost,
 )
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished

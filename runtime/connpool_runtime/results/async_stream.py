@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import around
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.middleware_chain import around
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import DROPPED, LongCall
 
@@ -44,7 +44,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
     _loop: AbstractEventLoop | None = None  # the event loop on which the client's iterator is used
     _items = 0
 
-    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+    def __init__(self, checkout: AnyCheckout, call: Call) -> None:
         super().__init__(checkout, call)
         self._source = None
         # the answer of a middleware, in place of the client's

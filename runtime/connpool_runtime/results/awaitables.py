@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.results.lease import PoolLease
 
 __all__ = ["PendingCall", "call_any"]
@@ -17,7 +17,7 @@ __all__ = ["PendingCall", "call_any"]
 T = TypeVar("T")
 
 
-def call_any(checkout: Checkout[Any], call: Call) -> Any:
+def call_any(checkout: AnyCheckout, call: Call) -> Any:
     """Call a method that may return at once or return an awaitable.
 
     What it answers with is passed on; its member is given back now, or when it has been awaited.

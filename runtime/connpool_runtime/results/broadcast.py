@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar, cast
 
 from connpool_runtime.calls.method import Method
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout, Checkout
 from connpool_runtime.errors import NoMembers, PoolClosed
 from connpool_runtime.members.member import Member
 
@@ -66,7 +66,7 @@ def everybody(checkout: Checkout[C]) -> tuple[Member[C], ...]:
 
 
 def first_of(
-    checkout: Checkout[Any], method: Method[Any, Any], results: list[R], errors: list[Exception]
+    checkout: AnyCheckout, method: Method[Any, Any], results: list[R], errors: list[Exception]
 ) -> R:
     """Return the first result, None if there was no member, or raise the first error."""
     if len(errors) == 1:

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import around
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.middleware_chain import around
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["AsyncPooledContext", "SyncContextOnAsync", "PooledContext"]
@@ -22,7 +22,7 @@ Trace = TracebackType | None
 class PooledContext(LongCall[Any], AbstractContextManager[T]):
     """Opens the client's context manager when entered; for one use, like the one it stands for."""
 
-    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+    def __init__(self, checkout: AnyCheckout, call: Call) -> None:
         super().__init__(checkout, call)
         self._manager: AbstractContextManager[T] | None = None
 
@@ -77,7 +77,7 @@ class SyncContextOnAsync(PooledContext[T]):
 class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
     """The same for tasks."""
 
-    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+    def __init__(self, checkout: AnyCheckout, call: Call) -> None:
         super().__init__(checkout, call)
         self._manager: AbstractAsyncContextManager[T] | None = None
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.lease import AnyLease, Lease
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
@@ -26,7 +26,7 @@ class LongCall(Generic[C]):
     # On the class, for finalizers: at interpreter shutdown the names of modules may be gone already. Nothing is
     # given back then, since no code is left to take it.
     _interpreter_ends = staticmethod(sys.is_finalizing)
-    _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
+    _lease: AnyLease = Lease()  # never held: for the finalizer after an interrupted __init__
     _deadline: DeadlineScope | None = None  # the caller's deadline, if it was passed to the client
 
     def __init__(self, checkout: Checkout[C], call: Call) -> None:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar, cast
 
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import around
 from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.middleware_chain import around
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import LongCall
 

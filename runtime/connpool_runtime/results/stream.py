@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import around
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.calls.middleware_chain import around
+from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import DROPPED, LongCall, is_in_memory
 
@@ -29,7 +29,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
 
     _source: Iterator[T] = iter(())  # for the finalizer after an interrupted __init__
 
-    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+    def __init__(self, checkout: AnyCheckout, call: Call) -> None:
         super().__init__(checkout, call)
         self._source = iter(())
         # the answer of a middleware, in place of the client's

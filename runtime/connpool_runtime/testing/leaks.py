@@ -6,7 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from connpool_runtime._concurrency.forks import all_renewables
-from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.checkout import AnyCheckout, Checkout
 
 __all__ = ["LeakWatch", "Taken"]
 
@@ -61,9 +61,9 @@ class LeakWatch:
         ]
 
 
-def _counts() -> dict[tuple[Checkout[Any], Any], int]:
+def _counts() -> dict[tuple[AnyCheckout, Any], int]:
     everything: list[Any] = [*all_renewables()]
-    checkouts: list[Checkout[Any]] = [one for one in everything if isinstance(one, Checkout)]
+    checkouts: list[AnyCheckout] = [one for one in everything if isinstance(one, Checkout)]
     return {
         (one, member): member.in_flight
         for one in checkouts
@@ -71,7 +71,7 @@ def _counts() -> dict[tuple[Checkout[Any], Any], int]:
     }
 
 
-def _stacks(checkout: Checkout[Any], member: Any) -> tuple[str, ...]:
+def _stacks(checkout: AnyCheckout, member: Any) -> tuple[str, ...]:
     loans = checkout.state.loans or {}
     return tuple(
         "\n".join(loan.lines()) for lease, loan in list(loans.items()) if lease.taken_from is member
