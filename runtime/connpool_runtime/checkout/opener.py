@@ -15,7 +15,7 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import AnyLease
 from connpool_runtime.checkout.checkout import AnyCheckout
-from connpool_runtime.checkout.marking import mark_unhealthy
+from connpool_runtime.checkout.member_health import mark_unhealthy
 from connpool_runtime.checkout.opening import (
     close_unused,
     discard,

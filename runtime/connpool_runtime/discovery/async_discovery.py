@@ -29,7 +29,7 @@ from connpool_runtime._log import LogFields, extra, log_failure, runtime_logger
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing, jittered
 from connpool_runtime.balancing.balancers import uses_weights
-from connpool_runtime.checkout import marking
+from connpool_runtime.checkout import member_health
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Placement, change_members
 from connpool_runtime.checkout.replacing import replace_client
@@ -991,7 +991,7 @@ class AsyncDiscovery(Generic[C]):
     # Events and errors
 
     def _emit(self, event: Event) -> None:
-        marking.emit(self._checkout, event)
+        member_health.emit(self._checkout, event)
 
     def _too_late(self, count: int, seconds: float) -> DiscoveryError:
         with self._lock:

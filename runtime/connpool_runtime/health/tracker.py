@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.forks import keep, new_lock
 from connpool_runtime._tracebacks import without_traceback
-from connpool_runtime.checkout import marking
+from connpool_runtime.checkout import member_health
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.replacing import replace_client
@@ -199,7 +199,7 @@ class TrackedEndpoints(Generic[H]):
             gave_up=change is HealthChange.GAVE_UP,
             cause=without_traceback(error),
         )
-        marking.emit(self._checkout, event)
+        member_health.emit(self._checkout, event)
 
     def joined(self, endpoint: TrackedEndpoint[H], connector: H, client: Any, way: Way) -> bool:
         """Add a member for a new client, or replace the client of the endpoint's old member.
@@ -218,7 +218,7 @@ class TrackedEndpoints(Generic[H]):
         if endpoint.schedule is not None:
             self._settle(endpoint, None, HealthSchedule.passed)
             name = endpoint.member.name
-            marking.emit(self._checkout, ClientReplaced(pool=self.pool.name, member=name))
+            member_health.emit(self._checkout, ClientReplaced(pool=self.pool.name, member=name))
         return True
 
     def after_fork(
@@ -294,9 +294,9 @@ class TrackedEndpoints(Generic[H]):
         with self._lock:
             change = answer(schedule, self.clock(), self.random())
         if member is not None and change is HealthChange.HEALTHY:
-            marking.mark_healthy(self._checkout, member)
+            member_health.mark_healthy(self._checkout, member)
         elif member is not None and change is HealthChange.UNHEALTHY and error is not None:
-            marking.mark_unhealthy(self._checkout, member, error)
+            member_health.mark_unhealthy(self._checkout, member, error)
         return change
 
 
