@@ -2,8 +2,8 @@
 
     python -m benchmarks.admin
 
-Rounds with and without a server that is read alternate, and medians are compared, so that what else the
-machine does hits both alike. The readers are another process, as they would be.
+Rounds with and without a server that is read alternate, and medians are compared, so that other load of
+the machine affects both alike. The readers are another process, as in production.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Five circuit breakers behind one face: the same call, the same three failures, the same cooldown."""
+"""Five circuit breakers behind one interface: the same call, the same three failures, the same cooldown."""
 
 import asyncio
 import itertools
@@ -39,7 +39,7 @@ class Ours:
     tasks = True
 
     def __init__(self) -> None:
-        # As a plain breaker: any error counts, and when it is open nobody is let in.
+        # As a plain breaker: any error counts, and an open breaker rejects every call.
         self._pool = AsyncPool[Any](
             max_fails=FAILURES,
             cooldown=COOLDOWN,

@@ -1,4 +1,4 @@
-"""What five circuit breakers do in the situations that matter, found out by running them.
+"""Runs five circuit breakers through the situations that matter and records what they do.
 
 `python -m benchmarks.breakers` writes docs/breakers.md.
 """
@@ -19,7 +19,7 @@ CANNOT = "made for threads: no cancellation"
 
 
 class Server:
-    """Answers, fails, or hangs until it is let go; counts who is inside."""
+    """Answers, fails, or hangs until it is let go; counts calls in flight."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -51,12 +51,12 @@ class Server:
         raise ConnectionError("the server's own late error")
 
     async def exclude(self) -> str:
-        """Raise what does not count."""
+        """Raise the error that breakers are told not to count."""
         raise Excluded
 
 
 async def error_of(call: Awaitable[object]) -> BaseException | None:
-    """How a call ended, given some patience."""
+    """Return how a call ended, or that it hangs."""
     try:
         await asyncio.wait_for(call, PATIENCE)
     except (Exception, asyncio.CancelledError) as error:
@@ -71,7 +71,7 @@ async def fail(breaker: Breaker, server: Server, times: int) -> None:
 
 
 async def state(breaker: Breaker, server: Server) -> str:
-    """Whether a call gets through now."""
+    """Return whether a call gets through now."""
     error = await error_of(breaker.call(server.answer))
     if isinstance(error, TimeoutError) and not isinstance(error, ConnectionError):
         return "every call hangs"
@@ -128,7 +128,7 @@ async def cancelled(breaker: Breaker, server: Server) -> str:
 
 
 async def still_counting(breaker: Breaker, server: Server) -> bool:
-    """Whether failures before a cancelled call still count after it."""
+    """Return whether failures before a cancelled call still count after it."""
     await fail(breaker, server, FAILURES - 1)
     await cancel(breaker, server)
     return await state_after_one_more(breaker, server) == "open"

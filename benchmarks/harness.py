@@ -1,4 +1,4 @@
-"""How a cost is taken: candidates take turns, and the median of many short rounds counts.
+"""How a cost is measured: candidates take turns, and the median of many short rounds counts.
 
 A candidate is a callable without arguments, mostly `functools.partial(client.get, 42)`, so that all pay the same for
 the call site. As they take turns, a slow moment of the machine falls on all of them. What is taken is the time of the

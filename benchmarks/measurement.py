@@ -23,11 +23,11 @@ class Bar:
     unit: Literal["x", "ms", ""] = "x"
 
     def is_met(self, figure: float) -> bool:
-        """Whether a figure meets the bar, if there is one."""
+        """Return whether a figure meets the bar, if there is one."""
         return self.bar is None or self._reaches(figure, self.bar)
 
     def verdict(self, figure: float) -> str:
-        """Say in words how a figure stands."""
+        """Describe in words whether a figure meets its bars."""
         if self.bar is None or self.moonshot is None:
             return "-"
         if self._reaches(figure, self.moonshot):

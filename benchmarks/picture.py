@@ -12,7 +12,7 @@ COLOURS = {"good": "#2a9d5c", "fair": "#3b78c2", "bad": "#c8452f"}
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: its text, how long its bar is, what is written behind it, and where there are marks."""
+    """One row: its text, the length of its bar, the text behind the bar, and the positions of marks."""
 
     label: str
     value: float

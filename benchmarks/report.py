@@ -18,7 +18,7 @@ from benchmarks.measurement import Bar
 README = Path(__file__).with_name("README.md")
 PICTURE = Path(__file__).with_name("bars.svg")
 COST = Path(__file__).with_name("cost.svg")
-# What a reader of the main README sees at a glance: each text with the cost that it is about.
+# The summary in the main README: each text with the cost that it describes.
 GLANCE = (
     ("a bare call of a client that does nothing", "bare call", "fair"),
     ("through a pool of three", "pooled call", "good"),
@@ -118,7 +118,7 @@ def draw(rows: Sequence[Row]) -> str:
 
 
 def draw_costs(costs: dict[str, float]) -> str:
-    """Draw what a call costs, beside what people have instead."""
+    """Draw what a call costs, beside the alternatives."""
     bars = [
         picture.Bar(text, costs[key], f"{costs[key] / 1000:.2f} \N{MICRO SIGN}s", colour)
         for text, key, colour in GLANCE

@@ -1,4 +1,4 @@
-"""Plays all scenarios on all kinds of servers, prints what came of it and writes it into docs/chaos.md."""
+"""Plays all scenarios on all kinds of servers, prints the figures and writes them into docs/chaos.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers that never stop calling, as threads or as tasks, and a note of what each call came to."""
+"""Callers that never stop calling, as threads or as tasks, and a record of how each call ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE = 0.02  # seconds between two calls of a caller: the machine, not the pool
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One call: when it began and ended by `time.monotonic`, who answered, or what was raised."""
+    """One call: when it began and ended by `time.monotonic`, which server answered, or what was raised."""
 
     began: float
     ended: float
@@ -29,7 +29,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """A member was cut off, by its breaker or by health checks."""
+    """A member was ejected, by its breaker or by health checks."""
 
     at: float
     member: str
@@ -53,14 +53,14 @@ class Callers(Protocol):
 
 
 class _Notes:
-    """What callers and the pool's listener write down; lists are safe to append to from any thread."""
+    """What callers and the pool's listener record; lists are safe to append to from any thread."""
 
     def __init__(self) -> None:
         self.ended: list[Ended] = []
         self.cut_off: list[CutOff] = []
 
     def listen(self, event: Event) -> None:
-        """Note that a member was cut off that was not before: a probe that fails cuts nobody off."""
+        """Record a member that was ejected and was not before: a failed probe ejects no further member."""
         opened = isinstance(event, BreakerChanged) and (
             event.before is BreakerState.CLOSED and event.after is BreakerState.OPEN
         )

@@ -1,4 +1,4 @@
-"""A server and the way to it, both of which can be broken and mended."""
+"""A server and the network before it, both of which can be broken and restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Host:
 
     Arguments:
         server: runs already; it is stopped at the end.
-        identity: what its answers say of who gave them.
+        identity: the name of the server in its answers.
         prepare: what a server needs before it can answer so, after each start.
     """
 

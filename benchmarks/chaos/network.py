@@ -55,16 +55,16 @@ class Cable:
         return [_program("nsenter"), f"--net=/proc/{self._holder.pid}/ns/net", *command]
 
     def unplug(self) -> None:
-        """Let nothing through in either direction; nobody is told."""
+        """Drop all packets in both directions; neither side gets an error."""
         _run(*self.inside(_program("ip"), "link", "set", "eth0", "down"))
 
     def plug(self) -> None:
-        """Let everything through again."""
+        """Stop dropping packets."""
         _run(*self.inside(_program("ip"), "link", "set", "eth0", "up"))
         _run(*self.inside(_program("ip"), "route", "flush", "type", "blackhole"))
 
     def lose_answers(self) -> None:
-        """Let what is sent from here arrive, and lose all that comes back."""
+        """Deliver packets sent from here, and drop all answers."""
         _run(*self.inside(_program("ip"), "route", "add", "blackhole", f"{self.here}/32"))
 
     def worsen(self, *netem: str) -> None:

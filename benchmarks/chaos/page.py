@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "chaos.md"
 MARKED = re.compile(r"(<!-- table -->\n).*(<!-- /table -->)", re.DOTALL)
 HEAD = (
     *("scenario", "servers", "pool", "calls", "lost"),
-    *("slowest call s", "cut off after s", "back after s", "falsely cut off"),
+    *("slowest call s", "ejected after s", "back after s", "falsely ejected"),
 )
 
 

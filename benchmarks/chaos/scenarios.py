@@ -18,7 +18,7 @@ from connpool_runtime import PoolSettings
 COOLDOWN = PoolSettings().cooldown
 SLACK = 1.5  # seconds that a busy machine may add to any time
 ATTEMPTS = 3  # of the recommended `Retry`
-# Until a health check by the defaults has found out that a connection is dead, and its client is replaced.
+# Until a health check with the defaults has found a dead connection, and its client is replaced.
 NOTICED = 1.2 * 10.0 + 2.0 + 1.2 * 1.0
 FAULT = 2.0  # seconds that a fault lasts: less than a cooldown
 DRIP = 0.005  # seconds between two bytes
@@ -26,7 +26,7 @@ RESTART_AWAY = 1.0  # seconds that a server which is restarted is away
 RESTART_EVERY = 2.0  # seconds from one such restart to the next
 GIVE_UP = (
     max(NOTICED, 3 * COOLDOWN) + 2 * SLACK
-)  # seconds after which nobody waits for a host any more
+)  # seconds after which waiting for a host is given up
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Bounds:
     Arguments:
         lost: calls that may end in an error.
         slowest: how long a call may take.
-        ejected: within which the host is cut off; None if it need not be.
+        ejected: within which the host is ejected; None if it need not be.
         returned: within which it serves again.
-        falsely: how often members may be cut off whose servers are well.
+        falsely: how often members with healthy servers may be ejected.
     """
 
     lost: int = 0
@@ -84,11 +84,11 @@ class Figures:
             bounds.ejected is not None
             and (math.inf if self.ejected is None else self.ejected) > bounds.ejected
         ):
-            found.append(f"cut off after {self.ejected} s, not {bounds.ejected:.2f}")
+            found.append(f"ejected after {self.ejected} s, not {bounds.ejected:.2f}")
         if self.returned is None or self.returned > bounds.returned:
             found.append(f"back after {self.returned} s, not {bounds.returned:.2f}")
         if self.falsely > bounds.falsely:
-            found.append(f"{self.falsely} members cut off whose servers were well")
+            found.append(f"{self.falsely} members ejected whose servers were healthy")
         return [f"{self.service}, {self.kind}, {self.scenario}: {text}" for text in found]
 
 
@@ -193,7 +193,7 @@ SCENARIOS = (
         "half-open",
         "connections that are open carry nothing any more and nobody is told; new ones work",
         hurting(lambda host: host.proxy.half_open(), _mend, lingers=True),
-        # A client that opens a new connection at once loses too few attempts to be cut off.
+        # A client that opens a new connection at once loses too few attempts to be ejected.
         bounds=Bounds(ejected=None),
         # gRPC sends no keep-alive pings by default: only a health check finds out.
         channel_bounds=Bounds(returned=NOTICED + SLACK),
@@ -208,10 +208,10 @@ SCENARIOS = (
         f"all three in turn, {RESTART_AWAY:.0f} s away, {RESTART_EVERY:.0f} s apart",
         restarting(),
         proxied=False,
-        # Who is away while nobody else is well is not cut off: there would be nobody left.
+        # A member that is away while no other is healthy is not ejected: none would be left.
         bounds=Bounds(ejected=None),
         # A channel waits before it connects again, and answers calls with the error of before meanwhile: its
-        # member may be cut off when the server is back already.
+        # member may be ejected when the server is back already.
         channel_bounds=Bounds(ejected=None, returned=3 * COOLDOWN + SLACK, falsely=3),
     ),
 )
@@ -342,7 +342,7 @@ def _until_back(callers: Callers, injuries: Sequence[Injury]) -> list[float | No
 def _false(
     cut_offs: Sequence[CutOff], injuries: Sequence[Injury], hosts: dict[str, Host]
 ) -> Iterator[CutOff]:
-    """Name what was cut off though its host was well."""
+    """List the ejected members whose host was healthy."""
     for one in cut_offs:
         hurt = [injury for injury in injuries if injury.host is _host_of(one, hosts)]
         if not any(_is_due(one, injury) for injury in hurt):
@@ -350,6 +350,6 @@ def _false(
 
 
 def _is_due(cut_off: CutOff, injury: Injury) -> bool:
-    """Whether a member was cut off for an injury: attempts begun before its end may end after it."""
+    """Return whether an injury ejected a member: attempts begun before its end may end after it."""
     ends = math.inf if injury.lingers else injury.healed + 2 * PATIENCE
     return injury.began <= cut_off.at <= ends

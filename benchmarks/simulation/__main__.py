@@ -1,4 +1,4 @@
-"""Plays all scenes and writes what came of them into README.md."""
+"""Plays all scenes and writes the results into README.md."""
 
 import sys
 

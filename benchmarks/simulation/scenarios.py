@@ -43,7 +43,7 @@ def one_slow(calls: int = 8000, pools: int = 1, **options: Any) -> Figures:
 
 
 def one_fails(calls: int = 8000, **options: Any) -> Figures:
-    """One of ten refuses every call within a millisecond: to who counts calls in flight it looks idle."""
+    """One of ten refuses every call within a millisecond: it looks idle to balancers that count calls."""
     world = World(10, **options)
     world.servers[0].mood = "fails"
     world.run(lambda: world.callers(calls, load=0.67))
@@ -70,7 +70,7 @@ def callers_without_patience(calls: int = 8000, **options: Any) -> Figures:
     """All three are well, and callers give up after a tenth of what a call takes on the average."""
     world = World(3, middleware=(Deadline(MEAN / 10),), **options)
     world.run(lambda: world.callers(calls, load=0.3))
-    return {"failed %": world.seen.failed, "cut off": float(sum(world.trips.values()))}
+    return {"failed %": world.seen.failed, "ejected": float(sum(world.trips.values()))}
 
 
 def thousand(calls: int = 20_000, servers: int = 1000, broken: int = 20, **options: Any) -> Figures:
@@ -247,7 +247,7 @@ def outliers(
 def restart_while_idle(
     calls: int = 3000, servers: int = 3, restarted: int = 1, **options: Any
 ) -> Figures:
-    """Each server has idle connections, for a minute nobody calls, and meanwhile servers restart.
+    """Each server has idle connections, for a minute there are no calls, and meanwhile servers restart.
 
     Nothing is tried again, so that each call that meets a dead connection is lost.
     """
@@ -277,7 +277,7 @@ def restart_while_idle(
 
 
 def connects_hang(calls: int = 6000, **options: Any) -> Figures:
-    """One of three never answers who connects to it; a call may wait half a second for its connection."""
+    """One of three never answers connection attempts; a call may wait half a second for its connection."""
     rules = {"max_size": 20, "connect_backoff": 10.0, "connect_backoff_max": 10.0}
     world = World(3, connections=rules, **{"checkout_timeout": 0.5, **options})
     first = world.servers[0]
@@ -291,7 +291,7 @@ def connects_hang(calls: int = 6000, **options: Any) -> Figures:
 
 
 def closes_hang(calls: int = 6000, **options: Any) -> Figures:
-    """One of three lets go of no connection, each of which is replaced after a second; in the end the pool is closed."""
+    """One of three never finishes closing connections, which are replaced after a second; then the pool is closed."""
     rules = {"max_size": 20, "max_lifetime": 1.0}
     world = World(3, connections=rules, **options)
     first, *others = world.servers
@@ -321,8 +321,8 @@ def closes_hang(calls: int = 6000, **options: Any) -> Figures:
 def _cut_off(world: World) -> Figures:
     first, *others = (world.trips[server.name] for server in world.servers)
     return {
-        "first cut off": float(first),
-        "others cut off": float(sum(others)),
+        "first ejected": float(first),
+        "others ejected": float(sum(others)),
         "refused %": 100.0 * world.seen.errors["AllMembersOpen"] / world.seen.calls,
     }
 

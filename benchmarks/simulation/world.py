@@ -1,8 +1,8 @@
 """Virtual time, servers that live in it, and callers who come at random.
 
 The pools are real and unchanged; only their clock, their dice and the event loop's idea of waiting are replaced. The loop
-never waits: when nobody can run, its clock leaps to the next timer. So seconds cost as much as what happens in them, and
-one seed gives one course of events.
+never waits: when no task can run, its clock leaps to the next timer. So seconds cost as much as what happens in
+them, and one seed gives one course of events.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Leap(selectors.SelectSelector):
-    """Lets the clock leap where others wait."""
+    """A selector that advances the clock instead of waiting."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class Connection:
         await self.server.get(key)
 
     async def close(self) -> None:
-        """Say goodbye, which never ends if the server does not let go."""
+        """Close the connection, which never ends if the server does not release it."""
         self.server.closing += 1
         if self.server.close_hangs:
             await asyncio.sleep(1e9)
@@ -240,7 +240,7 @@ class World:
             self.pools.append(pool)
 
     def run(self, story: Callable[[], Awaitable[T]]) -> T:
-        """Let a story happen, from now to its end."""
+        """Run a story from now to its end."""
 
         async def told() -> T:
             return await story()
@@ -277,7 +277,7 @@ class World:
         await asyncio.gather(*(caller() for _ in range(callers)))
 
     async def call(self) -> None:
-        """Make one call and note how it went."""
+        """Make one call and record how it ended."""
         pool, began = self.dice.choice(self.pools), self.clock.now
         try:
             await pool.call(GET, (self.dice.randrange(10_000),))
@@ -287,14 +287,14 @@ class World:
             self.seen.latencies.append(self.clock.now - began)
 
     def recover(self, back: Server) -> None:
-        """Let a server be well again, and count from now on what everybody has at a time."""
+        """Let a server be well again, and count from now on how many calls each server has at a time."""
         back.mood, back.back_at = "well", self.clock.now
         for server in self.servers:
             server.most = 0
 
     @property
     def trips(self) -> dict[str, int]:
-        """How often each server was cut off, by all pools together."""
+        """How often each server was ejected, by all pools together."""
         counts = Counter[str]()
         for pool in self.pools:
             counts.update({member.name: member.trips for member in pool.stats().members})

@@ -1,4 +1,4 @@
-"""Ten thousand calls that are all their callers' mistakes, on servers that are well: nobody is cut off."""
+"""Ten thousand calls that are all their callers' mistakes, on healthy servers: no member is ejected."""
 
 import asyncio
 from collections import Counter
@@ -60,7 +60,7 @@ def make(
     error: type[Exception],
     calls: int,
 ) -> None:
-    """Make the mistakes over and over, and see that nobody suffers from them."""
+    """Make the mistakes over and over, and check that no member is ejected for them."""
     for middleware in in_order():
         pool.register_middleware(middleware)
     for mistake in islice(cycle(mistakes), calls):
@@ -113,7 +113,7 @@ def exported(pool: Pool[Any] | AsyncPool[Any]) -> Counter[str]:
 
 
 def test_wrong_types_on_redis(text_servers: list[str]) -> None:
-    """Commands that do not fit the value cut off no Redis, whichever command it is."""
+    """Commands that do not fit the value eject no Redis, whichever command it is."""
     config = RedisConfig(endpoints=text_servers)
     with RedisPool.from_config(config, balancer="round_robin") as pool:
         wrong = (
@@ -139,7 +139,7 @@ async def test_wrong_types_on_redis_by_tasks(text_servers: list[str]) -> None:
 
 
 def test_not_found_on_grpc(greeter_servers: list[GreeterServer]) -> None:
-    """Asking for what there is not cuts off no gRPC server."""
+    """Asking for something that does not exist ejects no gRPC server."""
     config = GrpcConfig(endpoints=[server.address for server in greeter_servers])
     with GreeterStubPool.from_config(config) as pool:
         nobody = HelloRequest(name=NOBODY)
@@ -171,12 +171,12 @@ async def test_not_found_on_grpc_by_tasks(greeter_pool: AsyncPool[Any]) -> None:
 
 
 def missing(client: httpx.Client) -> httpx.Response:
-    """Ask for what there is not, and take the answer as an error."""
+    """Ask for something that does not exist, and take the answer as an error."""
     return client.get(MISSING).raise_for_status()
 
 
 def test_not_found_on_http(http_servers: list[str]) -> None:
-    """A 404 that the client raises cuts off no HTTP server."""
+    """A 404 that the client raises ejects no HTTP server."""
     with HttpxClientPool.from_config(HttpConfig(endpoints=http_servers)) as pool:
         wrong = (
             lambda: pool.pool.execute(missing),

@@ -43,7 +43,7 @@ def assert_kept(service: Service, name: str, **options: Any) -> None:
 @pytest.mark.servers
 @pytest.mark.chaos
 def test_a_killed_server_costs_no_call() -> None:
-    """A Redis is killed and comes back: it is cut off, no call is lost, and it serves again."""
+    """A Redis is killed and comes back: it is ejected, no call is lost, and it serves again."""
     assert_kept(Redis(), "kill")
 
 
@@ -59,11 +59,11 @@ def test_servers_restarted_in_turn_cost_no_call() -> None:
     [
         ({"lost": 1}, "1 calls lost"),
         ({"slowest": 60.0}, "the slowest took 60.00 s"),
-        ({"ejected": None}, "cut off after None"),
-        ({"ejected": 60.0}, "cut off after 60.0"),
+        ({"ejected": None}, "ejected after None"),
+        ({"ejected": 60.0}, "ejected after 60.0"),
         ({"returned": None}, "back after None"),
         ({"returned": 60.0}, "back after 60.0"),
-        ({"falsely": 1}, "1 members cut off whose servers were well"),
+        ({"falsely": 1}, "1 members ejected whose servers were healthy"),
     ],
 )
 def test_each_bound_can_be_broken(changed: dict[str, Any], complaint: str) -> None:
@@ -79,7 +79,7 @@ def _fields(figures: Figures) -> dict[str, Any]:
 
 
 def test_who_need_not_be_cut_off_may_stay() -> None:
-    """Without a bound for cutting off, a member that was never cut off is within."""
+    """Without a bound for ejection, a member that was never ejected is within the bounds."""
     stayed = Figures(**{**_fields(GOOD), "ejected": None})
     assert stayed.beyond(Bounds(ejected=None)) == []
 
@@ -110,7 +110,7 @@ def seen(*, lingers: bool = False) -> Figures:
 
 
 def test_figures_are_read_off_the_notes() -> None:
-    """Counts and times follow from who answered when, who was cut off when, and who was hurt when."""
+    """Counts and times follow from answers, ejections and injuries of hosts, and from their times."""
     figures = seen()
     assert (figures.calls, figures.lost, figures.errors) == (5, 1, (("ValueError: lost", 1),))
     assert figures.slowest == pytest.approx(1.0)
@@ -120,12 +120,12 @@ def test_figures_are_read_off_the_notes() -> None:
 
 
 def test_a_fault_that_lingers_excuses_later_ejections() -> None:
-    """Whose connections stay dead after the fault may be cut off after it."""
+    """A member whose connections stay dead after the fault may be ejected after it."""
     assert seen(lingers=True).falsely == 2
 
 
 def test_a_failed_probe_cuts_nobody_off() -> None:
-    """Only who was let through before is cut off by a breaker that opens, or by health checks."""
+    """Only a member that took calls before is ejected by a breaker that opens, or by health checks."""
     callers = ThreadCallers(lambda: pytest.fail("not opened"))
 
     def changed(before: BreakerState, after: BreakerState) -> BreakerChanged:

@@ -54,7 +54,7 @@ def main(request_file: str, answer_file: str) -> None:
 
 
 def answer_about_classes(request: Json) -> Json:
-    """Describe the target, or further classes of its package; or say why that cannot be done."""
+    """Describe the target, or further classes of its package; or return the reason why this fails."""
     try:
         module = import_target(request["module"])
         if request["list"]:

@@ -34,13 +34,15 @@ def describe_default(function: object, param: inspect.Parameter) -> Json:
             for module, qualname in candidate_names(function, param, value):
                 if is_hidden(module) is hidden and resolves_to(module, qualname, value):
                     return {"ref": list(shortest_path(module, qualname, value))}
-    except Exception:  # the value's own __getattr__ may raise anything; it has no name then
+    except (
+        Exception
+    ):  # the value's own __getattr__ may raise anything; then the default has no name
         return {}
     return {}
 
 
 def is_hidden(module: str) -> bool:
-    """Whether a module is one of an extension (`_collections`) or of one platform (`posixpath`)."""
+    """Return whether a module is one of an extension (`_collections`) or of one platform (`posixpath`)."""
     return module.startswith("_") or module in PLATFORM
 
 
@@ -63,7 +65,7 @@ def literal_text(value: Any) -> str | None:
 def candidate_names(
     function: object, param: inspect.Parameter, value: object
 ) -> Iterator[tuple[str, str]]:
-    """Yield dotted names that may lead to a default, the likeliest first."""
+    """Yield dotted names that may refer to a default, the most likely first."""
     if isinstance(value, enum.Enum) and value.name not in ("name", "value"):
         yield type(value).__module__, f"{type(value).__qualname__}.{value.name}"
     inner = innermost(function)
@@ -83,7 +85,7 @@ def candidate_names(
 def imported_from(
     module: str, written: str, seen: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, str]]:
-    """Yield where a name may be defined: the module that it was imported from, before that which imports it.
+    """Yield where a name may be defined: the module from which it was imported, before the importing module.
 
     `seen` ends the walk where modules import from each other.
     """
@@ -120,7 +122,7 @@ def innermost(function: Any) -> Any:
 
 
 def resolves_to(module: str, qualname: str, value: object) -> bool:
-    """Whether a dotted name leads to the very object."""
+    """Return whether a dotted name leads to the very object."""
     found: object = sys.modules.get(module)
     parts = [*module.split("."), *qualname.split(".")]
     if found is None or not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):
@@ -134,7 +136,7 @@ def resolves_to(module: str, qualname: str, value: object) -> bool:
 
 
 def same_attribute(module: str, qualname: str, value: object) -> bool:
-    """Whether plain attribute access leads to the very object, whatever that access raises."""
+    """Return whether plain attribute access leads to the very object, whatever that access raises."""
     try:
         found: object = functools.reduce(getattr, qualname.split("."), sys.modules[module])
         return found is value

@@ -1,4 +1,4 @@
-"""Find what a client says of a member that it has marked as deprecated."""
+"""Finds the message and the warning of a member that the client marks as deprecated."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def deprecation(function: Any) -> tuple[str, tuple[str, str] | None] | None:
-    """Give the message and the class of the warning; no class where a call does not warn.
+    """Return the message and the class of the warning; no class where a call does not warn.
 
-    `deprecated`, whoever's it is, leaves the message on the function. The class is known only to the
+    Every implementation of `deprecated` stores the message on the function. The class is known only to the
     function that warns, which `deprecated` puts around the client's own.
     """
     function = getattr(function, "__func__", function)
@@ -20,7 +20,7 @@ def deprecation(function: Any) -> tuple[str, tuple[str, str] | None] | None:
 
 
 def undeprecated(function: Any) -> Any:
-    """Take a function out of the one that only warns of it; unchanged if no such one is outermost."""
+    """Unwrap a function from the one that only warns; unchanged if no such wrapper is outermost."""
     return function.__wrapped__ if warning_class(function) is not None else function
 
 
@@ -37,7 +37,7 @@ def category(function: Any) -> tuple[str, str] | None:
 
 
 def warning_class(function: Any) -> type[Warning] | None:
-    """Find the class of the warning that a function gives, if `deprecated` has made it."""
+    """Find the class of the warning that a function gives, if `deprecated` created that function."""
     if not hasattr(function, "__wrapped__"):
         return None
     kept = kept_names(function)
@@ -48,7 +48,7 @@ def warning_class(function: Any) -> type[Warning] | None:
 
 
 def kept_names(function: Any) -> dict[str, Any]:
-    """Give the names that a function has from around it."""
+    """Return the variables of a function's closure."""
     try:
         return dict(inspect.getclosurevars(function).nonlocals)
     except (TypeError, ValueError):  # no function, or a name that has no value yet

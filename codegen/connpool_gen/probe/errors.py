@@ -1,4 +1,4 @@
-"""List the errors that a package defines, with their bases: what a name in its source stands for."""
+"""List the errors that a package defines, with their bases, to resolve names in its source."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import cast
 
 
 def errors_of(package: str) -> dict[str, list[str]]:
-    """Give each error of a package under every name that its loaded modules have for it.
+    """Return each error of a package under every name that its loaded modules have for it.
 
     The names are `module:Class`; with each stand the class itself and its bases of the same package.
     """
-    loaded = cast("dict[str, object]", sys.modules)  # where anything can be put
+    loaded = cast("dict[str, object]", sys.modules)  # which may hold anything
     return {
         f"{name}:{key}": lineage(value, package)
         for name, module in list(loaded.items())
@@ -23,12 +23,12 @@ def errors_of(package: str) -> dict[str, list[str]]:
 
 
 def is_error(value: object) -> bool:
-    """Whether a value is a class of errors, without asking its metaclass."""
+    """Return whether a value is a class of errors, without asking its metaclass."""
     return isinstance(value, type) and BaseException in type.__dict__["__mro__"].__get__(value)
 
 
 def is_of(value: type, package: str) -> bool:
-    """Whether a class is defined in a package."""
+    """Return whether a class is defined in a package."""
     return str(value.__module__).partition(".")[0] == package
 
 

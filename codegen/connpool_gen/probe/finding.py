@@ -16,9 +16,9 @@ OWN_PACKAGE = str(Path(__file__).parent)
 
 
 class Refusal(Exception):
-    """The target cannot be described; the text is for the user.
+    """The target cannot be described; the message is for the user.
 
-    `missing` is the top-level module that is not installed, if that is why.
+    `missing` is the top-level module that is not installed, if that is the reason.
     """
 
     def __init__(self, text: str, missing: str | None = None) -> None:
@@ -100,7 +100,7 @@ def public_classes(module: types.ModuleType) -> list[str]:
 
 
 def find_target(module: types.ModuleType, path: str) -> tuple[type, bool]:
-    """Find the class, and say whether only type checkers know it by this name.
+    """Find the class, and return whether only type checkers know it by this name.
 
     The stubs of a gRPC service declare `GreeterAsyncStub` for what is `GreeterStub` at run time.
     """
@@ -135,7 +135,7 @@ def find_class(module: types.ModuleType, path: str) -> type:
 
 
 def description(found: object) -> str:
-    """Say what a name stands for that is no class."""
+    """Describe the object that a name refers to where it is no class."""
     if isinstance(found, types.UnionType) or getattr(found, "__origin__", None) is not None:
         return f"an alias of {found}"
     if isinstance(found, (types.FunctionType, types.BuiltinFunctionType)):
@@ -154,7 +154,7 @@ class PlaceholderFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Answer for the output file only."""
+        """Find a module for the output file only."""
         if fullname.rpartition(".")[2] != self.output.stem:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
@@ -167,7 +167,7 @@ class PlaceholderLoader(importlib.abc.Loader):
     """Fills the stand-in: any name of it is an empty class."""
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Give the module an answer to every name."""
+        """Return an empty class for every name of the module."""
 
         def stand_in(name: str) -> type:
             if name.startswith("__"):

@@ -15,7 +15,7 @@ from connpool_gen.probe.source import Function, function_at
 
 
 def idempotency_levels(cls: type) -> dict[str, str]:
-    """Give the `idempotency_level` of each method of a stub whose service a loaded module describes."""
+    """Return the `idempotency_level` of each method of a stub whose service a loaded module describes."""
     paths: dict[str, str] = {}
     for base in cls.__mro__[:-1]:
         init = vars(base).get("__init__")
@@ -55,7 +55,7 @@ def level_of(path: str) -> str | None:
 @functools.cache
 def services() -> dict[str, Any]:
     """Index the services that the loaded `*_pb2` modules describe by their full names."""
-    loaded = cast("dict[str, object]", sys.modules)  # where anything can be put
+    loaded = cast("dict[str, object]", sys.modules)  # which may hold anything
     files = [
         vars(module).get("DESCRIPTOR")
         for module in list(loaded.values())

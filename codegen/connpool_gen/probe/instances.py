@@ -1,4 +1,4 @@
-"""Find what only instances have: attributes that `__init__` sets, and the classes that make them."""
+"""Finds what only instances have: attributes that `__init__` sets, and the classes that make them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def self_targets(node: Function, receiver: str) -> Iterator[tuple[str, str]]:
 
 
 def is_stored_on(node: ast.Attribute, receiver: str) -> bool:
-    """Whether a node is `self.x` on the left of an assignment."""
+    """Return whether a node is `self.x` on the left of an assignment."""
     held = node.value
     return isinstance(node.ctx, ast.Store) and isinstance(held, ast.Name) and held.id == receiver
 
@@ -105,8 +105,8 @@ def grpc_callable(made_by: str, names: dict[str, Any]) -> tuple[str, str] | None
 def namespaces_ahead(cls: type, package: str) -> list[type]:
     """Guess which classes are the namespaces of a client, and those of its namespaces.
 
-    They are what getters, `__init__` and annotations name, and what getters import: what is missed is
-    asked for later, and what is too much costs little.
+    They are what getters, `__init__` and annotations name, and what getters import: a
+    missed class is described by a later request, and a superfluous one costs little.
     """
     found: dict[type, None] = {}
     waiting = [cls]
@@ -123,7 +123,7 @@ def namespaces_ahead(cls: type, package: str) -> list[type]:
 
 
 def place_of(cls: type) -> tuple[str, str]:
-    """Say where a class is defined, also of one that says another module for its looks."""
+    """Return the module that defines a class, even if its `__module__` names another."""
     written_in = {f.__module__ for f in vars(cls).values() if isinstance(f, types.FunctionType)}
     for module in sorted(written_in):
         if object_named(cls.__qualname__, vars(sys.modules.get(module, sys))) is cls:
@@ -168,7 +168,7 @@ def imported(name: str, known: dict[str, Any]) -> types.ModuleType | None:
 
 def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
     """List the loaded modules of a package, and the names in them of classes that are namespaces."""
-    loaded = cast("dict[str, object]", sys.modules)  # where anything can be put
+    loaded = cast("dict[str, object]", sys.modules)  # which may hold anything
     modules = {
         name: module
         for name, module in list(loaded.items())
@@ -187,7 +187,7 @@ def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
 def is_namespace(cls: type) -> bool:
     """Whether instances of a class stand for a part of a client (`chat`, `indices`): they are made from it."""
     inits = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
-    # One that takes anything hands it on to the next.
+    # An `__init__` that takes any argument passes it on to the next.
     first = next((name for init in inits if (name := first_parameter(init)) != "*"), "")
     return first.strip("_") in CLIENT_PARAMETERS
 
@@ -201,7 +201,7 @@ def first_parameter(init: object) -> str:
         return "*" if code.co_flags & inspect.CO_VARARGS else ""
     try:
         params = list(signature_of(init).parameters.values())[1:]
-    except Exception:  # a text signature can lie in any way
+    except Exception:  # a text signature can be wrong in any way
         return ""
     if not params:
         return ""

@@ -1,7 +1,8 @@
 """Describe an interpreter: its version, where it lies, what is installed in it.
 
-`python FILE ANSWER.json [MODULE ...]` is run by any Python 3, also by one too old for wrappers, which
-has to be told so. So there is no newer syntax in this file, and it imports nothing of ours.
+`python FILE ANSWER.json [MODULE ...]` is run by any Python 3, also by one too old for wrappers, so
+that its version can be reported. So there is no newer syntax in this file, and it imports nothing
+of ours.
 """
 
 import json
@@ -12,7 +13,7 @@ RUNTIME = "connpool_runtime"
 
 
 def description(modules: "list[str]") -> "dict[str, object]":
-    """Describe the interpreter that runs this, and say which top-level modules it finds."""
+    """Describe the interpreter that runs this file, and list which top-level modules it finds."""
     return {
         "version": list(sys.version_info[:3]),
         "build": sys.version,
@@ -35,7 +36,7 @@ def installed() -> "list[str]":
 
 
 def place_of(module: str) -> "str | None":
-    """Find the file of a top-level module, or a name for what has none; nothing is imported."""
+    """Find the file of a top-level module, or a stand-in name if it has no file; nothing is imported."""
     if sys.version_info < (3, 11):  # noqa: UP036 # too old to be asked more than its version
         return None
     import importlib.util

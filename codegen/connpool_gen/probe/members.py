@@ -26,7 +26,7 @@ TWO_SIDED = (
     *("add", "and", "divmod", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow"),
     *("rshift", "sub", "truediv", "xor"),
 )
-# What a caller does with an instance: each can be done with one that the pool picks.
+# Operations of callers on an instance: each works on an instance that the pool picks.
 OPERATIONS = frozenset(
     [f"__{side}{stem}__" for stem in TWO_SIDED for side in ("", "r", "i")]
     + [f"__{stem}__" for stem in ("lt", "le", "gt", "ge", "neg", "pos", "abs", "invert")]
@@ -36,7 +36,7 @@ OPERATIONS = frozenset(
     + [f"__{stem}__" for stem in ("iter", "next", "reversed", "aiter", "anext", "await")]
     + [f"__{stem}__" for stem in ("enter", "exit", "aenter", "aexit")]
 )
-# What every object has of its own, the wrapper too.
+# Attributes that every object has, the wrapper too.
 OF_EACH_OBJECT = frozenset(
     [f"__{stem}__" for stem in ("eq", "ne", "hash", "repr", "str", "format", "sizeof", "dir")]
     + [f"__{stem}__" for stem in ("reduce", "reduce_ex", "getstate")]
@@ -95,7 +95,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
 
 
 def public_members(cls: type) -> list[tuple[str, object]]:
-    """Yield public names with what the class that defines them holds, own names first, source order."""
+    """Yield public names with the value in the class that defines them, own names first, source order."""
     found: dict[str, object] = {}
     for base in cls.__mro__:
         if base in (object, typing.Protocol, typing.Generic):
@@ -108,15 +108,15 @@ def public_members(cls: type) -> list[tuple[str, object]]:
 
 
 def is_value(cls: type, name: str) -> bool:
-    """Whether a None is an attribute's value, and does not take a method of a base away."""
+    """Return whether a None is an attribute's value, and does not remove a method of a base."""
     return not name.startswith("__") and all(vars(base).get(name) is None for base in cls.__mro__)
 
 
 def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
-    """Whether instances hold a value of their own: it is a dataclass's field, or a method sets it.
+    """Return whether instances hold a value of their own: it is a dataclass's field, or a method sets it.
 
-    What no instance is given belongs to the class, and the class can answer for it. A function or a
-    descriptor that some instances replace is still asked through the instance, as a call does.
+    A value that no instance sets belongs to the class, and is read from the class. A function or a
+    descriptor that some instances replace is still read through the instance, as a call does.
     """
     if name in field_names(cls):
         return True
@@ -124,7 +124,7 @@ def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
 
 
 def is_descriptor(raw: object) -> bool:
-    """Whether what a class holds decides itself what an instance shows: it has `__get__`."""
+    """Return whether a class attribute is a descriptor: it has `__get__`."""
     return hasattr(type(raw), "__get__")
 
 
@@ -155,7 +155,7 @@ def describe_instance(cls: type, name: str, value_class: tuple[str, str] | None)
 
 
 def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
-    """Whether some of the functions stores an attribute of this name, on whatever object."""
+    """Return whether some of the functions stores an attribute of this name, on whatever object."""
     return any(name in stored_by(function.__code__) for function in functions)
 
 
@@ -227,7 +227,7 @@ def source_places(cls: type) -> list[tuple[str, str, str]]:
 
 
 def abstract_names(cls: type) -> list[str]:
-    """List what type checkers take for abstract: what `abc` says, and all that a Protocol declares."""
+    """List the members that are abstract to type checkers: those of `abc`, and all of a Protocol."""
     bases = cls.__mro__ if vars(cls).get("_is_protocol") else ()
     protocols = [b for b in bases if vars(b).get("_is_protocol") and b is not typing.Protocol]
     declared = {
@@ -241,7 +241,7 @@ def abstract_names(cls: type) -> list[str]:
 
 
 def describe_member(cls: type, name: str, raw: Any) -> Json:
-    """Describe one member by what the class that defines it holds."""
+    """Describe one member by its value in the class that defines it."""
     if isinstance(raw, functools.cached_property):
         return {"name": name, "form": "cached_property", "doc": text_or_none(raw.__doc__)}
     if isinstance(raw, property):
@@ -319,20 +319,20 @@ def is_looked_through(function: Any) -> bool:
 
 
 def asks_for_literals(function: Any) -> bool:
-    """Whether a parameter is annotated as `LiteralString`, which mypy takes for `str`."""
+    """Return whether a parameter is annotated as `LiteralString`, which mypy takes for `str`."""
     annotations = annotations_of(function).items()
     return any("LiteralString" in str(said) for name, said in annotations if name != "return")
 
 
 def method_of(cls: type, name: str, raw: Any) -> Any:
-    """Take the function that a class holds; what makes one when asked is asked."""
+    """Return the function behind a class attribute; a descriptor that creates one is evaluated."""
     if isinstance(raw, functools.singledispatchmethod):
         return raw.func
     return getattr(cls, name) if isinstance(raw, functools.partialmethod) else raw
 
 
 def unwrapped(function: Any) -> Any:
-    """Take a function out of its decorators; unchanged where `__wrapped__` runs in a circle."""
+    """Unwrap a function from its decorators; unchanged where `__wrapped__` is circular."""
     try:
         return inspect.unwrap(function) if callable(function) else function
     except ValueError:
@@ -360,7 +360,7 @@ def context_manager(function: object, inner: object) -> str | None:
 
 
 def returns_leavable(function: Any) -> bool:
-    """Whether the annotation of the result is a class of context managers."""
+    """Return whether the annotation of the result is a class of context managers."""
     found = annotations_of(function).get("return")
     if isinstance(found, str):
         found = object_named(found, getattr(function, "__globals__", {}))
@@ -375,7 +375,7 @@ def read_parameters(
     static = isinstance(inspect.getattr_static(cls, name), staticmethod)
     try:
         signature = signature_of(function, follow=follow)
-    except Exception:  # C code without a signature, or a text signature that lies
+    except Exception:  # C code without a signature, or a wrong text signature
         return None
     params = list(signature.parameters.values())
     if drop_first and not static and params and is_positional(params[0]):
@@ -388,10 +388,10 @@ def read_parameters(
 
 
 def is_receiver_alone(function: Any) -> bool:
-    """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
+    """Return whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
     try:
         params = list(signature_of(function).parameters.values())
-    except Exception:  # a text signature can lie in any way
+    except Exception:  # a text signature can be wrong in any way
         return False
     catches = any(p.kind is p.VAR_KEYWORD for p in params)
     second = params[1].kind if len(params) > 1 else None
@@ -400,7 +400,7 @@ def is_receiver_alone(function: Any) -> bool:
 
 
 def is_positional(param: inspect.Parameter) -> bool:
-    """Whether a parameter can be given by position."""
+    """Return whether a parameter can be given by position."""
     return param.kind in (param.POSITIONAL_ONLY, param.POSITIONAL_OR_KEYWORD)
 
 

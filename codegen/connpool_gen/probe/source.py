@@ -1,7 +1,7 @@
 """Read the source of a client: single functions and imports, never whole files.
 
-The modules of large clients are tens of thousands of lines, which take longer to parse than all that
-is asked about them.
+The modules of large clients are tens of thousands of lines, and parsing them takes longer than
+everything else here.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ PACKAGE = "connpool_gen"
 
 
 def make_importable(folder: Path) -> None:
-    """Let the package be imported from its folder, whatever else lies beside it."""
+    """Make the package importable from its folder, whatever else that folder's parent contains."""
     spec = importlib.util.spec_from_file_location(
         PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )

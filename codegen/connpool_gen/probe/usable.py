@@ -1,4 +1,4 @@
-"""Find out whether a name that an annotation uses can be evaluated when the wrapper runs."""
+"""Finds whether a name that an annotation uses can be evaluated when the wrapper runs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import enum
 import importlib
 import typing
 
-# What stands in annotations without being a type itself.
+# Special forms in annotations that are no types themselves.
 PARTS = (enum.Enum, typing.ParamSpecArgs, typing.ParamSpecKwargs)
-# Values that know `|`, but another one than types do.
+# Values with a `|` operator that is not that of types.
 OTHER_UNIONS = (int, dict, set, frozenset)
 
 
 def is_usable(module: str, qualname: str, subscripted: bool) -> bool:
-    """Whether a module has this name, and it works as a type: with `|`, and with arguments if need be.
+    """Return whether a module has this name, and it works as a type: with `|`, and with arguments if need be.
 
-    Stubs know names that no module has, and call classes generic that take no arguments when they run.
+    Stubs declare names that no module has, and generic classes that take no arguments at run time.
     """
     try:
         found: object = importlib.import_module(module)

@@ -123,26 +123,26 @@ VARIABLES: dict[type[TypeVarLikeType], str] = {
 
 
 class Unprintable(Exception):
-    """The type has no spelling in source; the text says why."""
+    """The type cannot be written in source; the message has the reason."""
 
 
 class NameFinder(Protocol):
     """Where a full name is imported from."""
 
     def ref(self, fullname: str) -> Ref:
-        """Give the reference to write for a full name."""
+        """Return the reference to write for a full name."""
         ...
 
     def is_target(self, fullname: str | None) -> bool:
-        """Whether a class is the one to wrap."""
+        """Return whether a class is the one to wrap."""
         ...
 
     def has_variable(self, variable: TypeVarLikeType) -> bool:
-        """Whether a type variable can be imported by its full name."""
+        """Return whether a type variable can be imported by its full name."""
         ...
 
     def is_any_elsewhere(self, fullname: str) -> bool:
-        """Whether a name is Any for mypy, which reads the output but not the module of the name."""
+        """Return whether a name is Any for mypy, which reads the output but not the module of the name."""
         ...
 
 
@@ -158,7 +158,7 @@ class AnnotationPrinter:
         self._stand_ins: dict[str, Ref | None] = {}
 
     def stands_for(self, fullname: str, variable: Ref | None) -> None:
-        """Write a type variable of the probe's as the client's for which it stands; None: it has no spelling."""
+        """Write the client's type variable for one of the probe module's; None if it cannot be written."""
         self._stand_ins[fullname] = variable
 
     # ------------------------------------------------------------ signatures
@@ -221,7 +221,7 @@ class AnnotationPrinter:
         )
 
     def _known(self, type_: Type) -> Expression:
-        """Restate a type that the output may do without."""
+        """Restate a type that the output may omit."""
         try:
             return self.annotation(type_)
         except Unprintable:
@@ -244,11 +244,11 @@ class AnnotationPrinter:
 
     @singledispatchmethod
     def _print(self, type_: ProperType) -> Expression:
-        """Refuse a kind of type that no source can spell, or that is unknown to us."""
+        """Refuse a kind of type that cannot be written in source, or is unknown here."""
         raise Unprintable(f"mypy's {type(type_).__name__} has no spelling in source")
 
     def is_client(self, type_: Type) -> bool:
-        """Whether a value, or what a coroutine gives, may be a client."""
+        """Return whether a value, or what a coroutine gives, may be a client."""
         return any(map(self._names.is_target, returned_classes(type_)))
 
     def class_ref(self, type_: ProperType) -> Ref | None:
@@ -386,7 +386,7 @@ class AnnotationPrinter:
                 arguments += [", bound=", self._quoted(bound)] if not type_.values else []
         if type_.has_default():
             arguments += [", default=", self._default(type_.default)]
-        # Older Pythons know no defaults; a client that has them there has them from this package.
+        # Older Pythons have no defaults; a client that uses them there imports them from this package.
         newer = type_.has_default() and self._version < (3, 13)
         kind = Ref("typing_extensions" if newer else "typing", VARIABLES[type(type_)])
         return OwnVariable("", type_.name, kind, Expression.of(*arguments))
@@ -436,7 +436,7 @@ class AnnotationPrinter:
 
     @_print.register
     def _print_overloaded(self, type_: Overloaded) -> Expression:
-        """Refuse: several signatures at once have no spelling."""
+        """Refuse: several signatures at once cannot be written."""
         raise Unprintable("an overloaded callable as a value has no spelling")
 
     @_print.register
@@ -469,7 +469,7 @@ class AnnotationPrinter:
 
 
 def takes_anything(type_: Parameters) -> bool:
-    """Whether what stands for a ParamSpec is `...`, a fact that mypy's cache does not keep."""
+    """Return whether what stands for a ParamSpec is `...`, a fact that mypy's cache does not keep."""
     either = list(type_.arg_kinds) == [ARG_STAR, ARG_STAR2]
     return type_.is_ellipsis_args or (
         either and all(isinstance(get_proper_type(arg), AnyType) for arg in type_.arg_types)

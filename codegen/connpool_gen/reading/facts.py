@@ -25,7 +25,7 @@ class Ref:
 
     @property
     def root(self) -> Ref:
-        """What has to be imported for `Outer.Inner`: `Outer`."""
+        """The name to import for `Outer.Inner`: `Outer`."""
         return Ref(self.module, self.qualname.partition(".")[0])
 
     def running(self) -> Ref:
@@ -125,7 +125,7 @@ class MemberForm(StrEnum):
 
 
 class ResultKind(StrEnum):
-    """What a call gives; decides how long its lease lasts.
+    """What a call returns; decides how long its lease lasts.
 
     PENDING is to be awaited, or else entered or iterated; a TASK goes on by itself. The probe knows only CONTEXT and
     ASYNC_CONTEXT, of what `contextlib` made of a generator.
@@ -156,7 +156,7 @@ class Default:
     hidden: bool = False
 
     def is_one_of(self, names: frozenset[Ref]) -> bool:
-        """Whether the default is referred to by one of these names, or through one."""
+        """Return whether the default is referred to by one of these names, or through one."""
         return self.ref is not None and self.ref.root in names
 
 
@@ -171,7 +171,7 @@ class RuntimeParam:
 
 @dataclass(frozen=True, slots=True)
 class Deprecation:
-    """What a client says of a deprecated member; `category` is None where a call does not warn."""
+    """The client's message about a deprecated member; `category` is None where a call does not warn."""
 
     message: str
     category: Ref | None = None
@@ -259,7 +259,7 @@ class RuntimeClass:
         return replace(self, members=members)
 
     def rules_out(self, ref: Ref) -> bool:
-        """Whether a class is known to be no namespace, so that the probe need not be asked."""
+        """Return whether a class is known to be no namespace, so that the probe need not be asked."""
         return ref.module in self.modules and "." not in ref.qualname and ref not in self.namespaces
 
 
@@ -353,7 +353,7 @@ class StaticMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFacts:
-    """All that is known about a target.
+    """All facts about a target.
 
     `search` is where the type checker looks for it.
     `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of

@@ -20,7 +20,7 @@ def run_mypy(
     """Run a build of mypy.
 
     mypy has its process all but stop collecting garbage, since it expects to end soon. A program that calls
-    the generator goes on, and would keep whatever is part of a circle from then on.
+    the generator goes on, and would never free reference cycles from then on.
 
     Arguments:
         sources: what to check.
@@ -28,7 +28,7 @@ def run_mypy(
         stderr: where mypy reports why it cannot continue; its own if not given.
 
     Raises:
-        CompileError: something keeps mypy from going on.
+        CompileError: mypy cannot continue.
     """
     thresholds = gc.get_threshold()
     try:

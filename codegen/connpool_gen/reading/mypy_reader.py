@@ -71,7 +71,7 @@ FUNCTIONS = (FuncDef, OverloadedFuncDef)
 
 @dataclass(frozen=True, slots=True)
 class CheckedTarget:
-    """What is asked: a class and the names its instances are expected to have."""
+    """The question to mypy: a class and the names that its instances are expected to have."""
 
     ref: Ref
     names: tuple[str, ...]
@@ -143,7 +143,7 @@ def stand_ins(search: SearchPath) -> list[BuildSource]:
 
 
 def usable(cache_dir: Path | None) -> bool:
-    """Whether there is a cache folder, or one can be made; without one a run only takes longer."""
+    """Return whether there is a cache folder, or one can be made; without one a run only takes longer."""
     if cache_dir is None:
         return False
     try:
@@ -163,7 +163,7 @@ def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult
 
 @dataclass(frozen=True, slots=True)
 class StaticClass:
-    """What the type checker says: members, the home of a hidden class, type parameters, untyped modules.
+    """The type checker's answer: members, the home of a hidden class, type parameters, untyped modules.
 
     `type_params` are those that the output can write, `params` is how many there are. `followed` are
     packages without `py.typed` that were read, but for the modules `left_out`; `gave_up` says why
@@ -295,7 +295,9 @@ def written_params(
 ) -> tuple[Ref, ...]:
     """Find how the output writes the class's type parameters: imported, or as variables of its own."""
     declared = info.defn.type_vars
-    if len(declared) != len(target.type_params):  # the stubs tell of another class than runs
+    if len(declared) != len(
+        target.type_params
+    ):  # the stubs describe another class than the one that runs
         return ()
     pairs = zip(target.type_params, declared, strict=True)
     try:
@@ -364,7 +366,7 @@ def expression_types(
 
 
 def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
-    """Find what mypy knows about a class; None for a module without types."""
+    """Find mypy's description of a class; None for a module without types."""
     tree = result.manager.modules.get(ref.module)
     if tree is None:
         return None
@@ -416,7 +418,7 @@ def static_member(
 
 
 def deprecation(name: str, info: TypeInfo) -> str | None:
-    """Give what checkers say of any use of a member: of a property, a method, all overloads at once."""
+    """Return what checkers say of any use of a member: of a property, a method, all overloads at once."""
     symbol = info.get(name)
     node = symbol.node if symbol is not None else None
     if isinstance(node, OverloadedFuncDef) and node.is_property:
@@ -495,7 +497,7 @@ def bound_to(item: CallableType, one: Instance, client: Instance) -> CallableTyp
 
 
 def is_inferred(name: str, info: TypeInfo) -> bool:
-    """Whether a variable has no annotation, so that its type is what mypy makes of its first value."""
+    """Return whether a variable has no annotation, so that its type is what mypy makes of its first value."""
     symbol = info.get(name)
     return symbol is not None and isinstance(symbol.node, Var) and symbol.node.is_inferred
 
@@ -513,7 +515,7 @@ def unchecked(
 def undecorated(name: str, info: TypeInfo) -> CallableType | None:
     """Give the parameters of a method below a decorator without types; what that makes of its result is unknown.
 
-    Whether a call takes them, the running method tells.
+    The running method shows whether a call takes them.
     """
     symbol, client = info.get(name), fill_typevars(info)
     node = symbol.node if symbol is not None else None
@@ -532,7 +534,7 @@ def undecorated(name: str, info: TypeInfo) -> CallableType | None:
 
 
 def is_declared_on_self(name: str, info: TypeInfo) -> bool:
-    """Whether a method declares an attribute's type: `self.socket: Socket | None = None`."""
+    """Return whether a method declares an attribute's type: `self.socket: Socket | None = None`."""
     symbol = info.get(name)
     return symbol is not None and isinstance(symbol.node, Var) and symbol.node.explicit_self_type
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import GenerateRequest
 
 RUNTIME = "connpool_runtime"
-# Safe path: the folder of the file is none to import from.
+# Safe path: nothing is imported from the folder of the file.
 PROBE = ("-P", start.__file__)
 
 
 def read_runtime(request: GenerateRequest) -> RuntimeClass:
-    """Import the target in a child process and return what the child saw.
+    """Import the target in a child process and return its description.
 
     Raises TargetError when the class cannot be found or imported, ReadError when the child dies
     or exceeds the request's import time-out (seconds).
@@ -55,7 +55,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
 
 
 def looked_in(request: GenerateRequest) -> str:
-    """Say where a client was looked for."""
+    """Describe where the client was searched for."""
     folders = ", ".join(request.search.paths)
     return f"looked in {folders} and the packages of {python_of(request).label}"
 
@@ -68,7 +68,7 @@ def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeC
 
 
 def lacking_names(request: GenerateRequest, uses: Sequence[NameUse]) -> frozenset[NameUse]:
-    """Find the names that annotations use, but that are not to be had at run time, or not as types.
+    """Find the names in annotations that do not exist at run time, or are no types there.
 
     The runtime's own are, whether it is installed where the client is or not.
     """

@@ -53,7 +53,7 @@ class PublicNames:
         return elsewhere and not exports_on_purpose(tree, ref.root.qualname)
 
     def is_target(self, fullname: str | None) -> bool:
-        """Whether a class is the one to wrap."""
+        """Return whether a class is the one to wrap."""
         return fullname == self._fullname
 
     def is_untyped(self, module: str) -> bool:

@@ -39,7 +39,7 @@ HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 
 def read(request: GenerateRequest) -> ClassFacts:
-    """Read the target with every reader and return the facts side by side."""
+    """Read the target with every reader and return the facts of each."""
     running = read_source(request) if request.static else read_runtime(request)
     package = request.module.partition(".")[0]
     search = with_hooked_package(request.search, package, running.place, request.cache_dir)

@@ -53,7 +53,7 @@ def read_source(request: GenerateRequest) -> RuntimeClass:
 
 
 def read_source_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
-    """Describe further classes of the client's package; None for one that is not to be found."""
+    """Describe further classes of the client's package; None for one that is not found."""
     reader = reader_for(request)
     found = reader.classes([(ref.module, ref.qualname) for ref in refs])
     return [
@@ -62,7 +62,7 @@ def read_source_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[R
 
 
 def without_importing(request: GenerateRequest) -> str:
-    """End the message about a target that cannot be imported, if its text can be read all the same."""
+    """Return the hint for a target that cannot be imported, if its text can still be read."""
     try:
         reader_for(request).target(request.module, request.qualname)
     except (NotFound, Unreadable):
@@ -87,13 +87,13 @@ def installed_folders(request: GenerateRequest) -> Sequence[str]:
 
 
 def reader_for(request: GenerateRequest) -> SourceReader:
-    """Give the reader for the folders and the Python of a project."""
+    """Return the reader for the folders and the Python of a project."""
     return reader_of(folders(request), python_of(request).version)
 
 
 @lru_cache(maxsize=1)
 def reader_of(searched: tuple[str, ...], version: tuple[int, int, int]) -> SourceReader:
-    """Give the reader for some folders, which remembers what it has parsed for one target."""
+    """Return the reader for some folders, which remembers what it has parsed for one target."""
     from connpool_gen.source.read import SourceReader  # loads libcst, which most runs do without
 
     return SourceReader(searched, version)

@@ -11,7 +11,7 @@ from connpool_gen.errors import GenerationError, VerifyError
 
 # Stands in the header: the same code may be laid out otherwise by another version.
 FORMATTER = f"ruff {version('ruff')}"
-NAME = "wrapper.py"  # what ruff calls the text in its messages
+NAME = "wrapper.py"  # the name of the text in ruff's messages
 # Isolated: the settings of the output's project must not change the output.
 OPTIONS = (
     "--isolated",

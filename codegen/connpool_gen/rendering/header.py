@@ -1,4 +1,4 @@
-"""Write the first lines of every output: the tool, the source, the command, the fingerprint, and what keeps other tools off."""
+"""Write the first lines of every output: tool, source, command, fingerprint, and markers that keep other tools off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FINGERPRINT = re.compile(r"^# fingerprint: (?P<print>\S+)$", re.MULTILINE)
 FORMATTER = re.compile(r"^# formatter: (?P<formatter>.*)$\n?", re.MULTILINE)
 SOURCE = re.compile(r"^# source: (?P<source>\S+)$", re.MULTILINE)
 COMMAND = re.compile(r"^# command: (?P<command>.*)$", re.MULTILINE)
-# Another one when something else is hashed, so that files of older versions are not taken for edited.
+# Increased when something else is hashed, so that files of older versions do not count as edited.
 SCHEME = "1:"
 # A wrapper is laid out, ordered and checked by the tool that made it; a project's own settings would only make it stale.
 OFF = (
@@ -54,12 +54,12 @@ def fingerprint(request: GenerateRequest, body: str) -> str:
 
 
 def print_of(command: str, body: str) -> str:
-    """Compute the fingerprint from the command and what stands below the header."""
+    """Compute the fingerprint from the command and the text below the header."""
     return SCHEME + hashlib.sha256(f"{command}\n{body}".encode()).hexdigest()[:32]
 
 
 def is_edited(text: str) -> bool:
-    """Whether a file of ours no longer has the fingerprint that stands in it.
+    """Return whether a file of ours no longer has the fingerprint that stands in it.
 
     A header that cannot be read counts as unedited, and so does one with the scheme of another version.
     """
@@ -73,7 +73,7 @@ def is_edited(text: str) -> bool:
 
 
 def below_header(text: str) -> str:
-    """Give what stands below the header; `text` begins after the line with the fingerprint.
+    """Return what stands below the header; `text` begins after the line with the fingerprint.
 
     A header of an older version keeps fewer tools off.
     """
@@ -82,19 +82,19 @@ def below_header(text: str) -> str:
 
 
 def is_ours(text: str) -> bool:
-    """Whether a file carries our marker near its top, so that it may be replaced."""
+    """Return whether a file carries our marker near its top, so that it may be replaced."""
     leading = takewhile(lambda line: line.startswith("#"), text.splitlines())
     return any(MARKER in line for line in leading)
 
 
 def source_of(text: str) -> str | None:
-    """Read which client's wrapper a generated file holds; None if the file does not say so."""
+    """Read which client's wrapper a generated file holds; None if its header does not name it."""
     found = SOURCE.search(text)
     return found["source"] if found is not None and is_ours(text) else None
 
 
 def version_of(text: str) -> str:
-    """Read the version of the tool that made a file; an empty text where none is to be found."""
+    """Read the version of the tool that made a file; an empty text where there is none."""
     found = VERSION.search(text)
     return found["version"] if found is not None else ""
 
@@ -105,6 +105,6 @@ def without_version(text: str) -> str:
 
 
 def formatter_of(text: str) -> str | None:
-    """Read what a file was laid out by; None for a file that does not say."""
+    """Read the formatter of a file; None for a file whose header does not name it."""
     found = FORMATTER.search(text)
     return found["formatter"] if found is not None else None

@@ -12,7 +12,7 @@ from libcst.helpers import get_full_name_for_node
 
 Lookup = Callable[[str], object]
 SIMPLE = (int, float, str, bytes, bool, type(None), complex)
-# Nobody writes larger results down, and some would take for ever to compute.
+# Larger results are no defaults that anyone reads, and some would take for ever to compute.
 LARGEST = 10_000
 
 

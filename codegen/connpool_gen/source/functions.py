@@ -1,4 +1,4 @@
-"""Describe functions as the run-time reader does: form, parameters, docstring, deprecation."""
+"""Describes functions as the run-time reader does: form, parameters, docstring, deprecation."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def grpc_callable(classes: Classes, made_by: str, scope: Scope) -> tuple[str, st
 
 
 def parts_of(classes: Classes, cls: ClassValue) -> Iterator[ClassValue]:
-    """Yield the classes that declarations, getters and `__init__` name for what an instance holds."""
+    """Yield the classes that declarations, getters and `__init__` name for attributes of instances."""
     for base in classes.own_order(cls):
         body = classes.names.body(base)
         named = [dotted_name(annotation) for annotation in body.declared.values()]

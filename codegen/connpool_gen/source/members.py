@@ -205,7 +205,7 @@ class Describer:
     # ------------------------------------------------------------ one member
 
     def _member(self, name: str, held: Held) -> Json:
-        """Describe one member by what the class that defines it holds."""
+        """Describe one member by its value in the class that defines it."""
         if isinstance(held, Slot):
             return {"name": name, "form": "property", "doc": None}
         if held == BY_DATACLASS:
@@ -321,7 +321,7 @@ class Describer:
         return ("" if gone else param.module), param.name
 
     def _abstract(self, cls: ClassValue) -> list[str]:
-        """List what type checkers take for abstract: what `abc` marks, and everything that a Protocol declares."""
+        """List the members that are abstract to type checkers: those of `abc`, and all of a Protocol."""
         found: set[str] = set()
         if self._classes.is_protocol(cls):
             for base in self._classes.own_order(cls):

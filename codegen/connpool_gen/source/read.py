@@ -185,7 +185,7 @@ def near(name: str, known: Sequence[str]) -> str:
 
 
 def description(found: Value) -> str:
-    """Say what a name stands for that is no class."""
+    """Describe the object that a name refers to where it is no class."""
     if isinstance(found, (Function, Decorated)):
         return "a function"
     if isinstance(found, ModuleValue):

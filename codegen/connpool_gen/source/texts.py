@@ -172,7 +172,7 @@ class Texts:
 
 
 def why_unparsed(file: Path) -> str:
-    """Say why a file does not parse, in Python's own words if Python rejects it, too."""
+    """Return why a file does not parse, in Python's own words if Python rejects it, too."""
     try:
         ast.parse(file.read_bytes())
     except SyntaxError as error:

@@ -40,7 +40,7 @@ class Scope:
 
 @dataclass(eq=False, slots=True)
 class Unknown:
-    """Something that the text does not show; `why` is for the user."""
+    """A value that the text does not determine; `why` is for the user."""
 
     why: str
 

@@ -1,1 +1,1 @@
-"""Type-checks the text, and remedies what fails."""
+"""Type-checks the text, and applies remedies to members that fail."""

@@ -28,7 +28,7 @@ UNKNOWN = re.compile(r'Module "(?P<module>[\w.]+)" has no attribute "(?P<name>\w
 class Blame:
     """What caused the errors; `unknown` are names that stubs leave out.
 
-    `calls` are the members of which nothing but the function in the table is blamed.
+    `calls` are the members of which only the function in the table has errors.
     """
 
     members: frozenset[str]
@@ -73,7 +73,7 @@ def is_proof(node: ast.FunctionDef) -> bool:
 
 
 def conflicting(finding: str) -> list[str]:
-    """Name the members that an error about a Protocol is about."""
+    """Return the members that an error about a Protocol names."""
     found = [match for pattern in CONFLICTS if (match := pattern.search(finding))]
     return [name for match in found for name in match["names"].split(", ")]
 

@@ -1,4 +1,4 @@
-"""Limits the packages that checking the output reads: not those that only the runtime's integrations import."""
+"""Limits the packages that checking the output reads: none that only the runtime's integrations import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports what does not type-check: the member and the text, since there is no file whose lines could be read."""
+"""Reports members that do not type-check: the member and the text, since no file has the lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from connpool_gen.verifying.blame import member_spans, table_spans
 
 FINDING = re.compile(r"[^:]*:(?P<line>\d+): (?P<severity>\w+): (?P<text>.*)$")
-# errors that help; what is wrong with one member often shows in many places
+# errors shown; one wrong member often causes many
 SHOWN = 10
 
 
@@ -23,7 +23,7 @@ class Told:
 
 
 def refusal(text: str, findings: Sequence[str]) -> str:
-    """Return why a module is not written: the members, what the type checker says of them, what to do."""
+    """Return why a module is not written: the members, the type checker's errors, the next step."""
     told = list(dict.fromkeys(described(text, finding) for finding in findings))
     members = sorted({one.member for one in told if one.member})
     lines = [f"{one.member or 'the module'}: {one.text}" for one in told[:SHOWN]]

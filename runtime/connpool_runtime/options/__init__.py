@@ -1,4 +1,4 @@
-"""The table of options: `option` states one, beside its name and type, in a class of settings.
+"""Declares options: `option` declares one, beside its name and type, in a class of settings.
 
 A class of settings is a frozen record over `Settings`. Its checks and its docstring, what files and the
 environment may say, the JSON schema and the page of the documentation are made from what is stated there.
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Option:
-    """One option, as it is stated.
+    """One declared option.
 
     Attributes:
         name: its name, also as a keyword argument, in files and in the environment.
@@ -57,7 +57,7 @@ class Option:
 
 
 def option(*, default: T, rule: Rule, does: str, why: str = "", reloadable: bool = False) -> T:
-    """State an option of a class of settings; see `Option` for the arguments."""
+    """Declare an option of a class of settings; see `Option` for the arguments."""
     stated: Any = Option(default=default, rule=rule, does=does, why=why, reloadable=reloadable)
     return cast("T", stated)  # for type checkers the default stands beside the name, as it should
 
@@ -166,10 +166,10 @@ class Settings:
         made: Any = type(self)
         return cast("Self", made(**self.__dict__ | changes))
 
-    __replace__ = replaced  # what `copy.replace` asks, from Python 3.13 on
+    __replace__ = replaced  # `copy.replace` calls this, from Python 3.13 on
 
     def check_together(self) -> None:
-        """Refuse values that are right each but do not go together; for subclasses."""
+        """Refuse values that are allowed alone but not together; for subclasses to override."""
 
     @classmethod
     def of(cls, options: Mapping[str, object], also: Iterable[str] = ()) -> Self:
