@@ -19,7 +19,7 @@ CANNOT = "made for threads: no cancellation"
 
 
 class Server:
-    """Answers, fails, or hangs until it is let go; counts calls in flight."""
+    """Answers, fails, or hangs until `go` is set; counts calls in flight."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -27,15 +27,15 @@ class Server:
         self.most_inside = 0
 
     async def answer(self) -> str:
-        """Well."""
+        """Answer at once."""
         return "answer"
 
     async def fail(self) -> str:
-        """Ill."""
+        """Fail at once."""
         raise ConnectionError("the server's own error")
 
     async def hang(self) -> str:
-        """Slow."""
+        """Answer late, when `go` is set."""
         self.inside += 1
         self.most_inside = max(self.inside, self.most_inside)
         try:
@@ -46,7 +46,7 @@ class Server:
         return "late answer"
 
     async def hang_and_fail(self) -> str:
-        """Slow, then ill."""
+        """Fail late, when `go` is set."""
         await self.hang()
         raise ConnectionError("the server's own late error")
 

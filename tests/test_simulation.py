@@ -40,7 +40,7 @@ def test_a_slow_server_gets_few_calls(balancer: str) -> None:
 
 @pytest.mark.parametrize("balancer", BLIND)
 def test_without_looking_a_slow_server_ruins_the_tail(balancer: str) -> None:
-    """That is what the others are for: the simulation can tell them apart."""
+    """The other balancers exist for this case: the simulation shows the difference."""
     figures = ended(scenarios.one_slow, balancer=balancer)
     assert figures["to the slow one %"] > 8
     assert figures["p99 ms"] > 1000

@@ -60,7 +60,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Figures:
-    """What came of one scenario with one pool; times in seconds, None for what did not happen."""
+    """The figures of one scenario with one pool; times in seconds, None for what did not happen."""
 
     service: str
     scenario: str
@@ -163,7 +163,7 @@ SCENARIOS = (
         hurting(lambda host: host.server.kill(), Host.restart),
         proxied=False,
         # A channel that could not connect answers the first call after its wait with the error of before: the
-        # probe fails, and the next one comes after twice the cooldown, or a health check lets the member back.
+        # probe fails, and the next one comes after twice the cooldown, or a health check unejects the member.
         channel_bounds=Bounds(returned=3 * COOLDOWN + SLACK),
     ),
     Scenario(

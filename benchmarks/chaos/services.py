@@ -76,7 +76,7 @@ class Service(ABC):
         """Open an asynchronous pool with a member for each endpoint."""
 
     def endpoint(self, address: str) -> str:
-        """Return what configs call the server at an address; its member is named so too."""
+        """Return the endpoint in configs for a server's address, which is its member's name too."""
         return address
 
 
@@ -245,7 +245,7 @@ def _stub(channel: Any) -> Any:
 
 
 def named(name: str) -> Callable[[ProcessServer], None]:
-    """Return what tells a Redis its name."""
+    """Return a function that stores a Redis server's own name in it."""
 
     def prepare(server: ProcessServer) -> None:
         with redis.Redis(host=server.host, port=server.port) as client:

@@ -291,7 +291,7 @@ def connects_hang(calls: int = 6000, **options: Any) -> Figures:
 
 
 def closes_hang(calls: int = 6000, **options: Any) -> Figures:
-    """One of three never finishes closing connections, which are replaced after a second; then the pool is closed."""
+    """One of three never finishes closing connections, each replaced after a second; then the pool closes."""
     rules = {"max_size": 20, "max_lifetime": 1.0}
     world = World(3, connections=rules, **options)
     first, *others = world.servers

@@ -1,8 +1,8 @@
 """Virtual time, servers that live in it, and callers who come at random.
 
 The pools are real and unchanged; only their clock, their dice and the event loop's idea of waiting are replaced. The loop
-never waits: when no task can run, its clock leaps to the next timer. So seconds cost as much as what happens in
-them, and one seed gives one course of events.
+never waits: when no task can run, its clock leaps to the next timer. So seconds cost as much as what happens
+in them, and one seed gives one course of events.
 """
 
 import asyncio

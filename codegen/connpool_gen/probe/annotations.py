@@ -1,6 +1,6 @@
 """Reads signatures and annotations of members without evaluating names that do not exist.
 
-Since Python 3.14 an annotation is evaluated when it is asked for, so a name that is imported under
+Since Python 3.14 an annotation is evaluated at its first access, so a name that is imported under
 `if TYPE_CHECKING:` raises NameError then. The probe needs names, kinds and defaults, not the types.
 """
 

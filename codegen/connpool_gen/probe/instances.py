@@ -147,7 +147,7 @@ def named_by(cls: type) -> Iterator[object]:
 
 
 def imported_by(function: types.FunctionType) -> Iterator[object]:
-    """Yield what a function imports: large clients import their parts when these are asked for."""
+    """Yield what a function imports: large clients import their parts at first access."""
     level, module = 0, None
     for step in dis.get_instructions(function.__code__):
         if step.opname in LOADS_OF_NUMBERS and isinstance(step.argval, int):
@@ -185,7 +185,7 @@ def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
 
 @functools.cache  # most classes have many names
 def is_namespace(cls: type) -> bool:
-    """Whether instances of a class stand for a part of a client (`chat`, `indices`): they are made from it."""
+    """Return whether instances of a class are parts of a client (`chat`, `indices`), made from it."""
     inits = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
     # An `__init__` that takes any argument passes it on to the next.
     first = next((name for init in inits if (name := first_parameter(init)) != "*"), "")

@@ -259,7 +259,7 @@ class RuntimeClass:
         return replace(self, members=members)
 
     def rules_out(self, ref: Ref) -> bool:
-        """Return whether a class is known to be no namespace, so that the probe need not be asked."""
+        """Return whether a class is known to be no namespace, so that the probe need not describe it."""
         return ref.module in self.modules and "." not in ref.qualname and ref not in self.namespaces
 
 

@@ -62,7 +62,7 @@ def own_folder() -> Path:
 
 
 def why_untyped(module: str, place: str | None) -> str:
-    """Say why the type checker knows nothing of a module, and what to do."""
+    """Return why the type checker cannot see a module, and the next step."""
     if place is not None:
         return (
             f"{module} is found by an import hook or in an archive ({place}), where the type checker "

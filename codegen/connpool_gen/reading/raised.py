@@ -1,6 +1,6 @@
 """Reads from source which errors of its own package a client's methods raise or document.
 
-Only the text knows: a running function does not show what it raises. The running package shows what a name
+Only the text has them: a running function does not show what it raises. The running package shows what a name
 in the text stands for.
 """
 

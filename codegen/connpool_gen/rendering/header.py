@@ -1,4 +1,4 @@
-"""Write the first lines of every output: tool, source, command, fingerprint, and markers that keep other tools off."""
+"""Write the first lines of every output: tool, source, command, fingerprint, markers for other tools."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class SourceReader:
     def _ahead(self, cls: ClassValue, package: str) -> list[ClassValue]:
         """Guess the classes of the client's namespaces, and of their namespaces.
 
-        They are read together with the client; what is missed is asked for later.
+        They are read together with the client; a missed class is described by a later request.
         """
         found: dict[ClassValue, None] = {}
         waiting = [cls]
