@@ -56,7 +56,7 @@ class Server:
 
 
 async def error_of(call: Awaitable[object]) -> BaseException | None:
-    """Return how a call ended, or that it hangs."""
+    """Return the error of a call, a time-out if it hangs; None if it succeeds."""
     try:
         await asyncio.wait_for(call, PATIENCE)
     except (Exception, asyncio.CancelledError) as error:
