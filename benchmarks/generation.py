@@ -91,8 +91,8 @@ def measure() -> Measurement:
 
 def _generating(target: Target, folder: Path) -> float:
     """The whole command against black alone, which the command does without."""
-    if not target.cache.exists():
-        _connpool_gen(target, folder, target.cache, "--stdout")
+    # Also where a cache is there: that of another version of the client or the tool is worth nothing.
+    _connpool_gen(target, folder, target.cache, "--stdout")
     rendered = _rendered(target, folder)
     # A name that was never asked for, so that nothing but the type checker's knowledge is remembered.
     name = f"pool_{time_ns()}"

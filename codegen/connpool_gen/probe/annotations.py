@@ -6,13 +6,16 @@ Since Python 3.14 an annotation is evaluated at its first access, so a name that
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
+import types
 from importlib import import_module
 from typing import Any, cast
 
 # By name: older Pythons, on which this file is checked too, do not have the module.
 _ANNOTATIONLIB: Any = import_module("annotationlib") if sys.version_info >= (3, 14) else None
+BUILTIN = (types.WrapperDescriptorType, types.MethodDescriptorType)
 _LENIENT: dict[str, Any] = (
     {} if _ANNOTATIONLIB is None else {"annotation_format": _ANNOTATIONLIB.Format.FORWARDREF}
 )
@@ -20,7 +23,15 @@ _LENIENT: dict[str, Any] = (
 
 def signature_of(function: Any, *, follow: bool = True) -> inspect.Signature:
     """Read a signature as `inspect.signature` does; `follow` looks below decorators."""
+    if isinstance(function, BUILTIN):
+        return _signature_of_builtin(function)
     return inspect.signature(function, follow_wrapped=follow, **_LENIENT)
+
+
+@functools.cache
+def _signature_of_builtin(function: Any) -> inspect.Signature:
+    """Read the signature of what `object` and other builtins give to each of hundreds of classes: it is parsed from a text."""
+    return inspect.signature(function)
 
 
 def annotations_of(owner: Any) -> dict[str, Any]:
