@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,12 +90,13 @@ def names_in(sources: Collection[str]) -> set[str]:
     return {name.partition(".")[0].removesuffix("-stubs") for name in names} - {""}
 
 
-def imported_by(text: str) -> set[str]:
+@lru_cache(maxsize=1)  # asked twice for one text, which may have 30,000 lines
+def imported_by(text: str) -> frozenset[str]:
     """List the modules that a text imports; for a text that does not parse, a name that no module has."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:
-        return {""}
+        return frozenset({""})
     names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    return names
+    return frozenset(names)
