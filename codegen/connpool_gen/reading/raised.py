@@ -37,6 +37,13 @@ FIELD = re.compile(
 )
 ROLE = re.compile(rf":(?:py:)?exc:`[~!]?(?P<names>{NAMES})`")
 
+# What stands in every file that raises an error or documents one, in any of these styles.
+TELLS = re.compile(rb"raise|Raises|:except|:exc:")
+HOLDS_STATEMENTS = (
+    *(cst.BaseStatement, cst.BaseSuite, cst.Else, cst.Finally),
+    *(cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase),
+)
+
 
 @dataclass(slots=True)
 class Sources:
@@ -46,7 +53,7 @@ class Sources:
     trees: dict[str, cst.Module | None] = field(default_factory=dict[str, "cst.Module | None"])
 
     def tree(self, file: str) -> cst.Module | None:
-        """Parse a file; None for one that cannot be read or is too large."""
+        """Parse a file; None for one that cannot be read, is too large or names no error."""
         if file not in self.trees:
             self.trees[file] = self._parsed(Path(file))
         return self.trees[file]
@@ -56,8 +63,11 @@ class Sources:
             size = file.stat().st_size
             if size > min(LARGEST, self.left):
                 return None
+            text = file.read_bytes()
+            if TELLS.search(text) is None:
+                return None
             self.left -= size
-            return cst.parse_module(file.read_bytes())
+            return cst.parse_module(text)
         except (OSError, ValueError, cst.ParserSyntaxError):
             return None
 
@@ -111,9 +121,22 @@ def methods_of(tree: cst.Module, name: str) -> Iterator[cst.FunctionDef]:
 
 def raised_in(method: cst.FunctionDef) -> list[str]:
     """List the dotted names in `raise X` and `raise X(...)` of a method."""
-    visitor = Raises()
-    method.visit(visitor)
-    return visitor.names
+    names: list[str] = []
+    for statement in raises_below(method):
+        raised = statement.exc.func if isinstance(statement.exc, cst.Call) else statement.exc
+        name = get_full_name_for_node(raised) if raised is not None else None
+        if name is not None:
+            names.append(name)
+    return names
+
+
+def raises_below(node: cst.CSTNode) -> Iterator[cst.Raise]:
+    """Yield the `raise` statements in a node. No expression holds one, and most nodes of a file are in expressions."""
+    for child in node.children:
+        if isinstance(child, cst.Raise):
+            yield child
+        elif isinstance(child, HOLDS_STATEMENTS):
+            yield from raises_below(child)
 
 
 def documented_in(doc: str) -> list[str]:
@@ -122,21 +145,6 @@ def documented_in(doc: str) -> list[str]:
     for section, entry in ((TITLED, INDENTED), (UNDERLINED, OUTDENTED)):
         found += [one for part in section.finditer(doc) for one in entry.finditer(part["lines"])]
     return [name for match in found for name in re.split(r", ?", match["names"])]
-
-
-class Raises(cst.CSTVisitor):
-    """Collects what is raised."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def visit_Raise(self, node: cst.Raise) -> None:  # noqa: N802 # the name is libcst's
-        """Note the name of what is raised, if it has one."""
-        raised = node.exc.func if isinstance(node.exc, cst.Call) else node.exc
-        name = get_full_name_for_node(raised) if raised is not None else None
-        if name is not None:
-            self.names.append(name)
 
 
 class ErrorHomes(cst.CSTVisitor):

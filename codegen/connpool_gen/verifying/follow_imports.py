@@ -13,7 +13,7 @@ from mypy.modulefinder import get_search_dirs
 from connpool_gen.environment.runtime import PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from mypy.options import Options
 
@@ -94,9 +94,18 @@ def names_in(sources: Collection[str]) -> set[str]:
 def imported_by(text: str) -> frozenset[str]:
     """List the modules that a text imports; for a text that does not parse, a name that no module has."""
     try:
-        nodes = list(ast.walk(ast.parse(text)))
+        nodes = list(statements_below(ast.parse(text)))
     except SyntaxError:
         return frozenset({""})
     names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     return frozenset(names)
+
+
+def statements_below(node: ast.AST) -> Iterator[ast.stmt]:
+    """Yield all statements in a node. Expressions, of which most nodes are parts, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield from statements_below(child)
