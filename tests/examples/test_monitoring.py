@@ -189,7 +189,9 @@ def test_a_real_prometheus(prometheus: Any) -> None:
             return float(found[0]["value"][1]) if found else None
 
         begins = 60.0  # seconds; where other tests run beside it, its start takes long
-        assert eventually(lambda: value('connpool_calls_total{outcome="success"}') == 10, begins)
+        # As `break_member` calls until the member has its turn, one call more may have succeeded.
+        successes = 'connpool_calls_total{outcome="success"}'
+        assert eventually(lambda: value(successes) in (10, 11), begins)
         assert value("up") == 1
         assert eventually(lambda: value('ALERTS{alertname="ConnpoolNoMember"}') == 1)
         assert eventually(lambda: value("pool:connpool_members_ready:ratio") == 0)
