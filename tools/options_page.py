@@ -25,7 +25,7 @@ from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.connectors.kinds import KINDS, config_class
 from connpool_runtime.discovery import DiscoverySettings
 from connpool_runtime.discovery.kinds import SOURCES, source_config_class
-from connpool_runtime.options import Option, Settings, options_of
+from connpool_runtime.options import Option, Settings
 from connpool_runtime.sharing.settings import SharingSettings
 
 __all__ = ["PAGE", "PAGES", "filled"]
@@ -49,8 +49,8 @@ def filled(page: str) -> str:
 
 
 def _tables() -> Mapping[str, Callable[[], str]]:
-    breaker = set(options_of(BreakerSettings)) - {"random"}  # which other parts of a pool use too
-    pool = {**options_of(PoolSettings)}
+    breaker = set(BreakerSettings.declared) - {"random"}  # which other parts of a pool use too
+    pool = {**PoolSettings.declared}
     pool["random"] = pool.pop("random")  # beside the clock, also for tests
     shared = set(ConnectorConfig.fields)
     kinds = {kind: partial(_of_fields, config_class(kind), shared) for kind in KINDS}
@@ -104,7 +104,7 @@ def _of_source(kind: str) -> str:
 
 
 def _of_settings(settings: type[Settings]) -> str:
-    return _of_options(iter(options_of(settings).values()))
+    return _of_options(iter(settings.declared.values()))
 
 
 def _of_options(options: Iterator[Option]) -> str:

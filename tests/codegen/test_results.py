@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from connpool_gen.reading import result_kinds
 from connpool_runtime import AsyncPool, Pool
+from connpool_runtime.results import pinned
 from tests.codegen.made import Made, Maker
 
 ASYNC = """
@@ -295,3 +297,8 @@ def test_truth_and_reversal_are_the_clients(workshop: Maker) -> None:
     made = workshop.make(SYNC, client="Reader")
     wrapper = made.over(made.client())
     assert (bool(wrapper), len(wrapper), list(reversed(wrapper))) == (True, 0, [2, 1])
+
+
+def test_streams_are_told_alike_when_written_and_when_run() -> None:
+    """The generator asks a type for what the runtime asks an object for, since neither imports the other."""
+    assert result_kinds.OF_STREAMS == pinned.OF_STREAMS

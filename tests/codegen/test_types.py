@@ -206,3 +206,19 @@ def test_literal_text_stays_asked_for(maker: Maker, *, static: bool) -> None:
     assert "run = inherited(_Of.client.run)" in made.text
     assert "def count(self, text: str) -> int:" in made.text
     assert made.over(made.client()).run("ab", limit=2) == "abab"
+
+
+def test_literals_share_one_literal(maker: Maker) -> None:
+    """A choice of words is written as the client writes it, also beside other types; the order stays."""
+    name = maker.write("""
+        from enum import Enum
+        from typing import Literal
+        class Way(Enum):
+            UP = 1
+        class Client:
+            def get(self, mode: Literal["a", "b", Way.UP] | None = None) -> int | Literal[b"x", b"y"]:
+                return 1
+        """)
+    text = generate(maker.request(f"{name}:Client")).text
+    assert 'mode: Literal["a", "b", Way.UP] | None = None' in text
+    assert 'int | Literal[b"x", b"y"]' in text

@@ -17,7 +17,6 @@ from connpool_runtime.ctl.app import app
 from connpool_runtime.metrics.config_reloads import ConfigCollector
 from connpool_runtime.metrics.series import DURATIONS, SERIES, middleware_series
 from connpool_runtime.middleware import AdaptiveLimit, AdaptiveThrottle, Bulkhead, Retry
-from connpool_runtime.options import options_of
 from connpool_runtime.stats.types import DiscoveryStats, MemberStats
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +65,7 @@ def words() -> set[str]:
     """What an operator can set, call or read."""
     known = {*connpool_runtime.__all__, *METHOD_KEYS, *BALANCERS, *BY_CALL, *PLAIN, *ALERTS}
     for settings in (PoolSettings, EndpointSettings):
-        known |= {*options_of(settings)}
+        known |= {*settings.declared}
     for record in (RedisConfig, MemberStats, DiscoveryStats):
         known |= {field.name for field in fields(record)}
     for key, kind in MIDDLEWARE.items():

@@ -21,7 +21,7 @@ from connpool_runtime import (
     RetryPolicy,
 )
 from connpool_runtime.connectors.redis import RedisConfig, RedisConnector
-from connpool_runtime.options import Settings, options_of
+from connpool_runtime.options import Settings
 from connpool_runtime.sharing.async_shared_clients import AsyncSharedClients
 from connpool_runtime.sharing.settings import SharingOptions, SharingSettings
 from connpool_runtime.sharing.shared_clients import SharedClients
@@ -160,7 +160,7 @@ def test_time_and_randomness_are_functions(name: str) -> None:
     [
         (settings, field.name)
         for settings in (PoolSettings, EndpointSettings, SharingSettings)
-        for field in options_of(settings).values()
+        for field in settings.declared.values()
     ],
     ids=str,
 )
@@ -217,7 +217,7 @@ def test_settings_are_equal_if_their_options_are() -> None:
 )
 def test_options_are_the_fields_of_the_settings(settings: type, options: type) -> None:
     """What type checkers offer as options is what exists, with the same types; None is the default."""
-    fields = {field.name for field in options_of(settings).values()}
+    fields = {field.name for field in settings.declared.values()}
     types = typing.get_type_hints(settings)
     assert typing.get_type_hints(options) == {name: types[name] | None for name in fields}
 
@@ -225,7 +225,7 @@ def test_options_are_the_fields_of_the_settings(settings: type, options: type) -
 @pytest.mark.parametrize("settings", [PoolSettings, EndpointSettings, SharingSettings])
 def test_unknown_options_are_refused_with_the_nearest(settings: "type[Settings]") -> None:
     """Also one that is None, and without naming a class."""
-    name = next(iter(options_of(settings)))
+    name = next(iter(settings.declared))
     wanted = f"^unknown option '{name}s'; did you mean '{name}'\\?$"
     for given in (3, None):
         with pytest.raises(TypeError, match=wanted):
@@ -242,7 +242,7 @@ def test_settings_are_hardly_slower_for_being_checked() -> None:
 def test_every_setting_is_documented_with_its_default() -> None:
     """The docstring explains each field."""
     assert PoolSettings.__doc__ is not None
-    for field in options_of(PoolSettings).values():
+    for field in PoolSettings.declared.values():
         assert f"\n    {field.name}: " in PoolSettings.__doc__
 
 
@@ -323,5 +323,5 @@ def test_settings_can_be_replaced_in_part() -> None:
 def test_help_shows_the_arguments_of_settings(settings: "type[Settings]") -> None:
     """`inspect.signature`, which `help` asks, has each option with its type and default."""
     shown = inspect.signature(settings).parameters
-    assert list(shown) == list(options_of(settings))
-    assert all(shown[n].default == o.default for n, o in options_of(settings).items())
+    assert list(shown) == list(settings.declared)
+    assert all(shown[n].default == o.default for n, o in settings.declared.items())

@@ -61,17 +61,17 @@ def follow_only_what_is_needed(
         sources: the files that were read for the client's types.
     """
     known = names_in(sources)
-    apart = options.per_module_options
+    per_module = options.per_module_options
     for name in sorted(known - sys.stdlib_module_names | {module}):
-        apart[name] = apart[f"{name}.*"] = {"implicit_reexport": False}
+        per_module[name] = per_module[f"{name}.*"] = {"implicit_reexport": False}
     skipped: dict[str, object] = {"follow_imports": "skip"}
     for name in sorted(installed(options) - known - {PACKAGE}):
-        apart[name] = apart[f"{name}.*"] = skipped
+        per_module[name] = per_module[f"{name}.*"] = skipped
     imported = imported_by(text)
     for folder in SELDOM:
         package = f"{PACKAGE}.{folder}"
         if not any(name == package or name.startswith(f"{package}.") for name in imported):
-            apart[f"{package}.*"] = skipped
+            per_module[f"{package}.*"] = skipped
 
 
 def installed(options: Options) -> set[str]:

@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mypy.errors import CompileError
@@ -59,8 +60,12 @@ def begun(cache_dir: Path) -> Path:
     """
     own, read = cache_dir / "verify", cache_dir / READ
     if not own.exists() and read.is_dir():
-        with suppress(OSError):  # without a copy, verifying only takes longer
-            shutil.copytree(read, own)
+        with (
+            suppress(OSError),
+            TemporaryDirectory(dir=cache_dir) as folder,
+        ):  # without a copy, verifying takes longer
+            # Renamed when it is whole: half a database, as an interrupt would leave it, could not be read.
+            Path(shutil.copytree(read, Path(folder) / own.name)).replace(own)
     return own
 
 

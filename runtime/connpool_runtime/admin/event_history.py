@@ -42,7 +42,9 @@ class EventRing:
         """Number an event and keep it, in place of the oldest one if there are too many."""
         with self._lock:
             self.last += 1
-            self._kept.append({"id": 0, **told} | {"id": self.last})
+            # One from a worker has a number of that worker's.
+            rest = {name: value for name, value in told.items() if name != "id"}
+            self._kept.append({"id": self.last, **rest})
 
     def after(self, sequence: int) -> tuple[int, list[Told]]:
         """Return how many events after a number are lost, and those that are not.

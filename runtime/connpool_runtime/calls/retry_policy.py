@@ -11,19 +11,18 @@ __all__ = ["NEVER", "RetryPolicy"]
 
 
 def _are_errors(value: object) -> bool:
-    try:
-        _check_errors(value)
-    except TypeError:
-        return False
-    return isinstance(value, tuple)
+    return isinstance(value, tuple) and not _no_errors(cast("tuple[object, ...]", value))
+
+
+def _no_errors(values: tuple[object, ...]) -> list[object]:
+    """Return the values that are not classes of errors."""
+    return [one for one in values if not (isinstance(one, type) and issubclass(one, BaseException))]
 
 
 def _check_errors(value: object) -> None:
     """Raise an error that names a value that is not a class of errors."""
-    if isinstance(value, tuple):
-        for error in cast("tuple[object, ...]", value):
-            if not (isinstance(error, type) and issubclass(error, BaseException)):
-                raise TypeError(f"errors must be classes of errors, not {error!r}")
+    if isinstance(value, tuple) and (others := _no_errors(cast("tuple[object, ...]", value))):
+        raise TypeError(f"errors must be classes of errors, not {others[0]!r}")
 
 
 class RetryPolicy(Settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.store import ClientStore
 
 __all__ = ["shortfall", "next_due", "retire_expired"]
@@ -13,11 +14,13 @@ __all__ = ["shortfall", "next_due", "retire_expired"]
 def retire_expired(store: ClientStore[Any], now: float) -> None:
     """Retire idle clients that are too old, and surplus ones that have been idle for long."""
     rules = store.settings
-    store.sweep()
+    going: list[PooledClient[Any]] = []
     for entry in store.idle_entries():
         unused = rules.idle_timeout != 0 and now - entry.used_at >= rules.idle_timeout
-        if entry.expires_at <= now or (unused and len(store.entries) > rules.min_size):
-            store.retire(entry)
+        surplus = len(store.entries) - len(going) > rules.min_size
+        if entry.expires_at <= now or (unused and surplus):
+            going.append(entry)
+    store.retire(*going)
 
 
 def shortfall(store: ClientStore[Any]) -> bool:

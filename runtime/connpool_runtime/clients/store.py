@@ -198,8 +198,8 @@ class ClientStore(Generic[C]):
         # A client that was in use at the last disconnect and fails now reports the same disconnect.
         if end.disconnected and entry.used_at >= self._distrusted_at:
             self.distrust(now)
-        cut_off = end.broken_off and self.settings.max_concurrency == 1
-        doubtful = cut_off or end.failed
+        alone = self.settings.max_concurrency == 1
+        doubtful = end.failed or (end.broken_off and alone)
         self.put_back(entry, now, needs_validation=doubtful)
         owner.taken, borrower.held, entry.uses = owner.taken - 1, False, entry.uses - 1
         self.sweep()
@@ -214,10 +214,11 @@ class ClientStore(Generic[C]):
         Clients in use are judged by how their use ends.
         """
         self._distrusted_at = now
-        for entry in self.idle_entries():
+        idle = self.idle_entries()
+        for entry in idle:
             entry.needs_validation = True
-            if self.validate is None:
-                self.retire(entry)
+        if self.validate is None:
+            self.retire(*idle)
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
         """Return whether a client has to be opened or validated before the call can use it."""
@@ -299,22 +300,28 @@ class ClientStore(Generic[C]):
         else:
             self.retire(entry)
 
-    def retire(self, entry: PooledClient[C]) -> None:
-        """Never lend a client again; it is closed after its last use."""
-        if not entry.retired:
-            rest = tuple(one for one in self.entries if one is not entry)
-            # One statement, so that an interrupt finds all of it done, or none of it.
-            entry.retired, self.entries, self.retiring = True, rest, (*self.retiring, entry)
+    def retire(self, *clients: PooledClient[C]) -> None:
+        """Never lend these clients again; each is closed after its last use."""
+        wanted = frozenset(clients)
+        going = tuple(one for one in self.entries if one in wanted)
+        rest = tuple(one for one in self.entries if one not in wanted)
+        # One statement, so that an interrupt finds all of it done, or none of it.
+        self.entries, self.retiring = rest, (*self.retiring, *going)
         self.sweep()
 
     def sweep(self) -> None:
-        """Queue retired clients that are not in use any more for closing."""
+        """Mark retired clients, and queue those that are not in use any more for closing.
+
+        Whatever an interrupt breaks off here is done by the next sweep.
+        """
+        if not self.retiring:
+            return  # as nearly always, and each exclusive call that ends asks
         for entry in self.retiring:
-            if entry.uses == 0 and not entry.resetting:
-                # Discarded already if an interrupt broke off the last sweep after this, which is one statement.
-                if not entry.discarded:
-                    entry.discarded = self.to_close.append(entry.client) is None  # type: ignore[func-returns-value]  # always
-                self.retiring = tuple(one for one in self.retiring if one is not entry)
+            entry.retired = True
+            if entry.uses == 0 and not entry.resetting and not entry.discarded:
+                # One statement, so that no client is queued twice.
+                entry.discarded = self.to_close.append(entry.client) is None  # type: ignore[func-returns-value]  # always
+        self.retiring = tuple(one for one in self.retiring if not one.discarded)
 
     def resize(self, min_size: int | None, max_size: int | None) -> None:
         """Change `min_size` and `max_size`; surplus clients are retired, idle ones first.
@@ -330,17 +337,16 @@ class ClientStore(Generic[C]):
         initial = min(before.initial_size, most)
         self.settings = before.replaced(initial_size=initial, min_size=least, max_size=most)
         surplus = max(0, self.size - len(self.retiring) - most)
-        for entry in sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]:
+        going = sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]
+        for entry in going:
             entry.expires_at = -math.inf  # read by a call on the fast path when it ends
-            self.retire(entry)
+        self.retire(*going)
 
     def clear(self) -> None:
         """Close the store: idle clients are closed now, lent ones when they are given back."""
         self.closed = True
         self.idle.clear()
-        for entry in self.entries:
-            self.retire(entry)
-        self.sweep()  # also the clients that an interrupt left between their last use and the trash
+        self.retire(*self.entries)
 
     def in_child(self) -> ClientStore[C]:
         """Return an empty store of the same endpoint; the clients of this one belong to the parent."""
@@ -362,7 +368,7 @@ class ClientStore(Generic[C]):
         """The store of this process: itself, or its replacement in a child process."""
         return self if self.heir is None else self.heir.latest
 
-    def idle_entries(self) -> Iterable[PooledClient[C]]:
+    def idle_entries(self) -> list[PooledClient[C]]:
         """Return the clients that are not in use, the longest idle first."""
         return sorted(
             (entry for entry in self.entries if not entry.uses and not entry.needs_reset),

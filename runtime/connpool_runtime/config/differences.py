@@ -14,7 +14,6 @@ from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.kinds import DiscoveryConfig
 from connpool_runtime.discovery.settings import DiscoverySettings
-from connpool_runtime.options import options_of
 from connpool_runtime.settings import PoolSettings
 
 __all__ = ["ConfigDifference", "ServiceDifference", "difference_of", "service_difference"]
@@ -147,7 +146,7 @@ def service_difference(before: ServiceConfig, after: ServiceConfig) -> ServiceDi
 def _fixed_options(before: ServiceConfig, after: ServiceConfig) -> list[str]:
     """List the pool options that differ and cannot change in a running pool."""
     old, new = _settings(before), _settings(after)
-    stated = options_of(PoolSettings)
+    stated = PoolSettings.declared
     return [name for name, was in old.items() if was != new[name] and not stated[name].reloadable]
 
 

@@ -31,7 +31,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.secrets import SecretSource, is_reference, secret_of
 from connpool_runtime.connectors.kinds import config_class
 from connpool_runtime.discovery.kinds import fields_of_url
-from connpool_runtime.options import Settings, options_of
+from connpool_runtime.options import Settings
 from connpool_runtime.options.parsing import read
 
 __all__ = ["read_config"]
@@ -307,7 +307,7 @@ class _Reading:
             table = cast("Table", self._table.entries[ADMIN])
             values = self._with_secrets(table, values, (ADMIN,))
             own = {key: value for key, value in values.items() if key in AdminConfig.fields}
-            known = options_of(admin_settings())
+            known = admin_settings().declared
             try:
                 found["admin"] = AdminConfig.from_mapping(own)
             except InvalidConfig as error:
@@ -324,7 +324,7 @@ class _Reading:
     def _read_settings(
         self, name: str, settings: type[Settings], values: Mapping[str, Any]
     ) -> Settings:
-        known = options_of(settings)
+        known = settings.declared
         try:
             return settings.of({key: read(known[key].rule, each) for key, each in values.items()})
         except ValueError as error:

@@ -13,7 +13,6 @@ from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownFiel
 from connpool_runtime.connectors.kinds import config_class, config_of
 from connpool_runtime.discovery.connector_endpoint import DISCOVERED
 from connpool_runtime.discovery.kinds import DiscoveryConfig
-from connpool_runtime.options import options_of
 from connpool_runtime.options.parsing import read
 from connpool_runtime.options.validation import nearest
 from connpool_runtime.settings import PoolOptions, PoolSettings
@@ -129,7 +128,7 @@ def _read_options(given: Mapping[str, Any], place: str) -> dict[str, Any]:
     Raises:
         InvalidConfig: there is no such option, or its value is not allowed.
     """
-    known = options_of(PoolSettings)
+    known = PoolSettings.declared
     options: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:

@@ -15,7 +15,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownFiel
 from connpool_runtime.connectors.config.fields import MASK, Field
 from connpool_runtime.connectors.config.library_options import LibraryOptions
 from connpool_runtime.connectors.config.record import Record
-from connpool_runtime.options import Option, Settings, options_of
+from connpool_runtime.options import Option, Settings
 from connpool_runtime.options.durations import FORMS
 from connpool_runtime.options.parsing import SWITCH_WORDS, parse, read
 from connpool_runtime.options.schema import Schema, schema_of_option
@@ -117,9 +117,7 @@ def merged_tables(*tables: Table, does: str = "") -> Table:
 
 def table_of_settings(settings: type[Settings], does: str = "") -> Table:
     """Return the table of a class of settings."""
-    entries: dict[str, Node] = {
-        name: _of_option(each) for name, each in options_of(settings).items()
-    }
+    entries: dict[str, Node] = {name: _of_option(each) for name, each in settings.declared.items()}
     return Table(does=does, entries=entries)
 
 

@@ -14,7 +14,6 @@ from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
-from connpool_runtime.options import options_of
 from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.validation import nearest
@@ -142,7 +141,7 @@ def discovery_schema() -> Schema:
 
 
 def _options_in(values: Mapping[str, Any], place: str) -> dict[str, Any]:
-    known = options_of(DiscoverySettings)
+    known = DiscoverySettings.declared
     options: dict[str, Any] = {}
     for name, value in values.items():
         if name in known:
@@ -154,7 +153,7 @@ def _options_in(values: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _read(config: type[Record], values: Mapping[str, Any], place: str) -> Record:
-    known = [*config.fields, *options_of(DiscoverySettings)]
+    known = [*config.fields, *DiscoverySettings.declared]
     for name in values:
         if name not in config.fields:
             raise UnknownField(f"{place}.{name}", "option", nearest(str(name), known))
@@ -186,7 +185,7 @@ def fields_of_url(url: str) -> dict[str, Any]:
         hint = nearest(parts.scheme, SOURCES) if parts.scheme else "it has no scheme"
         raise InvalidConfig("the URL of a source", repr(_shown(parts)), f"one of {known} ({hint})")
     values: dict[str, Any] = {"kind": parts.scheme, **_PLACES[parts.scheme](parts)}
-    record, options = source_config_class(parts.scheme), options_of(DiscoverySettings)
+    record, options = source_config_class(parts.scheme), DiscoverySettings.declared
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         field = None if record is None else record.fields.get(name)
         if field is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Self
 from weakref import WeakKeyDictionary, ref
 
@@ -49,6 +50,6 @@ class RegisteredCollector(Collector):
             known[cls] = ref(fresh)
             return fresh
 
+    @abstractmethod
     def _begin(self) -> None:
         """Initialise the collector without any sources."""
-        raise NotImplementedError

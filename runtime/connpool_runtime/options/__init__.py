@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, dataclass_
 
 from connpool_runtime.options.validation import Rule, unknown
 
-__all__ = ["Option", "Settings", "option", "options_of", "refuse_unknown"]
+__all__ = ["Option", "Settings", "option", "refuse_unknown"]
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -185,11 +185,6 @@ class Settings:
         """
         refuse_unknown(cls, options, also)
         return cls(**{name: value for name, value in options.items() if value is not None})
-
-
-def options_of(settings: type[Settings]) -> Mapping[str, Option]:
-    """Return the options of a class of settings by name, in their order."""
-    return settings.declared
 
 
 def refuse_unknown(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from connpool_runtime.options import Settings, options_of
+from connpool_runtime.options import Settings
 from connpool_runtime.options.parsing import parse
 from connpool_runtime.options.validation import refused, unknown
 
@@ -31,7 +31,7 @@ def options_from_environment(
             variable, and the nearest one or the rule.
     """
     found: dict[str, Any] = {}
-    options = options_of(settings)
+    options = settings.declared
     known = {f"{prefix}{name.upper()}": option for name, option in options.items()}
     for variable, text in (os.environ if environ is None else environ).items():
         if not variable.startswith(prefix):

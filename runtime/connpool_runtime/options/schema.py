@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from connpool_runtime.options import Option, Settings, options_of
+from connpool_runtime.options import Option, Settings
 from connpool_runtime.options.durations import PATTERN
 from connpool_runtime.options.validation import Rule
 
@@ -30,7 +30,7 @@ def schema_of(settings: type[Settings]) -> Schema:
     """
     properties = {
         name: schema_of_option(each)
-        for name, each in options_of(settings).items()
+        for name, each in settings.declared.items()
         if each.rule.kind != "function"
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}

@@ -1,12 +1,14 @@
 """Names in the output: natural where free, private where not, never a parameter's or a method's."""
 
+import ast
 import builtins
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connpool_gen.building.names import ImportedName, Names, Spelling
+from connpool_gen.building.names import ImportedName, Names, Spelling, import_untyped
 from connpool_gen.reading.facts import Expression, OwnVariable, Ref
+from connpool_gen.rendering.format import format_source
 from tests.codegen.strategies import identifiers
 
 USER = Ref("app.models", "User")
@@ -134,3 +136,14 @@ def test_a_type_variable_brings_those_that_its_default_names() -> None:
         'B = TypeVar("B", default="int")',
     ]
     assert [found.name for found in spelling.imports(at_runtime=True)] == ["TypeVar"]
+
+
+@given(st.lists(identifiers(), min_size=1, max_size=12, unique=True))
+def test_an_import_without_types_keeps_its_comment_on_the_first_line(names: list[str]) -> None:
+    """Type checkers look for the comment there; however long the import is, laying it out leaves it there."""
+    written = import_untyped("package.module_without_types", names)
+    laid_out = format_source(f"if typing:\n    {written}\n")
+    assert "# type: ignore[import-untyped" in laid_out.splitlines()[1]
+    assert ast.unparse(ast.parse(laid_out)) == ast.unparse(
+        ast.parse(f"if typing:\n    {written}\n")
+    )

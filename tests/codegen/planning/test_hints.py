@@ -105,6 +105,28 @@ def test_an_error_is_known_by_its_module(here: Path, error: str) -> None:
     assert 'order = { expected = ["shop.errors:Closed"] }' in told
 
 
+NESTED = [
+    "if x:\n    pass\nelse:\n    RAISE",
+    "for _ in x:\n    RAISE",
+    "while x:\n    pass\nelse:\n    RAISE",
+    "with x:\n    RAISE",
+    "try:\n    pass\nexcept OSError:\n    RAISE",
+    "try:\n    pass\nexcept* OSError:\n    RAISE",
+    "try:\n    pass\nfinally:\n    RAISE",
+    "match x:\n    case 1:\n        RAISE",
+    "def inner() -> None:\n    RAISE",
+    "if x: RAISE",
+]
+
+
+@pytest.mark.parametrize("statement", NESTED, ids=lambda text: " ".join(text.split()))
+def test_an_error_is_found_in_every_statement(here: Path, statement: str) -> None:
+    """However deep a `raise` stands in a method, its error is told."""
+    lines = indent(statement.replace("RAISE", "raise errors.Closed"), "    ")
+    told = found_in(here, f"def order(self, x: object) -> None:\n{lines}")
+    assert 'order = { expected = ["shop.errors:Closed"] }' in told
+
+
 def test_what_is_no_call_of_the_pool_has_no_hint(here: Path) -> None:
     """Closing a client is nobody's call to judge, so nothing is asked about its errors."""
     body = "def get(self) -> int:\n    return 1\ndef close(self) -> None:\n    raise errors.Closed"

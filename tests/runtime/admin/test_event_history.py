@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.admin.event_history import EventFeed
+from connpool_runtime.admin.event_history import EventFeed, EventRing
 from connpool_runtime.admin.targets import TargetPools
 from tests.runtime.admin.pools import Shop, break_member, served, shop_pool
 
@@ -147,3 +147,16 @@ def test_httpx_sees_no_stream_without_end(pool: Pool[Shop]) -> None:
     """`follow=false` ends after what there is, for those who only want to look."""
     with served({"shop": pool}) as (server, _):
         assert httpx.get(server.url + "/events?follow=false", timeout=5).status_code == 200
+
+
+def test_a_ring_numbers_what_it_keeps_by_itself() -> None:
+    """Events of several workers have numbers of their own, which do not count; what was dropped is told."""
+    ring = EventRing(2)
+    for worker in (7, 8, 9):
+        ring.add({"event": "E", "id": worker})
+    assert ring.last == 3
+    assert ring.after(1) == (0, [{"id": 2, "event": "E"}, {"id": 3, "event": "E"}])
+    assert ring.after(0)[1] == ring.after(1)[1]
+    for _ in range(2):
+        ring.add({"event": "E"})
+    assert ring.after(1) == (2, [{"id": 4, "event": "E"}, {"id": 5, "event": "E"}])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -115,6 +116,24 @@ def test_a_member_with_a_limit_is_blamed_too(silent: str) -> None:
             limited.call(get, (silent, LONG))
         assert limited.stats().members[0].failures == 1
         limited.close()
+
+
+def test_a_client_that_gave_up_at_the_deadline_is_validated(silent: str) -> None:
+    """Nobody is blamed for the caller's deadline, but the client's answer may still come, so it is in doubt."""
+    validated: list[httpx.Client] = []
+    pool: Pool[httpx.Client] = Pool("web")
+    pool.add_endpoint(
+        partial(httpx.Client, trust_env=False),
+        "a",
+        close=httpx.Client.close,
+        validate=validated.append,
+    )
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded), deadline(0.05):
+            pool.call(get, (silent, LONG))
+    assert len(validated) == 1
+    assert pool.stats().members[0].failures == 0
+    pool.close()
 
 
 def test_each_attempt_has_the_time_that_is_left(pool: Pool[httpx.Client], silent: str) -> None:

@@ -9,6 +9,7 @@ from connpool_runtime.backoff import growing
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
 from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.settings import EndpointSettings
+from connpool_runtime.clients.source import CLEAN, EndOfUse
 from connpool_runtime.clients.store import ClientQuota, ClientStore
 
 
@@ -155,3 +156,75 @@ def test_the_minimum_is_tried_again_after_the_rest() -> None:
     store.refused(OSError(), 0.0, 0.5)
     assert not shortfall(store)
     assert next_due(store) == 1.0
+
+
+class Owner:
+    """The member that a store belongs to."""
+
+    taken = 0
+
+
+class Borrower:
+    """The lease that a client is lent to."""
+
+    held = False
+    entry: PooledClient[str] | None = None
+
+
+@pytest.mark.parametrize(
+    ("end", "max_concurrency", "is_doubtful"),
+    [
+        (CLEAN, 1, False),
+        (EndOfUse(failed=True), 1, True),
+        (EndOfUse(failed=True), 2, True),
+        (EndOfUse(broken_off=True), 1, True),
+        (EndOfUse(broken_off=True), 2, False),
+    ],
+)
+def test_a_client_is_validated_after_a_use_that_speaks_against_it(
+    end: EndOfUse, max_concurrency: int, *, is_doubtful: bool
+) -> None:
+    """A failure does, and a use that was broken off if nobody else uses the client: its answer may still come."""
+    store = store_of("a", validate=bool, max_concurrency=max_concurrency)
+    owner, borrower = Owner(), Borrower()
+    assert store.borrow(owner, borrower, 0.0)
+    store.give_back(owner, borrower, 1.0, end)
+    assert store.entries[0].needs_validation is is_doubtful
+
+
+def test_a_disconnect_puts_the_other_clients_in_doubt() -> None:
+    """Their server went away, too: they are validated before their next use."""
+    store = store_of("a", "b", validate=bool, max_concurrency=1)
+    owner, borrower = Owner(), Borrower()
+    assert store.borrow(owner, borrower, 0.0)
+    store.give_back(owner, borrower, 1.0, EndOfUse(failed=True, disconnected=True))
+    assert [entry.needs_validation for entry in store.entries] == [True, True]
+
+
+class Counting(ClientStore[str]):
+    """A store that counts how often its clients are listed anew."""
+
+    listed = 0
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self.__dict__["listed"] = self.listed + (name in ("entries", "retiring"))
+        super().__setattr__(name, value)
+
+
+@pytest.mark.parametrize("lose", [ClientStore.distrust, retire_expired, None])
+def test_many_clients_are_retired_at_once(lose: Any) -> None:
+    """However many a disconnect, a pause or the end takes, the lists are made anew as often as for one."""
+    listed: list[int] = []
+    for size in (1, 100):
+        store = Counting(EndpointSettings(max_size=size, idle_timeout=5), lambda: True, str, None)
+        for number in range(size):
+            add(store, str(number))
+        before = store.listed
+        if lose is None:
+            store.clear()
+        else:
+            lose(store, 10.0)
+        listed.append(store.listed - before)
+        assert len(store.to_close) == size
+        assert not store.entries
+    assert listed[0] == listed[1]

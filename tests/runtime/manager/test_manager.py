@@ -27,7 +27,6 @@ from connpool_runtime.manager.services import (
     read_services,
     services_schema,
 )
-from connpool_runtime.options import options_of
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
 from tests.runtime.faces import Client, until
@@ -342,7 +341,7 @@ def test_bad_services_are_refused(values: Any, told: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, each in options_of(PoolSettings).items() if each.rule.unit == "seconds"]
+    "name", [name for name, each in PoolSettings.declared.items() if each.rule.unit == "seconds"]
 )
 def test_every_duration_may_be_a_text(name: str) -> None:
     """Durations of all options of a pool are read: "30s" is 30 seconds."""
@@ -374,7 +373,7 @@ def test_the_schema_lists_what_a_file_may_say() -> None:
         assert kind["properties"]["pool"] == {"$ref": "#/$defs/pool"}
         assert all(kind["properties"][name]["description"] for name in fields)
     pool = schema["$defs"]["pool"]
-    assert set(pool["properties"]) == set(options_of(PoolSettings)) - {"clock", "random"}
+    assert set(pool["properties"]) == set(PoolSettings.declared) - {"clock", "random"}
     assert pool["additionalProperties"] is False
     assert all(each["description"] for each in pool["properties"].values())
     json.dumps(schema, allow_nan=False)
@@ -389,7 +388,7 @@ def test_the_schema_lists_every_source() -> None:
     for form in forms:
         config = source_config_class(form["properties"]["kind"]["const"])
         fields = {"endpoints"} if config is None else set(config.fields)
-        assert set(form["properties"]) == {"kind"} | fields | set(options_of(DiscoverySettings))
+        assert set(form["properties"]) == {"kind"} | fields | set(DiscoverySettings.declared)
         assert form["additionalProperties"] is False
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from connpool_runtime import EndpointSettings, PoolSettings
-from connpool_runtime.options import Settings, options_of
+from connpool_runtime.options import Settings
 from connpool_runtime.options.environment import options_from_environment
 from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.sharing.settings import SharingSettings
@@ -11,7 +11,7 @@ from connpool_runtime.sharing.settings import SharingSettings
 ALL = [
     (settings, option)
     for settings in (PoolSettings, EndpointSettings, SharingSettings)
-    for option in options_of(settings).values()
+    for option in settings.declared.values()
 ]
 DURATIONS = [(settings, option.name) for settings, option in ALL if option.rule.kind == "seconds"]
 
@@ -35,7 +35,7 @@ def test_every_duration_may_be_a_text(
     settings: type[Settings], name: str, text: str, seconds: float
 ) -> None:
     """In a file, and in the environment; a program gives numbers."""
-    rule = options_of(settings)[name].rule
+    rule = settings.declared[name].rule
     assert read(rule, text) == seconds
     environ = {f"X_{name.upper()}": text}
     assert options_from_environment(settings, "X_", environ) == {name: seconds}
@@ -45,7 +45,7 @@ def test_every_duration_may_be_a_text(
 
 def test_what_cannot_be_read_stays_as_it_is() -> None:
     """The rule refuses it then, with the text that was given."""
-    rules = {name: option.rule for name, option in options_of(PoolSettings).items()}
+    rules = {name: option.rule for name, option in PoolSettings.declared.items()}
     assert read(rules["cooldown"], "soon") == "soon"
     assert read(rules["buckets"], "1s") == "1s"
     assert read(rules["cooldown"], 3) == 3

@@ -8,7 +8,6 @@ import pytest
 
 from connpool_runtime import AllMembersOpen, AsyncPool, Method, Pool, PoolClosed, PoolSettings
 from connpool_runtime.middleware import Bulkhead, Hedging, Retry
-from connpool_runtime.options import options_of
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import Client, until
 
@@ -38,12 +37,12 @@ def get(pool: Pool[Client]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, option in options_of(PoolSettings).items() if option.reloadable]
+    "name", [name for name, option in PoolSettings.declared.items() if option.reloadable]
 )
 def test_what_may_change_does(name: str) -> None:
     """Each option that may change does while the pool is used, calls go on, and it comes back by None."""
     pool, _ = pool_of("a", "b")
-    rule, default = options_of(PoolSettings)[name].rule, getattr(pool.settings, name)
+    rule, default = PoolSettings.declared[name].rule, getattr(pool.settings, name)
     other = WORDS.get(name, OTHERS.get(rule.kind))
     if other == default:
         other = not other
