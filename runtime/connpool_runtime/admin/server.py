@@ -119,21 +119,22 @@ def serve_admin(
     access = Access(token=token, read_token=read_token, hosts=(*allowed_hosts, host))
     keep = None if process is None else partial(keep_counts, process)
     admin = admin_of(target, name, required, loop, options, keep)
-    listening = (
-        listen_on_tcp(host, port) if unix_socket is None else listen_on_unix(Path(unix_socket))
-    )
+    path = None if unix_socket is None else Path(unix_socket)
+    # Who finds the socket of a process finds its token.
+    prepare = None if process is None or token is None else partial(process.write_token, token)
+    listening = listen_on_tcp(host, port) if path is None else listen_on_unix(path, prepare)
     try:
-        if unix_socket is None and not is_loopback(host) and tls is None:
+        if path is None and not is_loopback(host) and tls is None:
             runtime_logger().warning(
                 "admin: %s is served without TLS, so that its token can be read on the network",
                 host,
                 extra=extra(event_name="admin_without_tls"),
             )
-        if process is not None and token is not None:
-            process.write_token(token)
-        return AdminServer(admin, access, listening, tls, process)
+        return AdminServer(admin, access, listening, tls, path, process)
     except BaseException:
         listening.close()
+        if process is not None:
+            process.forget()
         raise
 
 
@@ -236,13 +237,14 @@ class AdminServer:
         access: Access,
         listening: socket.socket,
         tls: ServerTLS | None,
+        path: Path | None = None,
         process: RunningProcess | None = None,
     ) -> None:
         self._process = process
         self._admin = admin
         self._socket = listening
+        self._path = path
         self._address: Any = listening.getsockname()
-        self._is_unix = listening.family == getattr(socket, "AF_UNIX", None)
         self._tls = tls is not None
         self._pid = os.getpid()
         self._ready = Event()
@@ -261,8 +263,8 @@ class AdminServer:
     @property
     def url(self) -> str:
         """The URL; for a Unix socket its path, after `unix:`."""
-        if self._is_unix:
-            return f"unix:{self._address}"
+        if self._path is not None:
+            return f"unix:{self._path}"
         host, port = self._address[:2]
         shown = f"[{host}]" if ":" in host else host
         return f"http{'s' * self._tls}://{shown}:{port}"
@@ -270,7 +272,7 @@ class AdminServer:
     @property
     def port(self) -> int:
         """The port; 0 for a Unix socket."""
-        return 0 if self._is_unix else int(self._address[1])
+        return 0 if self._path is not None else int(self._address[1])
 
     @property
     def closed(self) -> bool:
@@ -302,9 +304,9 @@ class AdminServer:
         self._admin.feed.close()
 
     def _remove_file(self) -> None:
-        if self._is_unix and self._pid == os.getpid():
+        if self._path is not None and self._pid == os.getpid():
             with suppress(OSError):
-                Path(self._address).unlink()
+                self._path.unlink()
             if self._process is not None:
                 self._process.forget()
 

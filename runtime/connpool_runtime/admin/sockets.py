@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +18,7 @@ __all__ = [
     "need_unix_sockets",
 ]
 
-_LONGEST = 100  # bytes that the path of a socket may have: 104 on macOS, 108 on Linux
+_LONGEST = 103  # bytes that the path of a socket may have on macOS; on Linux 107
 
 
 def has_unix_sockets() -> bool:
@@ -62,33 +64,42 @@ def listen_on_tcp(host: str, port: int) -> socket.socket:
     return listening
 
 
-def listen_on_unix(path: Path) -> socket.socket:
+def listen_on_unix(path: Path, prepare: Callable[[], object] | None = None) -> socket.socket:
     """Return a Unix socket that listens at a path; only its owner may connect.
 
-    The socket of a process that has ended gives way.
+    The socket of a process that has ended gives way. The file appears when it already listens: a socket that is
+    bound and does not listen yet refuses connections, as that of an ended process does, and would be removed as such.
+
+    Arguments:
+        path: where the file appears.
+        prepare: is called before it does, once no other process is known to listen there.
 
     Raises:
         OSError: a process listens there, or the file is no socket; the message names it.
     """
     need_unix_sockets()
-    if len(os.fsencode(path)) > _LONGEST:
-        raise OSError(f"the path of a socket may have {_LONGEST} bytes: {path}")
+    draft = path.with_name(f"{path.stem}.{secrets.token_hex(2)}.new")
+    if (length := len(os.fsencode(draft))) > _LONGEST:
+        raise OSError(f"the path of this socket is {length - _LONGEST} bytes too long: {path}")
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError(f"{path} is there, and no socket")
         if is_answered(path):
             raise OSError(f"a process listens at {path}")
-        path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # from the first moment on, only the owner may connect
     try:
-        listening.bind(str(path))
+        before = os.umask(0o177)  # from the first moment on, only the owner may connect
+        try:
+            listening.bind(str(draft))
+        finally:
+            os.umask(before)
+        listening.listen(128)
+        if prepare is not None:
+            prepare()
+        draft.replace(path)
     except OSError as error:
         listening.close()
         raise type(error)(error.errno, f"cannot listen at {path}: {error.strerror}") from None
-    finally:
-        os.umask(before)
-    listening.listen(128)
     return listening
 
 

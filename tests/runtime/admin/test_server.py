@@ -79,7 +79,7 @@ def test_the_socket_of_a_dead_process_gives_way(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no socket"):
         serve_admin({"shop": shop_pool()}, unix_socket=path)
     assert path.read_text() == "precious"
-    with pytest.raises(OSError, match="100 bytes"):
+    with pytest.raises(OSError, match="bytes too long"):
         serve_admin({"shop": shop_pool()}, unix_socket=tmp_path / ("x" * 100))
 
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from connpool_runtime import Pool
 from connpool_runtime.admin import serve_admin
-from connpool_runtime.admin.run_folder import running
+from connpool_runtime.admin.run_folder import RunningProcess, running
 from connpool_runtime.ctl.app import app
 from local_servers import RedisServer
 from tests.runtime.admin.pools import GET, TOKEN, Shop, break_member, served, shop_pool
@@ -178,6 +178,34 @@ def test_what_was_left_is_removed(process: Any, folder: Path) -> None:
         (folder / f"{name}.token").write_text("x")
     assert [one.pid for one in running(folder)] == [os.getpid()]
     assert len(sockets_and_tokens(folder)) == 2
+
+
+def test_a_process_that_begins_is_not_taken_for_an_ended_one(
+    pool: Pool[Shop], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks while a process opens its socket removes nothing of it, and finds the token with the socket."""
+    seen: list[int] = []
+
+    class Watched(socket.socket):
+        def bind(self, address: Any) -> None:
+            super().bind(address)
+            seen.append(len(running(folder)))
+
+        def listen(self, *backlog: int) -> None:
+            super().listen(*backlog)
+            seen.append(len(running(folder)))
+
+    def write(process: RunningProcess, token: str) -> None:
+        seen.append(len(running(folder)))
+        write_token(process, token)
+
+    write_token = RunningProcess.write_token
+    monkeypatch.setattr(RunningProcess, "write_token", write)
+    monkeypatch.setattr("connpool_runtime.admin.sockets.socket.socket", Watched)
+    with serve_admin({"shop": pool}, run_folder=True, name="web"):
+        assert [one.token is not None for one in running(folder)] == [True]
+        assert seen[:3] == [0, 0, 0]
+        assert {path.suffix for path in folder.iterdir()} <= {".sock", ".token", ".counts", ".lock"}
 
 
 def test_top(process: Any, pool: Pool[Shop]) -> None:
