@@ -22,10 +22,12 @@ from mypy.types import (
     Type,
     TypeAliasType,
     TypedDictType,
+    TypeOfAny,
     TypeType,
     TypeVarLikeType,
     TypeVarTupleType,
     TypeVarType,
+    UnboundType,
     UninhabitedType,
     UnionType,
     UnpackType,
@@ -114,6 +116,9 @@ KINDS = {
 }
 ANY = Ref("typing", "Any")
 UNPACK = Ref("typing", "Unpack")
+# What mypy takes for Any because it could not find it; what has no type, as the class of a call of NewType, is
+# among it.
+UNKNOWN = (TypeOfAny.from_error, TypeOfAny.from_unimported_type, TypeOfAny.special_form)
 # The class that makes each kind of type variable.
 VARIABLES: dict[type[TypeVarLikeType], str] = {
     TypeVarType: "TypeVar",
@@ -156,6 +161,8 @@ class AnnotationPrinter:
         self._names = names
         self._version = version
         self._stand_ins: dict[str, Ref | None] = {}
+        self.met_unknown = False
+        """Whether a type was restated that mypy could not find, so that it takes it for Any."""
 
     def stands_for(self, fullname: str, variable: Ref | None) -> None:
         """Write the client's type variable for one of the probe module's; None if it cannot be written."""
@@ -245,6 +252,7 @@ class AnnotationPrinter:
     @singledispatchmethod
     def _print(self, type_: ProperType) -> Expression:
         """Refuse a kind of type that cannot be written in source, or is unknown here."""
+        self.met_unknown |= isinstance(type_, UnboundType)
         raise Unprintable(f"mypy's {type(type_).__name__} has no spelling in source")
 
     def is_client(self, type_: Type) -> bool:
@@ -262,6 +270,7 @@ class AnnotationPrinter:
         alias = type_.alias
         if alias is None:
             raise Unprintable("an alias could not be resolved")
+        self._note_unknown(get_proper_type(type_))
         if "@" in alias.name or alias.fullname.count(".") == 0:
             return self.annotation(get_proper_type(type_))
         if self._names.is_any_elsewhere(alias.fullname) and not type_.is_recursive:
@@ -292,7 +301,12 @@ class AnnotationPrinter:
     @_print.register
     def _print_any_type(self, type_: AnyType) -> Expression:
         """`Any`."""
+        self._note_unknown(type_)
         return Expression.of(ANY)
+
+    def _note_unknown(self, type_: ProperType) -> None:
+        if isinstance(type_, AnyType) and (type_.source_any or type_).type_of_any in UNKNOWN:
+            self.met_unknown = True
 
     @_print.register
     def _print_none_type(self, type_: NoneType) -> Expression:

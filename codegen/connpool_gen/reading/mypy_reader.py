@@ -55,6 +55,7 @@ from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
 from connpool_gen.reading.mypy_build import run_mypy
 from connpool_gen.reading.public_names import PublicNames
+from connpool_gen.reading.reexports import depends_on_reexports
 from connpool_gen.reading.result_kinds import deprecation_of
 from connpool_gen.reading.untyped_packages import FollowingBuild, is_inside, untyped_modules
 
@@ -83,8 +84,8 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     """Make the options of mypy, which no user configuration can change.
 
     A cache of mypy holds for one set of options: reading is as strict as verifying the output is, so that
-    what verifying finds of the standard library in the cache of reading still holds (see `verify_text`).
-    Errors in what is read are ignored.
+    verifying finds the client's packages and the standard library analyzed (see `verify_text`). Errors in
+    what is read are ignored.
     """
     options = Options()
     make_strict(options)
@@ -104,10 +105,7 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
 
 
 def make_strict(options: Options) -> None:
-    """Set the flags that `mypy --strict` sets, except `implicit_reexport`.
-
-    With that one off, what a client's package imports from where it is not exported would be Any.
-    """
+    """Set the flags that `mypy --strict` sets."""
     options.warn_unused_configs = True
     options.disallow_any_generics = True
     options.disallow_subclassing_any = True
@@ -120,6 +118,7 @@ def make_strict(options: Options) -> None:
     options.warn_redundant_casts = True
     options.warn_unused_ignores = True
     options.warn_return_any = True
+    options.implicit_reexport = False
     options.strict_equality = True
     options.extra_checks = True
 
@@ -167,7 +166,7 @@ class StaticClass:
 
     `type_params` are those that the output can write, `params` is how many there are. `followed` are
     packages without `py.typed` that were read, but for the modules `left_out`; `gave_up` says why
-    they could not be.
+    they could not be. `has_unknown` says that a type is Any because mypy could not find it.
     """
 
     members: dict[str, StaticMember]
@@ -180,6 +179,7 @@ class StaticClass:
     left_out: tuple[str, ...] = ()
     gave_up: str | None = None
     hidden: frozenset[Ref] = frozenset()
+    has_unknown: bool = False
 
 
 Build = Callable[[list[BuildSource]], build.BuildResult]
@@ -195,24 +195,51 @@ def read_static(
 
     `annotated` are packages to be read even if they ship no types.
     """
-    options = check_options(search, cache_dir and cache_dir / READ)
-    plain = partial(run_build, options=options)
-    packages = untyped_modules(annotated, options)
+    packages = untyped_modules(annotated, check_options(search, None))
     if not packages:
-        return read_by(plain, targets, search)
+        return read_typed(targets, search, cache_dir)
     # A cache of its own: following and not following would undo each other's.
-    followed = partial(check_options, search, cache_dir and cache_dir / "read-untyped")
+    followed = partial(reexporting_options, search, cache_dir and cache_dir / "read-untyped")
     following = FollowingBuild(packages, followed, cache_dir and cache_dir / "left-out")
     try:
         found = read_by(following.run, targets, search, packages)
     except ReadError as reason:
-        return [replace(one, gave_up=str(reason)) for one in read_by(plain, targets, search)]
+        return [replace(one, gave_up=str(reason)) for one in read_typed(targets, search, cache_dir)]
     left_out = tuple(sorted(one.module for one in following.left_out))
     files = frozenset(one.file for one in following.left_out)
     return [
         replace(c, followed=following.packages, left_out=left_out, sources=c.sources | files)
         for c in found
     ]
+
+
+def read_typed(
+    targets: Sequence[CheckedTarget], search: SearchPath, cache_dir: Path | None
+) -> list[StaticClass]:
+    """Read as strictly as the output is verified, and once more where the client is not strict with itself.
+
+    Reading strictly saves analyzing all of the client for verifying once more. What packages import from
+    where it is not exported is seldom in a client's types (see `depends_on_reexports`).
+    """
+    options = check_options(search, cache_dir and cache_dir / READ)
+    results: list[build.BuildResult] = []
+
+    def run(sources: list[BuildSource]) -> build.BuildResult:
+        results.append(run_build(sources, options))
+        return results[-1]
+
+    found = read_by(run, targets, search)
+    if not (any(one.has_unknown for one in found) and depends_on_reexports(results[-1])):
+        return found
+    options = reexporting_options(search, cache_dir and cache_dir / "read-reexports")
+    return read_by(partial(run_build, options=options), targets, search)
+
+
+def reexporting_options(search: SearchPath, cache_dir: Path | None) -> Options:
+    """Make options by which every module exports all that it imports."""
+    options = check_options(search, cache_dir)
+    options.implicit_reexport = True
+    return options
 
 
 def read_by(
@@ -265,8 +292,9 @@ def static_class(
     """Restate one target's members, or nothing for a module without types."""
     info = class_info(result, target.ref)
     if info is None:
-        unknown = frozenset({target.ref.module})
-        return StaticClass({}, untyped_modules=unknown, sources=shared.sources)
+        untyped = frozenset({target.ref.module})
+        is_read = target.ref.module in result.manager.modules
+        return StaticClass({}, untyped_modules=untyped, sources=shared.sources, has_unknown=is_read)
     public = PublicNames(result.manager.modules, target.ref, info.fullname, shared.untyped)
     printer = AnnotationPrinter(public, result.manager.options.python_version)
     params = written_params(target, info, printer, public)
@@ -287,6 +315,7 @@ def static_class(
         untyped_modules=shared.untyped,
         hidden=frozenset([target.ref.root] if public.hides(target.ref) else ()),
         sources=shared.sources,
+        has_unknown=printer.met_unknown or any(base.fallback_to_any for base in info.mro),
     )
 
 

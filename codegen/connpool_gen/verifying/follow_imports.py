@@ -42,9 +42,7 @@ def needs_nothing_else(text: str, sources: Collection[str]) -> bool:
     return bool(sources) and packages <= known | sys.stdlib_module_names
 
 
-def follow_only_what_is_needed(
-    options: Options, module: str, text: str, sources: Collection[str]
-) -> None:
+def follow_only_what_is_needed(options: Options, text: str, sources: Collection[str]) -> None:
     """Leave out packages that neither the client nor the text uses; for their importers they are Any.
 
     A type checker that reads one module of the runtime reads all of them, and all that they import:
@@ -52,18 +50,15 @@ def follow_only_what_is_needed(
     standard library.
 
     The options of all other modules stay as they are where the client is read, so that mypy's cache of
-    them holds here too. Only in the client's packages must a name be exported to be imported.
+    them holds here too.
 
     Arguments:
         options: mypy's, to be changed.
-        module: the name of the output.
         text: the output.
         sources: the files that were read for the client's types.
     """
     known = names_in(sources)
     per_module = options.per_module_options
-    for name in sorted(known - sys.stdlib_module_names | {module}):
-        per_module[name] = per_module[f"{name}.*"] = {"implicit_reexport": False}
     skipped: dict[str, object] = {"follow_imports": "skip"}
     for name in sorted(installed(options) - known - {PACKAGE}):
         per_module[name] = per_module[f"{name}.*"] = skipped

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mypy.errors import CompileError
@@ -37,11 +34,10 @@ def verify_text(
     seen = with_runtime(search, cache_dir)
     module = next(iter(search.output_modules()), search.output.stem)
     if needs_nothing_else(text, sources):
-        options = check_options(seen, cache_dir and begun(cache_dir))
-        follow_only_what_is_needed(options, module, text, sources)
+        options = check_options(seen, cache_dir and cache_dir / READ)
+        follow_only_what_is_needed(options, text, sources)
     else:
         options = check_options(seen, cache_dir and cache_dir / "verify-all")
-        options.implicit_reexport = False
     options.export_types = False
     options.preserve_asts = False
     try:
@@ -50,23 +46,6 @@ def verify_text(
     except CompileError as error:
         return [placed(line, search) for line in error.messages]
     return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
-
-
-def begun(cache_dir: Path) -> Path:
-    """Return the folder of mypy's cache for verifying; at first it is a copy of the one for reading.
-
-    They cannot be one: what is read of the client's packages differs in `implicit_reexport`, and each run
-    would undo the other's.
-    """
-    own, read = cache_dir / "verify", cache_dir / READ
-    if not own.exists() and read.is_dir():
-        with (
-            suppress(OSError),
-            TemporaryDirectory(dir=cache_dir) as folder,
-        ):  # without a copy, verifying takes longer
-            # Renamed when it is whole: half a database, as an interrupt would leave it, could not be read.
-            Path(shutil.copytree(read, Path(folder) / own.name)).replace(own)
-    return own
 
 
 def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:

@@ -271,3 +271,41 @@ def test_the_same_name_twice(maker: Maker) -> None:
     [theirs] = signature.returns.parts
     assert mine.qualname == theirs.qualname == "Reply"
     assert mine.module != theirs.module == other
+
+
+def lines(*texts: str) -> str:
+    return "\n".join(texts) + "\n"
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        lines("import {b}", "class Client:", "    def f(self) -> {b}.Reply: ..."),
+        lines("from {b} import Reply", "class Client:", "    def f(self) -> Reply: ..."),
+        lines("from {b} import *", "class Client:", "    def f(self) -> list[Reply]: ..."),
+        lines(
+            "from {b} import *", "Alias = Reply", "class Client:", "    def f(self) -> Alias: ..."
+        ),
+        lines("from {c} import Reply", "class Client:", "    def f(self) -> Reply: ..."),
+        lines("from {b} import *", "class Client(Base): ..."),
+        lines("from {b} import *", "class Client(Base):", "    f = decorated(Base.f)"),
+        lines("from {b} import *", "class Client:", "    f = Base().f"),
+    ],
+)
+def test_what_the_client_takes_from_where_it_is_not_exported_is_known(
+    maker: Maker, client: str
+) -> None:
+    """Packages import their own names from anywhere, which strict code may not do: their types are read all the same."""
+    a = maker.write("""
+        class Reply: ...
+        class Base:
+            def f(self) -> Reply: ...
+        def decorated(x: object) -> Base: ...
+        """)
+    b = maker.write(f"from {a} import Base, Reply, decorated")
+    c = maker.write(f"from {b} import *")
+    member = read_one(maker, client.format(b=b, c=c))
+    print(member)
+    shown = [text(one.returns) for one in member.signatures] or [text(member.value)]
+    assert "Any" not in shown[0]
+    assert "Reply" in shown[0] or "Base" in shown[0]

@@ -45,7 +45,7 @@ def test_a_template_with_packages_of_its_own(maker: Maker, tmp_path: Path) -> No
 def test_verifying_begins_with_what_reading_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The standard library is analyzed once: the first check of an output takes it from what reading left."""
+    """The client and the standard library are analyzed once: the first check of an output takes them from what reading left."""
     maker = Maker(tmp_path, tmp_path / "cache")
     runs: list[BuildResult] = []
 
@@ -58,26 +58,5 @@ def test_verifying_begins_with_what_reading_knows(
     generate(replace(maker.request(f"{name}:Client"), verify=True))
     [run_of_verifying] = runs
     assert run_of_verifying.graph["builtins"].is_fresh()
+    assert run_of_verifying.graph[name].is_fresh()
     assert not run_of_verifying.graph["connpool_runtime"].is_fresh()
-
-
-def test_an_interrupted_copy_of_the_cache_is_no_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What an interrupt leaves of a copy is thrown away: the next check copies the whole of it."""
-    (tmp_path / "read").mkdir()
-    for name in ("1.db", "2.db"):
-        (tmp_path / "read" / name).write_text(name)
-
-    def half(source: Path, target: Path) -> None:
-        target.mkdir()
-        (target / "1.db").write_text("half")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(verify_module.shutil, "copytree", half)
-        with pytest.raises(KeyboardInterrupt):
-            verify_module.begun(tmp_path)
-    assert [one.name for one in tmp_path.iterdir()] == ["read"]
-    own = verify_module.begun(tmp_path)
-    assert sorted(one.read_text() for one in own.iterdir()) == ["1.db", "2.db"]
