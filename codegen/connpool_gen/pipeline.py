@@ -15,6 +15,7 @@ from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.reads.known_reads import reads_note
+from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
@@ -57,10 +58,11 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     if request.templates is not None:
         check_folder(request.templates)
     progress("reading")
-    facts = read(request)
-    made = make_module(facts, request, NO_REMEDIES, progress)
-    if request.verify:
-        made = verified(facts, request, made, progress)
+    with Checker(request.cache_dir) as checker:
+        facts = read(request, checker)
+        made = make_module(facts, request, NO_REMEDIES, progress)
+        if request.verify:
+            made = verified(facts, request, made, checker, progress)
     made = replace(
         made,
         hints=hints_of(facts, request, made.ledger),
@@ -155,7 +157,11 @@ def make_module(
 
 
 def verified(
-    facts: ClassFacts, request: GenerateRequest, made: GeneratedModule, progress: Progress
+    facts: ClassFacts,
+    request: GenerateRequest,
+    made: GeneratedModule,
+    checker: Checker,
+    progress: Progress,
 ) -> GeneratedModule:
     """Verify a module with mypy --strict; make it again with remedies for members that fail."""
     from connpool_gen.verifying.verify import verify_text
@@ -165,7 +171,7 @@ def verified(
 
     def verify(text: str) -> Sequence[str]:
         progress("verifying")
-        return verify_text(text, facts.search, request.cache_dir, facts.sources)
+        return verify_text(text, facts.search, checker, request.cache_dir, facts.sources)
 
     try:
         return remedied(facts, made, make, verify)

@@ -22,6 +22,7 @@ from connpool_gen import GenerateRequest, GenerationError
 from connpool_gen.building.build import build
 from connpool_gen.building.hooks import apply_hooks
 from connpool_gen.reading import mypy_reader
+from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.read import read
 from connpool_gen.rendering.format import format_source
 from connpool_gen.rendering.render import render
@@ -96,7 +97,8 @@ def compared(client: Client, cache: Path) -> Compared:
 def timed(request: GenerateRequest) -> tuple[str, float]:
     """Give the text of a module below its header, not yet laid out, and the seconds of reading the client."""
     started = time.monotonic()
-    facts = read(request)
+    with Checker(request.cache_dir) as checker:
+        facts = read(request, checker)
     seconds = time.monotonic() - started
     return render(apply_hooks(build(facts, request).module), None, {}), seconds
 
@@ -107,10 +109,12 @@ def asked_once() -> Iterator[None]:
     asked = mypy_reader.read_static
     known: dict[str, Any] = {}
 
-    def remembering(targets: Any, search: Any, cache_dir: Any, annotated: Any = ()) -> Any:
+    def remembering(
+        targets: Any, search: Any, checker: Any, cache_dir: Any, annotated: Any = ()
+    ) -> Any:
         key = repr((targets, search, annotated))
         if key not in known:
-            known[key] = asked(targets, search, cache_dir, annotated)
+            known[key] = asked(targets, search, checker, cache_dir, annotated)
         return known[key]
 
     mypy_reader.read_static = remembering

@@ -24,7 +24,7 @@ from connpool_gen.adopting.records import Finding, Imported, SourceFile
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import ReadError, RequestError
 from connpool_gen.reading.mypy_build import run_mypy
-from connpool_gen.reading.mypy_reader import usable
+from connpool_gen.reading.mypy_options import usable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

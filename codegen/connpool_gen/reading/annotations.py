@@ -296,6 +296,13 @@ class AnnotationPrinter:
         args = list(type_.args)
         if fullname == "builtins.tuple":
             return Expression.of(ref, "[", self.annotation(args[0]), ", ...]")
+        if fullname == "typing.Coroutine":
+            # For a coroutine function mypy puts in for the first two a kind of Any that stands for much else.
+            known = self.met_unknown
+            open_to_all = [self.annotation(arg) for arg in args[:2]]
+            self.met_unknown = known
+            inner = Expression.join(", ", [*open_to_all, self.annotation(args[2])])
+            return Expression.of(ref, "[", inner, "]")
         return self._applied(ref, args)
 
     @_print.register

@@ -15,6 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connpool_gen.environment.interpreter import interpreter_at, own
+from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
+
 if TYPE_CHECKING:
     from connpool_gen.config.request import SearchPath
 
@@ -30,6 +33,19 @@ def with_hooked_package(
         return search
     folder = linked(package, Path(place), cache_dir)
     return search if folder is None else replace(search, inherited=(*search.inherited, str(folder)))
+
+
+def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
+    """Let the type checker find a runtime that the text is written for: the project's, or else our own."""
+    python = interpreter_at(search.python)
+    there, ours = nearest_runtime(search.paths) or python.runtime, own().runtime
+    fits = there is not None and there.fits
+    place = there if fits else ours
+    if place is None or (fits and python.is_own):
+        return search
+    folder = Path(place.folder)
+    alone = linked(PACKAGE, folder, cache_dir) or copied(PACKAGE, folder)
+    return replace(search, inherited=(str(alone), *search.inherited))
 
 
 def linked(package: str, place: Path, cache_dir: Path | None) -> Path | None:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self, TextIO
 
 from mypy import build
+from mypy.errors import CompileError
+from mypy.modules_state import modules_state
+from mypy.typestate import type_state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy.build import SCC, BuildManager, BuildResult, Graph, State
     from mypy.modulefinder import BuildSource
     from mypy.options import Options
 
-__all__ = ["run_mypy"]
+__all__ = ["IncrementalBuild", "run_mypy"]
+
+# As mypy sets them for a build: most objects live until its end.
+_THRESHOLDS = (200_000, 30, 30)
 
 
 def run_mypy(
     sources: list[BuildSource], options: Options, stderr: TextIO | None = None
-) -> build.BuildResult:
+) -> BuildResult:
     """Run a build of mypy.
-
-    mypy has its process all but stop collecting garbage, since it expects to end soon. A program that calls
-    the generator goes on, and would never free reference cycles from then on.
 
     Arguments:
         sources: what to check.
@@ -30,11 +37,153 @@ def run_mypy(
     Raises:
         CompileError: mypy cannot continue.
     """
-    thresholds = gc.get_threshold()
-    try:
+    with _garbage_collector_kept():
         result = build.build(sources, options, stderr=stderr)
         # mypy leaves its cache open until exit; Python 3.13 warns about databases that are not closed.
         result.manager.metastore.close()
         return result
+
+
+@contextmanager
+def _garbage_collector_kept() -> Iterator[None]:
+    """Set the garbage collector back.
+
+    mypy has its process all but stop collecting garbage, since it expects to end soon. A program that calls
+    the generator goes on, and would never free reference cycles from then on.
+    """
+    thresholds = gc.get_threshold()
+    try:
+        yield
     finally:
         gc.set_threshold(*thresholds)
+
+
+class IncrementalBuild:
+    """A build of mypy that texts are added to: what they have in common is analyzed, or loaded, once.
+
+    A build of its own for each text would load what is known of a client's modules each time, of which there
+    may be thousands. mypy's daemon adds modules in the same way, by `load_graph` with the graph that it has; its
+    own interface keeps track of all dependences of changed files, which takes longer than a build. Files are taken
+    as they were when the build began.
+
+    Not safe for threads. `close` it, or use it as a context manager: its cache stays open meanwhile.
+
+    Arguments:
+        options: mypy's. They may be changed between checks, for modules that are not part of the build yet.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._result: BuildResult | None = None
+        self._messages: list[str] = []
+
+    def check(self, sources: list[BuildSource]) -> BuildResult:
+        """Check texts, together with all modules that they import.
+
+        A module that was checked before is checked anew. The result tells of all modules of all checks;
+        its errors are those of this check.
+
+        Raises:
+            CompileError: mypy cannot continue; the next check begins a new build.
+        """
+        self._messages = []
+        last, self._result = (
+            self._result,
+            None,
+        )  # what an exception leaves half done is not used again
+        try:
+            with _garbage_collector_kept():
+                if last is None or not self._add(last, sources):
+                    last = build.build(sources, self.options, flush_errors=self._flush)
+        except CompileError as error:
+            error.messages = self._messages
+            raise
+        self._result = last
+        last.errors = self._messages
+        return last
+
+    def close(self) -> None:
+        """Close mypy's cache and let go of the build; calling it again does nothing."""
+        last, self._result = self._result, None
+        if last is not None:
+            last.manager.metastore.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _flush(self, _path: str | None, messages: list[str], _is_serious: bool) -> None:
+        self._messages += messages
+
+    def _add(self, last: BuildResult, sources: list[BuildSource]) -> bool:
+        """Add modules to a build; return False, with the build closed, where that cannot be done.
+
+        A module of the build that depends on an added one would have to be analyzed again. And mypy keeps some
+        of what belongs to a build in globals, which another build since has made its own.
+        """
+        manager, graph = last.manager, last.graph
+        done = False
+        try:
+            if modules_state.modules is manager.modules and self._forget(sources, last):
+                gc.set_threshold(*_THRESHOLDS)
+                self.options._per_module_cache = (
+                    None  # made from the options before they were changed
+                )
+                manager.errors.reset()
+                done = _load_and_process(sources, graph, manager)
+        except CompileError as error:
+            self._messages += error.messages
+            raise
+        finally:
+            manager.commit()
+            if not done:
+                manager.metastore.close()
+        return done
+
+    def _forget(self, sources: list[BuildSource], last: BuildResult) -> bool:
+        """Remove modules that are to be checked again; return False if others depend on them."""
+        again = {source.module for source in sources} & last.graph.keys()
+        for module in again:
+            del last.graph[module]
+            last.manager.modules.pop(module, None)
+            last.manager.ast_cache.pop(module, None)
+        return all(again.isdisjoint(state.dependencies_set) for state in last.graph.values())
+
+
+def _load_and_process(sources: list[BuildSource], graph: Graph, manager: BuildManager) -> bool:
+    """Add modules with all that they import to a graph; return False if a module that was there imports them."""
+    old = set(graph)
+    added: list[State] = []
+    build.load_graph(sources, manager, graph, added)
+    names = {state.id for state in added}
+    if any(not names.isdisjoint(graph[module].dependencies_set) for module in old):
+        return False
+    for state in added:
+        manager.import_map[state.id] = state.dependencies_set
+    for component in _in_order(graph, manager):
+        if component.mod_ids <= names:
+            _process(component, graph, manager)
+    type_state.reset_all_subtype_caches()
+    return True
+
+
+def _in_order(graph: Graph, manager: BuildManager) -> list[SCC]:
+    """Return the import cycles of a graph, dependences first, and have the manager know them."""
+    components = build.sorted_components(graph)
+    manager.scc_by_id = {one.id: one for one in components}
+    manager.top_order = [one.id for one in components]
+    manager.scc_by_mod_id = {module: one for one in components for module in one.mod_ids}
+    # Those that are not loaded are loaded when a new module needs them.
+    manager.done_sccs = {one.id for one in components if one.mod_ids <= manager.modules.keys()}
+    return components
+
+
+def _process(component: SCC, graph: Graph, manager: BuildManager) -> None:
+    """Analyze the modules of an import cycle, unless the cache has them as they are."""
+    stale, _ = build.find_stale_sccs([component], graph, manager)
+    if stale:
+        for module in component.mod_ids:
+            graph[module].mark_as_rechecked()
+        build.process_stale_scc(graph, component, manager)

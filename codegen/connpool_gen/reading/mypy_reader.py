@@ -8,7 +8,6 @@ stands for, and what a decorator makes of a signature. mypy's build API is not p
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +29,6 @@ from mypy.nodes import (
     TypeInfo,
     Var,
 )
-from mypy.options import Options
 from mypy.subtypes import find_member, is_subtype
 from mypy.typeops import bind_self
 from mypy.types import (
@@ -49,11 +47,10 @@ from mypy.types import (
 )
 from mypy.typevars import fill_typevars
 
-from connpool_gen.environment.interpreter import interpreter_at
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
-from connpool_gen.reading.mypy_build import run_mypy
+from connpool_gen.reading.mypy_options import check_options, reexporting_options
 from connpool_gen.reading.public_names import PublicNames
 from connpool_gen.reading.reexports import depends_on_reexports
 from connpool_gen.reading.result_kinds import deprecation_of
@@ -63,10 +60,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from connpool_gen.config.request import SearchPath
+    from connpool_gen.reading.checker import Checker
+    from connpool_gen.reading.mypy_build import IncrementalBuild
 
 PROBE = "__connpool_gen_probe__"
-READ = "read"  # the folder of mypy's cache for reading
-EVERY_MODULE = "*.*"  # as a pattern of mypy's options; "*" alone would be the name of a module
 FUNCTIONS = (FuncDef, OverloadedFuncDef)
 
 
@@ -78,49 +75,6 @@ class CheckedTarget:
     names: tuple[str, ...]
     type_params: tuple[Ref, ...] = ()
     kinds: tuple[str, ...] = ()
-
-
-def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
-    """Make the options of mypy, which no user configuration can change.
-
-    A cache of mypy holds for one set of options: reading is as strict as verifying the output is, so that
-    verifying finds the client's packages and the standard library analyzed (see `verify_text`). Errors in
-    what is read are ignored.
-    """
-    options = Options()
-    make_strict(options)
-    options.export_types = True
-    # Trees outlive the build, for the probe's expressions are in one; of dependencies no body is read.
-    options.preserve_asts = True
-    options.per_module_options = {EVERY_MODULE: {"preserve_asts": False}}
-    options.incremental = usable(cache_dir)
-    options.cache_dir = str(cache_dir) if options.incremental else os.devnull
-    python = interpreter_at(search.python)
-    options.python_executable = sys.executable if python.is_own else python.executable
-    options.python_version = python.version[:2]
-    options.mypy_path = [*search.paths, *search.inherited]
-    options.follow_imports = "silent"
-    options.local_partial_types = True
-    return options
-
-
-def make_strict(options: Options) -> None:
-    """Set the flags that `mypy --strict` sets."""
-    options.warn_unused_configs = True
-    options.disallow_any_generics = True
-    options.disallow_subclassing_any = True
-    options.disallow_untyped_calls = True
-    options.disallow_untyped_defs = True
-    options.disallow_incomplete_defs = True
-    # Otherwise what an `__init__` without types sets would be Any.
-    options.check_untyped_defs = True
-    options.disallow_untyped_decorators = True
-    options.warn_redundant_casts = True
-    options.warn_unused_ignores = True
-    options.warn_return_any = True
-    options.implicit_reexport = False
-    options.strict_equality = True
-    options.extra_checks = True
 
 
 def folders_of(python: str) -> list[str]:
@@ -139,25 +93,6 @@ def stand_ins(search: SearchPath) -> list[BuildSource]:
     # With a path of its own, which does not exist: two modules called "<string>" would confuse
     # mypy's list of errors, and of an existing file it would read what is there.
     return [BuildSource(f"<{name}>", name, STAND_IN) for name in search.output_modules()]
-
-
-def usable(cache_dir: Path | None) -> bool:
-    """Return whether there is a cache folder, or one can be made; without one a run only takes longer."""
-    if cache_dir is None:
-        return False
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return True
-
-
-def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
-    """Run mypy; raise ReadError for errors that stop it."""
-    try:
-        return run_mypy(sources, options)
-    except CompileError as error:
-        raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +123,7 @@ Build = Callable[[list[BuildSource]], build.BuildResult]
 def read_static(
     targets: Sequence[CheckedTarget],
     search: SearchPath,
+    checker: Checker,
     cache_dir: Path | None,
     annotated: Sequence[str] = (),
 ) -> list[StaticClass]:
@@ -197,14 +133,14 @@ def read_static(
     """
     packages = untyped_modules(annotated, check_options(search, None))
     if not packages:
-        return read_typed(targets, search, cache_dir)
+        return read_typed(targets, search, checker)
     # A cache of its own: following and not following would undo each other's.
     followed = partial(reexporting_options, search, cache_dir and cache_dir / "read-untyped")
     following = FollowingBuild(packages, followed, cache_dir and cache_dir / "left-out")
     try:
         found = read_by(following.run, targets, search, packages)
     except ReadError as reason:
-        return [replace(one, gave_up=str(reason)) for one in read_typed(targets, search, cache_dir)]
+        return [replace(one, gave_up=str(reason)) for one in read_typed(targets, search, checker)]
     left_out = tuple(sorted(one.module for one in following.left_out))
     files = frozenset(one.file for one in following.left_out)
     return [
@@ -214,32 +150,33 @@ def read_static(
 
 
 def read_typed(
-    targets: Sequence[CheckedTarget], search: SearchPath, cache_dir: Path | None
+    targets: Sequence[CheckedTarget], search: SearchPath, checker: Checker
 ) -> list[StaticClass]:
     """Read as strictly as the output is verified, and once more where the client is not strict with itself.
 
     Reading strictly saves analyzing all of the client for verifying once more. What packages import from
     where it is not exported is seldom in a client's types (see `depends_on_reexports`).
     """
-    options = check_options(search, cache_dir and cache_dir / READ)
-    results: list[build.BuildResult] = []
+    if not checker.reads_reexports:
+        results: list[build.BuildResult] = []
 
-    def run(sources: list[BuildSource]) -> build.BuildResult:
-        results.append(run_build(sources, options))
-        return results[-1]
+        def run(sources: list[BuildSource]) -> build.BuildResult:
+            results.append(checked_by(checker.build(search), sources))
+            return results[-1]
 
-    found = read_by(run, targets, search)
-    if not (any(one.has_unknown for one in found) and depends_on_reexports(results[-1])):
-        return found
-    options = reexporting_options(search, cache_dir and cache_dir / "read-reexports")
-    return read_by(partial(run_build, options=options), targets, search)
+        found = read_by(run, targets, search)
+        if not (any(one.has_unknown for one in found) and depends_on_reexports(results[-1])):
+            return found
+        checker.reads_reexports = True
+    return read_by(partial(checked_by, checker.build(search, reexporting=True)), targets, search)
 
 
-def reexporting_options(search: SearchPath, cache_dir: Path | None) -> Options:
-    """Make options by which every module exports all that it imports."""
-    options = check_options(search, cache_dir)
-    options.implicit_reexport = True
-    return options
+def checked_by(going: IncrementalBuild, sources: list[BuildSource]) -> build.BuildResult:
+    """Check texts; raise ReadError for errors that stop mypy."""
+    try:
+        return going.check(sources)
+    except CompileError as error:
+        raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
 
 
 def read_by(

@@ -18,7 +18,7 @@ from connpool_gen.reading.facts import (
     RuntimeMember,
     StaticMember,
 )
-from connpool_gen.reading.import_hooks import with_hooked_package
+from connpool_gen.reading.import_hooks import with_hooked_package, with_runtime
 from connpool_gen.reading.probe_client import read_classes, read_runtime
 from connpool_gen.reading.source_client import read_source, read_source_classes
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from connpool_gen.config.request import GenerateRequest, SearchPath
+    from connpool_gen.reading.checker import Checker
 
 __all__ = ["read"]
 
@@ -38,18 +39,19 @@ NOTHING = Expression.of("None")
 HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 
-def read(request: GenerateRequest) -> ClassFacts:
-    """Read the target with every reader and return the facts of each."""
+def read(request: GenerateRequest, checker: Checker) -> ClassFacts:
+    """Read the target with every reader and return the facts of each; `checker` can verify the output afterwards."""
     running = read_source(request) if request.static else read_runtime(request)
     package = request.module.partition(".")[0]
     search = with_hooked_package(request.search, package, running.place, request.cache_dir)
+    search = with_runtime(search, request.cache_dir)
     # In one build with the client, since each build and each import of a large package takes seconds.
     ahead = running.ahead[:MOST]
     facts, *described = merge(
-        [replace(running, ahead=()), *ahead], request, search, running.annotated
+        [replace(running, ahead=()), *ahead], request, search, checker, running.annotated
     )
     known = {Ref(cls.module, cls.qualname): one for cls, one in zip(ahead, described, strict=True)}
-    add_namespaces(facts, request, known)
+    add_namespaces(facts, request, checker, known)
     return facts
 
 
@@ -57,6 +59,7 @@ def merge(
     running: Sequence[RuntimeClass],
     request: GenerateRequest,
     search: SearchPath,
+    checker: Checker,
     annotated: Sequence[str],
 ) -> list[ClassFacts]:
     """Add the type checker's view to what runs; `annotated` are packages to read without `py.typed`."""
@@ -71,7 +74,7 @@ def merge(
         )
         for cls in running
     ]
-    found = read_static(targets, search, request.cache_dir, annotated)
+    found = read_static(targets, search, checker, request.cache_dir, annotated)
     whole = [with_stored(cls, static.members) for cls, static in zip(running, found, strict=True)]
     return [
         ClassFacts(
@@ -122,7 +125,10 @@ def without_guesses(
 
 
 def add_namespaces(
-    facts: ClassFacts, request: GenerateRequest, ahead: Mapping[Ref, ClassFacts]
+    facts: ClassFacts,
+    request: GenerateRequest,
+    checker: Checker,
+    ahead: Mapping[Ref, ClassFacts],
 ) -> None:
     """Find the namespaces of a client, then those of its namespaces: each level in one go.
 
@@ -150,7 +156,7 @@ def add_namespaces(
                     wanted.append((outer, name, ref, above, path))
         new = [ref for ref in dict.fromkeys(ref for _, _, ref, _, _ in wanted) if ref not in asked]
         asked.update(new)
-        known.update(read_namespaces(new, request, facts, frozenset(named.values())))
+        known.update(read_namespaces(new, request, checker, facts, frozenset(named.values())))
         level = []
         for outer, name, ref, above, path in wanted[: MOST - count]:
             if ref in known:
@@ -178,7 +184,11 @@ def refuse_no_namespaces(
 
 
 def read_namespaces(
-    refs: list[Ref], request: GenerateRequest, client: ClassFacts, named: frozenset[Ref]
+    refs: list[Ref],
+    request: GenerateRequest,
+    checker: Checker,
+    client: ClassFacts,
+    named: frozenset[Ref],
 ) -> dict[Ref, ClassFacts]:
     """Read those of the classes that are namespaces of a client: by a rule, or because the user has named them."""
     describe = read_source_classes if request.static else read_classes
@@ -188,7 +198,8 @@ def read_namespaces(
         ref: cls for ref, cls in pairs if cls is not None and (cls.is_namespace or ref in named)
     }
     classes = list(kept.values())
-    described = merge(classes, request, client.search, client.runtime.annotated) if kept else []
+    annotated = client.runtime.annotated
+    described = merge(classes, request, client.search, checker, annotated) if kept else []
     return dict(zip(kept, described, strict=True))
 
 

@@ -11,12 +11,13 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mypy.nodes import MypyFile, Var
+from mypy.nodes import MypyFile, TypeAlias, TypeInfo, TypeVarLikeExpr, Var
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mypy.build import BuildResult
+    from mypy.nodes import SymbolTableNode
 
 _STAR = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\(?[ \t]*\*", re.MULTILINE)
 
@@ -68,20 +69,15 @@ class _Reexports:
         return any(self._is_hidden(aliases, chain.split(".")) for chain in found)
 
     def _is_hidden(self, aliases: Mapping[str, MypyFile], chain: list[str]) -> bool:
-        tree = aliases[chain[0]]
+        """Return whether a chain leads to a type by a name that is hidden; mypy finds all but types nevertheless."""
+        tree, hidden = aliases[chain[0]], False
         for part in chain[1:]:
             symbol = tree.names.get(part)
-            if symbol is None:
-                below = self._modules.get(f"{tree.fullname}.{part}")
-                if below is None:
-                    return False
-                tree = below
-            elif symbol.module_hidden and tree.fullname in self._modules:
-                return True
-            elif isinstance(symbol.node, MypyFile):
-                tree = symbol.node
-            else:
-                return False
+            node = self._modules.get(f"{tree.fullname}.{part}") if symbol is None else symbol.node
+            hidden |= symbol is not None and symbol.module_hidden and tree.fullname in self._modules
+            if not isinstance(node, MypyFile):
+                return hidden and isinstance(node, (TypeInfo, TypeAlias, TypeVarLikeExpr))
+            tree = node
         return False
 
     # ------------------------------------------------------------ from a import *
@@ -93,10 +89,9 @@ class _Reexports:
         if any(self._has_word(module, names) for module, names in missing.items()):
             return True
         return any(
-            isinstance(symbol.node, Var) and symbol.node.is_suppressed_import
+            _is_unresolved_import(tree.names[name])
             for tree in self._modules.values()
             for name in everywhere & tree.names.keys()
-            if (symbol := tree.names[name])
         )
 
     def _missing(self) -> dict[str, set[str]]:
@@ -136,3 +131,7 @@ class _Reexports:
             return False
         words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
         return words.search(self._text(module)) is not None
+
+
+def _is_unresolved_import(symbol: SymbolTableNode) -> bool:
+    return isinstance(symbol.node, Var) and symbol.node.is_suppressed_import

@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
 
-from connpool_gen.environment.interpreter import interpreter_at, own
-from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
-from connpool_gen.reading.import_hooks import copied, linked
 from connpool_gen.reading.mypy_build import run_mypy
-from connpool_gen.reading.mypy_reader import READ, check_options
+from connpool_gen.reading.mypy_options import check_options
 from connpool_gen.verifying.follow_imports import follow_only_what_is_needed, needs_nothing_else
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from mypy.options import Options
 
     from connpool_gen.config.request import SearchPath
+    from connpool_gen.reading.checker import Checker
 
 NO_PATH = "<string>:"
 
 
 def verify_text(
-    text: str, search: SearchPath, cache_dir: Path | None, sources: Collection[str] = ()
+    text: str,
+    search: SearchPath,
+    checker: Checker,
+    cache_dir: Path | None,
+    sources: Collection[str] = (),
 ) -> Sequence[str]:
     """Run mypy --strict on the output's new text; return its errors, one per line.
 
-    `sources` are the files that were read for the client's types.
+    `sources` are the files that were read for the client's types, in the build of `checker`: it goes on with
+    the runtime and the text.
     """
-    seen = with_runtime(search, cache_dir)
     module = next(iter(search.output_modules()), search.output.stem)
-    if needs_nothing_else(text, sources):
-        options = check_options(seen, cache_dir and cache_dir / READ)
-        follow_only_what_is_needed(options, text, sources)
-    else:
-        options = check_options(seen, cache_dir and cache_dir / "verify-all")
-    options.export_types = False
-    options.preserve_asts = False
+    # Without a path: mypy would read the file there instead of the text.
+    wanted = [BuildSource(None, module, text)]
     try:
-        # Without a path: mypy would read the file there instead of the text.
-        result = run_mypy([BuildSource(None, module, text)], options)
+        options = check_options(search, None)
+        if needs_nothing_else(text, sources, options):
+            build = checker.build_for_verifying(search)
+            follow_only_what_is_needed(options, text, sources)
+            build.options.per_module_options = options.per_module_options
+            keep_no_trees(build.options)
+            result = build.check(wanted)
+        else:
+            options = check_options(search, cache_dir and cache_dir / "verify-all")
+            keep_no_trees(options)
+            result = run_mypy(wanted, options)
     except CompileError as error:
         return [placed(line, search) for line in error.messages]
     return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
 
 
-def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
-    """Let the type checker find a runtime that the text is written for: the project's, or else our own."""
-    python = interpreter_at(search.python)
-    there, ours = nearest_runtime(search.paths) or python.runtime, own().runtime
-    fits = there is not None and there.fits
-    place = there if fits else ours
-    if place is None or (fits and python.is_own):
-        return search
-    folder = Path(place.folder)
-    alone = linked(PACKAGE, folder, cache_dir) or copied(PACKAGE, folder)
-    return replace(search, inherited=(str(alone), *search.inherited))
+def keep_no_trees(options: Options) -> None:
+    """Have mypy forget the types of expressions, of which reading needs those of the probe."""
+    options.export_types = False
+    options.preserve_asts = False
 
 
 def placed(line: str, search: SearchPath) -> str:

@@ -1,15 +1,18 @@
 """mypy as a guest in somebody's process."""
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+from mypy import build
 from mypy.errors import CompileError
 from mypy.metastore import SqliteMetadataStore
 from mypy.modulefinder import BuildSource
 from mypy.options import Options
 
-from connpool_gen.reading.mypy_build import run_mypy
+from connpool_gen.reading.mypy_build import IncrementalBuild, run_mypy
 
 
 @pytest.mark.parametrize("text", ["number: int = 0\n", "def f(:\n"])
@@ -36,3 +39,108 @@ def test_the_cache_is_closed(tmp_path: Path) -> None:
         assert isinstance(store, SqliteMetadataStore)
         assert store.dbs == []
     assert [*tmp_path.rglob("*.db")]
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    """Options for modules in a folder of the test's own."""
+    options = Options()
+    options.cache_dir = str(tmp_path / "cache")
+    options.mypy_path = [str(tmp_path)]
+    options.local_partial_types = True
+    options.follow_imports = "silent"
+    return options
+
+
+@pytest.fixture
+def going(options: Options, tmp_path: Path) -> Iterator[IncrementalBuild]:
+    """A build that knows a module `library`, which knows no module `plugin`."""
+    library = """
+        try:
+            import plugin  # type: ignore
+        except ImportError: ...
+        def number() -> int: ...
+    """
+    (tmp_path / "library.py").write_text(dedent(library))
+    (tmp_path / "more.py").write_text("import library\nnumber = library.number\n")
+    (tmp_path / "left_out.py").write_text("x: int = 0\n")
+    with IncrementalBuild(options) as incremental:
+        assert errors(incremental, "first", "import library\nx: str = library.number()\n") == 1
+        yield incremental
+
+
+def errors(incremental: IncrementalBuild, module: str, text: str) -> int:
+    result = incremental.check([BuildSource(None, module, text)])
+    return sum(": error:" in line for line in result.errors)
+
+
+def test_a_text_is_added(going: IncrementalBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is checked in the build that there is, with modules that it brings; errors are those of the text alone."""
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "build", None)
+        assert errors(going, "second", "import more\nx: str = more.number()\ny: str = 0\n") == 2
+        assert errors(going, "third", "import more, second\nx: int = more.number()\n") == 0
+
+
+def test_a_text_is_checked_anew(going: IncrementalBuild) -> None:
+    """A module that was checked before is forgotten, with its names and errors."""
+    assert errors(going, "first", "import library\ny: int = library.number()\n") == 0
+    assert errors(going, "first", "def f(a: int) -> str:\n    return a\nx = y\n") == 2
+    assert errors(going, "second", "from first import y\n") == 1
+
+
+def test_a_text_that_others_import(going: IncrementalBuild) -> None:
+    """Where a module of the build imports what is checked again, it sees the new text."""
+    assert errors(going, "second", "import first\nx: str = first.x\n") == 0
+    result = going.check(
+        [
+            BuildSource(None, "first", "x: int = 0\n"),
+            BuildSource("second", "second", "import first\nx: str = first.x\n"),
+        ]
+    )
+    assert [line for line in result.errors if line.startswith("second:2")]
+
+
+def test_a_module_that_could_not_be_found_before(going: IncrementalBuild) -> None:
+    """A module whose import failed in the build, and that comes later, is seen by its importer."""
+    assert errors(going, "plugin", "def f() -> int:\n    return 0\n") == 0
+    assert errors(going, "last", "import library\nx: str = library.plugin.f()\n") == 1
+
+
+def test_a_text_that_stops_mypy(going: IncrementalBuild) -> None:
+    """What does not parse stops this check alone."""
+    with pytest.raises(CompileError) as raised:
+        going.check([BuildSource(None, "second", "def f(:\n")])
+    assert "second" in str(raised.value) or "<string>:1" in raised.value.messages[0]
+    assert errors(going, "second", "import library\nx: str = library.number()\n") == 1
+
+
+def test_another_build_between(going: IncrementalBuild, options: Options) -> None:
+    """mypy keeps some of a build in globals; after another build what is added is checked all the same."""
+    run_mypy([BuildSource(None, "other", "x: int = 0\n")], options)
+    text = "import library\nx: str = library.number()\ny: int = ''\n"
+    assert errors(going, "second", text) == 2
+
+
+def test_options_for_modules_to_come(going: IncrementalBuild) -> None:
+    """Options that are changed between checks hold for the modules that come then."""
+    going.options.per_module_options["left_out"] = {"follow_imports": "skip"}
+    assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 0
+
+
+def test_the_cache_serves_the_next_build(going: IncrementalBuild, options: Options) -> None:
+    """What a text brings is remembered as what a build of its own brings."""
+    errors(going, "second", "import json\n")
+    going.close()
+    going.close()
+    graph = run_mypy([BuildSource(None, "third", "import json, library\n")], options).graph
+    assert graph["json"].is_fresh()
+    assert graph["library"].is_fresh()
+
+
+def test_the_garbage_collector_is_left_as_it_was_by_each_check(going: IncrementalBuild) -> None:
+    """A check that adds to a build sets the garbage collector back too."""
+    before = gc.get_threshold()
+    errors(going, "second", "x: int = 0\n")
+    assert gc.get_threshold() == before
+    assert gc.isenabled()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.facts import Expression, Ref, StaticMember, StaticSignature
 from connpool_gen.reading.read import read
 from tests.codegen.made import Maker
@@ -20,7 +21,9 @@ P = ParamSpec("P")
 
 def read_all(maker: Maker, source: str) -> dict[str, StaticMember]:
     """The type checker's view of every member of `Client`."""
-    return read(maker.request(f"{maker.write(PREAMBLE + source)}:Client")).static
+    request = maker.request(f"{maker.write(PREAMBLE + source)}:Client")
+    with Checker(request.cache_dir) as checker:
+        return read(request, checker).static
 
 
 def read_one(maker: Maker, source: str) -> StaticMember:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_gen.reading import read as reading
+from connpool_gen.reading.checker import Checker
 from tests.codegen.made import Maker
 
 PARTS = """
@@ -75,7 +76,9 @@ def test_namespaces_are_read_with_their_client(
     """What getters import and `__init__` makes, or a base of it, at any depth, costs no process and no build of its own."""
     builds = counted(monkeypatch, "merge")
     processes = counted(monkeypatch, "read_classes")
-    facts = reading.read(maker.request(f"{package}.client:Client"))
+    request = maker.request(f"{package}.client:Client")
+    with Checker(request.cache_dir) as checker:
+        facts = reading.read(request, checker)
     assert {"files", "threads", "hooks"} <= facts.namespaces.keys()
     assert set(facts.namespaces["threads"].namespaces) == {"runs"}
     assert (len(builds), len(processes)) == (1, 0)

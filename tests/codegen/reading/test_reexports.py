@@ -6,15 +6,16 @@ from textwrap import dedent
 import pytest
 from mypy.modulefinder import BuildSource
 
-from connpool_gen.reading.mypy_reader import check_options, run_build
+from connpool_gen.reading.mypy_build import run_mypy
+from connpool_gen.reading.mypy_options import check_options
 from connpool_gen.reading.reexports import depends_on_reexports
 from tests.codegen.made import Maker
 
 # Each package of the test has the same modules beside the one in question.
 PACKAGE = {
     "__init__": "from . import passing",
-    "defining": "class Reply: ...\nclass Base: ...",
-    "passing": "from .defining import Base, Reply\nfrom . import defining\nclass Own: ...",
+    "defining": "class Reply: ...\nclass Base: ...\ndef ask() -> Reply: ...",
+    "passing": "from .defining import Base, Reply, ask\nfrom . import defining\nclass Own: ...",
     "exporting": "from .defining import Reply as Reply",
     "listing": "from .defining import Reply\n__all__ = ['Reply']",
     "all_of_passing": "from .passing import *",
@@ -33,6 +34,7 @@ NEEDED = (
 NOT_NEEDED = (
     "from .passing import Reply\nx: Reply",
     "from . import passing\nx: passing.Own",
+    "from . import passing\nx = passing.ask()",
     "from . import defining, exporting\nx: defining.Reply | exporting.Reply",
     "from . import listing\nx: listing.Reply",
     "from .exporting import *\nx: Reply",
@@ -52,9 +54,9 @@ def answer(maker: Maker, folder: Path, text: str, cached: bool = False) -> bool:
     options = check_options(maker.request("any:Client").search, maker.cache_dir / "reexports")
     options.mypy_path = [str(folder)]
     sources = [BuildSource(None, "asking", f"import {name}.asked\nimport {name}.listing\n")]
-    result = run_build(sources, options)
+    result = run_mypy(sources, options)
     if cached:
-        result = run_build(sources, options)
+        result = run_mypy(sources, options)
         assert result.graph[f"{name}.asked"].is_fresh()
     return depends_on_reexports(result)
 

@@ -1,23 +1,32 @@
 """The type checker as a judge of a text that is not written yet."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mypy import build
 from mypy.build import BuildResult
-from mypy.modulefinder import BuildSource
-from mypy.options import Options
 
 from connpool_gen import generate
-from connpool_gen.reading.mypy_build import run_mypy
-from connpool_gen.verifying import verify as verify_module
+from connpool_gen.config.request import SearchPath
+from connpool_gen.reading.checker import Checker
+from connpool_gen.reading.import_hooks import with_runtime
 from connpool_gen.verifying.verify import verify_text
 from tests.codegen.made import Maker
 
 
 def verify(maker: Maker, source: str) -> list[str]:
-    search = maker.request("any:Client").search
-    return list(verify_text(source, search, maker.cache_dir))
+    return verified(source, maker.request("any:Client").search, maker.cache_dir)
+
+
+def verified(
+    text: str, search: SearchPath, cache_dir: Path, sources: Collection[str] = ()
+) -> list[str]:
+    seen = with_runtime(search, cache_dir)
+    with Checker(cache_dir) as checker:
+        return list(verify_text(text, seen, checker, cache_dir, sources))
 
 
 def test_verifying_is_strict(maker: Maker) -> None:
@@ -38,25 +47,37 @@ def test_a_template_with_packages_of_its_own(maker: Maker, tmp_path: Path) -> No
     (tmp_path / "helper.py").write_text("class Root:\n    number: int = 0\n")
     search = replace(maker.request("any:Client").search, paths=(str(tmp_path),))
     text = "import theirs\nnumber: str = theirs.Base().number\n"
-    (finding,) = verify_text(text, search, maker.cache_dir, ["/elsewhere/client.py"])
+    (finding,) = verified(text, search, maker.cache_dir, ["/elsewhere/client.py"])
     assert "expression has type" in finding
 
 
-def test_verifying_begins_with_what_reading_knows(
+def test_reading_and_verifying_are_one_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client and the standard library are analyzed once: the first check of an output takes them from what reading left."""
+    """The client, what its namespaces hold, and the output are checked in one build: mypy loads what they share once."""
     maker = Maker(tmp_path, tmp_path / "cache")
-    runs: list[BuildResult] = []
+    builds = counted(monkeypatch)
+    name = maker.write("""
+        class Keys:
+            def get(self) -> int: ...
+        class Client:
+            def __init__(self) -> None:
+                self.keys: Keys = Keys()
+            def get(self) -> int: ...
+        """)
+    request = replace(maker.request(f"{name}:Client", namespaces=("keys",)), verify=True)
+    assert "class _Keys" in generate(request).text
+    assert len(builds) == 1
 
-    def run(sources: list[BuildSource], options: Options) -> BuildResult:
-        runs.append(run_mypy(sources, options))
-        return runs[-1]
 
-    monkeypatch.setattr(verify_module, "run_mypy", run)
-    name = maker.write("class Client:\n    def get(self) -> int: ...\n")
-    generate(replace(maker.request(f"{name}:Client"), verify=True))
-    [run_of_verifying] = runs
-    assert run_of_verifying.graph["builtins"].is_fresh()
-    assert run_of_verifying.graph[name].is_fresh()
-    assert not run_of_verifying.graph["connpool_runtime"].is_fresh()
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Note each build that mypy begins."""
+    builds: list[object] = []
+
+    def noting(*args: Any, **options: Any) -> BuildResult:
+        builds.append(args)
+        return real(*args, **options)
+
+    real = build.build
+    monkeypatch.setattr(build, "build", noting)
+    return builds
