@@ -13,13 +13,14 @@ from connpool_gen._version import __version__
 if TYPE_CHECKING:
     from connpool_gen.config.request import GenerateRequest
     from connpool_gen.errors import GenerationError
-    from connpool_gen.pipeline import GeneratedModule, generate
+    from connpool_gen.generated_module import GeneratedModule
+    from connpool_gen.pipeline import generate
 
 __all__ = ["GenerateRequest", "GeneratedModule", "GenerationError", "__version__", "generate"]
 
 HOMES = {
     "GenerateRequest": "connpool_gen.config.request",
-    "GeneratedModule": "connpool_gen.pipeline",
+    "GeneratedModule": "connpool_gen.generated_module",
     "GenerationError": "connpool_gen.errors",
     "generate": "connpool_gen.pipeline",
 }

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from platformdirs import user_cache_path
@@ -40,22 +40,22 @@ from connpool_gen.config.manifest import (
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.paths import from_here, from_there, seen_from
 from connpool_gen.config.request import GenerateRequest
-from connpool_gen.config.schema import manifest_schema
 from connpool_gen.environment.choosing import with_python
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.nearest import suggestion
 from connpool_gen.output.cache_slot import cache_slot
 from connpool_gen.output.github import workflow_annotations, workflow_command
-from connpool_gen.output.listing import listed, listing_json, listing_table
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
 from connpool_gen.output.revision import Revision, find_revision
 from connpool_gen.output.run import Action, Result, compared, exit_code, gone_since, run_all
 from connpool_gen.output.write import write_output
-from connpool_gen.pipeline import Progress
 from connpool_gen.planning.patterns import refuse_unmatched_anywhere
 from connpool_gen.rendering.templates import template_names, template_text
+
+if TYPE_CHECKING:
+    from connpool_gen.pipeline import Progress
 
 
 class Commands(TyperGroup):
@@ -449,6 +449,8 @@ def list_command(
     ] = "text",
 ) -> None:
     """List the targets of pyproject.toml: the client, the file, and whether that is up to date."""
+    from connpool_gen.output.listing import listed, listing_json, listing_table
+
     with errors_told():
         if told_as not in LISTING_FORMATS:
             raise RequestError(
@@ -504,6 +506,8 @@ def templates_copy(folder: Path, names: list[str] | None = None) -> None:
 @app.command("schema", help=escape("Print the JSON schema of [tool.connpool-gen], for editors."))
 def schema_command() -> None:
     """Print the JSON schema of the table in pyproject.toml."""
+    from connpool_gen.config.schema import manifest_schema
+
     typer.echo(manifest_schema())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from connpool_gen._version import __version__
 from connpool_gen.building.build import build
 from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
+from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
@@ -25,29 +26,12 @@ from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies, remedied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from connpool_gen.config.request import GenerateRequest
     from connpool_gen.planning.ledger import Ledger
     from connpool_gen.reading.facts import ClassFacts
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratedModule:
-    """A finished module: its place, its text, its ledger and the files it was made from.
-
-    `hints` are errors of the client's own by method, which no policy and no classifier knows, `notes`
-    what else the user should know.
-    """
-
-    path: Path
-    text: str
-    ledger: Ledger
-    sources: frozenset[str] = frozenset()
-    hints: Hints = field(default_factory=dict[str, tuple[str, ...]])
-    notes: tuple[str, ...] = ()
 
 
 def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from connpool_gen.config.request import GenerateRequest
-    from connpool_gen.pipeline import GeneratedModule
+    from connpool_gen.generated_module import GeneratedModule
 
 Stamp = list[int]
 

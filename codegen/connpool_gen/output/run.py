@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from connpool_gen.config.paths import seen_from
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.output.breaking_changes import Change, surface_changes
+from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.output.cache import OutputCache
-from connpool_gen.output.changes import Drift, explain
 from connpool_gen.output.write import (
     current_text,
     module_text,
@@ -20,12 +19,13 @@ from connpool_gen.output.write import (
     unified_diff,
     write_output,
 )
-from connpool_gen.pipeline import GeneratedModule, generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.output.breaking_changes import Change
+    from connpool_gen.output.changes import Drift
     from connpool_gen.output.revision import Revision
     from connpool_gen.pipeline import Progress
 
@@ -119,13 +119,24 @@ def run_all(
                 ):  # the cache is a folder per output
                     refuse_another_clients(path, there, request.client, force=force)
             known = confirmed(request, action)
-            yield known or act(request, generate(request, watch(request)), action, force=force)
+            yield known or made_anew(request, action, watch(request), force=force)
         except GenerationError as error:
             yield Result(request=request, status=Status.ERROR, error=str(error))
 
 
+def made_anew(
+    request: GenerateRequest, action: Action, progress: Progress, *, force: bool
+) -> Result:
+    """Generate a module, and write, compare or return it."""
+    from connpool_gen.pipeline import generate  # most of the tool: what is up to date does without
+
+    return act(request, generate(request, progress), action, force=force)
+
+
 def compared(result: Result, revision: Revision) -> Result:
     """Add to a result the changes for callers since a revision."""
+    from connpool_gen.output.breaking_changes import surface_changes
+
     if result.made is None:
         return result
     old = revision.text(result.request.output_path)
@@ -169,6 +180,8 @@ def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> 
 
     To a check it is up to date if just the tool's version is another: nothing that callers could notice.
     """
+    from connpool_gen.output.changes import explain
+
     old = module_text(made.path)
     if old == made.text:
         OutputCache(request).remember(made)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from mypy.options import Options
 
     from connpool_gen.config.request import SearchPath
     from connpool_gen.reading.mypy_build import IncrementalBuild
+    from connpool_gen.reading.mypy_options import MakeOptions
 
 __all__ = ["Checker"]
 
@@ -60,7 +58,7 @@ class Checker:
         self,
         kind: str,
         search: SearchPath,
-        make: Callable[[SearchPath, Path | None], Options],
+        make: MakeOptions,
     ) -> IncrementalBuild:
         from connpool_gen.reading.mypy_build import IncrementalBuild
 

@@ -136,6 +136,9 @@ class IncrementalBuild:
         except CompileError as error:
             self._messages += error.messages
             raise
+        except Exception:
+            # What is used here of mypy is not promised. A build of its own does the same, and takes longer.
+            self._messages.clear()
         finally:
             manager.commit()
             if not done:

@@ -11,9 +11,13 @@ from mypy.options import Options
 from connpool_gen.environment.interpreter import interpreter_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import TypeAlias
 
     from connpool_gen.config.request import SearchPath
+
+    MakeOptions: TypeAlias = Callable[[SearchPath, Path | None], Options]
 
 EVERY_MODULE = "*.*"  # as a pattern of mypy's options; "*" alone would be the name of a module
 

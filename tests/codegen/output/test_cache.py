@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connpool_gen import GenerateRequest, generate
+from connpool_gen import GenerateRequest, generate, pipeline
 from connpool_gen.config.request import MethodPolicy
 from connpool_gen.environment import interpreter
-from connpool_gen.output import cache, run
+from connpool_gen.output import cache
 from connpool_gen.output.run import Action, Result, Status, run_all
 from tests.codegen.made import Maker
 from tests.pythons import make_environment
@@ -79,7 +79,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checker_cache: Path
         project.readings += 1
         return really(*args)
 
-    monkeypatch.setattr(run, "generate", counting)
+    monkeypatch.setattr(pipeline, "generate", counting)
     return project
 
 

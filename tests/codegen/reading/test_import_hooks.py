@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connpool_gen import generate
-from connpool_gen.pipeline import GeneratedModule
+from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.reading.import_hooks import why_untyped
 from tests.codegen.made import Maker
 

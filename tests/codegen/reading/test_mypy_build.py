@@ -115,6 +115,18 @@ def test_a_text_that_stops_mypy(going: IncrementalBuild) -> None:
     assert errors(going, "second", "import library\nx: str = library.number()\n") == 1
 
 
+def test_mypy_has_changed(going: IncrementalBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where mypy cannot be gone on with in this way, texts are checked in builds of their own."""
+
+    def broken(*_: object) -> object:
+        raise AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "find_stale_sccs", broken)
+        assert errors(going, "second", "import library\nx: str = library.number()\n") == 1
+    assert errors(going, "third", "import second\ny: str = 0\n") == 1
+
+
 def test_another_build_between(going: IncrementalBuild, options: Options) -> None:
     """mypy keeps some of a build in globals; after another build what is added is checked all the same."""
     run_mypy([BuildSource(None, "other", "x: int = 0\n")], options)

@@ -12,7 +12,7 @@ from mypy.errors import CompileError
 from mypy.modulefinder import get_search_dirs
 
 from connpool_gen import generate
-from connpool_gen.pipeline import GeneratedModule
+from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.reading import untyped_packages
 from tests.codegen.made import Maker
 
