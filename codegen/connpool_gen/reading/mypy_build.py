@@ -12,7 +12,7 @@ from mypy.modules_state import modules_state
 from mypy.typestate import type_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from mypy.build import SCC, BuildManager, BuildResult, Graph, State
     from mypy.modulefinder import BuildSource
@@ -45,7 +45,7 @@ def run_mypy(
 
 
 @contextmanager
-def _garbage_collector_kept() -> Iterator[None]:
+def _garbage_collector_kept() -> Generator[None]:
     """Set the garbage collector back.
 
     mypy has its process all but stop collecting garbage, since it expects to end soon. A program that calls
@@ -128,9 +128,7 @@ class IncrementalBuild:
         try:
             if modules_state.modules is manager.modules and self._forget(sources, last):
                 gc.set_threshold(*_THRESHOLDS)
-                self.options._per_module_cache = (
-                    None  # made from the options before they were changed
-                )
+                self.options.build_per_module_cache()  # they may have been changed
                 manager.errors.reset()
                 done = _load_and_process(sources, graph, manager)
         except CompileError as error:
