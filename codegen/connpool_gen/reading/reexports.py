@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mypy.build import BuildResult
     from mypy.nodes import SymbolTableNode
 
-_STAR = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*\(?[ \t]*\*", re.MULTILINE)
+_STAR = re.compile(r"^[ \t]*from[ \t]*(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
+_ANY_STAR = re.compile(r"import[ \t]*\*")
 
 
 def depends_on_reexports(result: BuildResult) -> bool:
@@ -110,7 +111,7 @@ class _Reexports:
     def _stars(self, module: str) -> Iterator[str]:
         """Yield the modules of which a module imports all names."""
         text = self._text(module)
-        if "*" not in text:
+        if _ANY_STAR.search(text) is None:  # tells of most files in no time
             return
         tree = self._modules[module]
         package = module if tree.is_package_init_file() else module.rpartition(".")[0]
