@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 from typing import Any, TypeVar, cast
 
@@ -161,22 +161,37 @@ class ModuleModel:
 Model = TypeVar("Model")
 
 
-def texts(value: object) -> Iterator[str]:
-    """Yield all strings of a model, including those of nested models."""
-    if isinstance(value, str) and not isinstance(value, Enum):
-        yield value
-    for part in parts(value):
-        yield from texts(part)
+def texts(value: object) -> list[str]:
+    """List all strings of a model, including those of nested models."""
+    found: list[str] = []
+    _collect(value, found)
+    return found
 
 
-def parts(value: object) -> Iterator[object]:
-    """Yield the contents of a model, a tuple or a dictionary."""
-    if is_dataclass(value):
-        yield from (getattr(value, field.name) for field in fields(value))
+def _collect(value: object, found: list[str]) -> None:
+    if isinstance(value, str):
+        if not isinstance(value, Enum):
+            found.append(value)
     elif isinstance(value, tuple):
-        yield from cast("tuple[object, ...]", value)
+        for part in cast("tuple[object, ...]", value):
+            _collect(part, found)
     elif isinstance(value, dict):
-        yield from cast("dict[str, object]", value).values()
+        for part in cast("dict[str, object]", value).values():
+            _collect(part, found)
+    else:
+        for name in names_of(type(value)):
+            _collect(getattr(value, name), found)
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def names_of(kind: type) -> tuple[str, ...]:
+    """List the fields of a kind of model; what is no model has none."""
+    if kind not in _NAMES:  # worked out once, for a wrapper has thousands of models
+        found = tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+        _NAMES[kind] = found
+    return _NAMES[kind]
 
 
 def with_texts(value: Model, change: Callable[[str], str]) -> Model:
@@ -193,7 +208,6 @@ def changed(value: object, change: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         held = cast("dict[str, object]", value)
         return {key: changed(item, change) for key, item in held.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in fields(value)]
-        return replace(value, **{n: changed(getattr(value, n), change) for n in names})
+    if names := names_of(type(value)):
+        return type(value)(**{name: changed(getattr(value, name), change) for name in names})
     return value

@@ -25,12 +25,17 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
     names = [
         m.name
         for m in facts.runtime.members
-        # Names are tested first: this runs for each member, and a client has hundreds.
         if m.name in CLOSERS + CLOSERS_OF_LAST_RESORT
-        and ends_something(m, facts.static.get(m.name))
+        if ends_something(m, facts.static.get(m.name))
     ]
     found = tuple(name for name in CLOSERS if name in names)
     return found or tuple(name for name in CLOSERS_OF_LAST_RESORT if name in names)[:1]
+
+
+def closes(name: str, facts: ClassFacts) -> bool:
+    """Return whether a member closes a client."""
+    # All members are looked at for few names only: a client has hundreds, and is asked about each.
+    return name in CLOSERS + CLOSERS_OF_LAST_RESORT and name in closers(facts)
 
 
 def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:

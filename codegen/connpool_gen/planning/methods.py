@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from connpool_gen.identifiers import distinct
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.lifecycle import closers, opens_everything, opens_one
+from connpool_gen.planning.lifecycle import closes, opens_everything, opens_one
 from connpool_gen.planning.plan import Form, Overload, Plan, Skip
 from connpool_gen.planning.signature import (
     ANY,
@@ -157,7 +157,7 @@ class MethodPlanner:
 
     def plan(self) -> Plan | Skip:
         """Decide: lifecycle, skipped with a reason, or wrapped."""
-        if self.member.name in closers(self.facts):
+        if closes(self.member.name, self.facts):
             return self._close()
         if opens_one(self.member, self.static):
             return Skip(self.member.name, "lifecycle: connect each client before adding it")

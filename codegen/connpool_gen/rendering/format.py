@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
 
 from connpool_gen.errors import GenerationError, VerifyError
 
 # Stands in the header: the same code may be laid out otherwise by another version.
-FORMATTER = f"ruff {version('ruff')}"
+RUFF = distribution("ruff")
+FORMATTER = f"ruff {RUFF.version}"
 NAME = "wrapper.py"  # the name of the text in ruff's messages
 # Isolated: the settings of the output's project must not change the output.
 OPTIONS = (
@@ -30,8 +33,7 @@ def format_source(text: str) -> str:
         VerifyError: the text does not parse.
         GenerationError: ruff cannot be run.
     """
-    # With `-P`, a folder named ruff in the current directory is not imported instead.
-    command = [sys.executable, "-P", "-m", "ruff", "format", *OPTIONS, "-"]
+    command = [*ruff(), "format", *OPTIONS, "-"]
     # Half a surrogate pair, which a hook may have put into a text, is no UTF-8; its escape means the same.
     given = text.encode("utf-8", "backslashreplace")
     done = subprocess.run(command, input=given, capture_output=True, check=False)
@@ -46,6 +48,21 @@ def format_source(text: str) -> str:
         f" {quoted_line(text, int(refused['line']))} ({refused['reason']});"
         " run without them to see whose line that is"
     )
+
+
+@cache
+def ruff() -> tuple[str, ...]:
+    """Return the command that runs ruff: its program where the distribution has it, or else its module, which takes a Python more.
+
+    A program of that name on the PATH may be of another version.
+    """
+    for file in RUFF.files or ():
+        if file.name in ("ruff", "ruff.exe"):
+            program = Path(str(file.locate())).resolve()
+            if program.is_file():
+                return (str(program),)
+    # With `-P`, a folder named ruff in the current directory is not imported instead.
+    return (sys.executable, "-P", "-m", "ruff")
 
 
 def quoted_line(text: str, number: int) -> str:

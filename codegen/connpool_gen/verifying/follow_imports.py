@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 # Folders of the runtime whose types a wrapper passes on at most: it takes a connector, and gives it to the pool.
 # Of them only the modules that define what the wrapper imports are read.
 PASSED_ON = (
+    "_concurrency",
     "admin",
     "balancing",
     "checkout",
     "classifiers",
+    "clients",
     "config",
     "connectors",
     "ctl",
@@ -34,6 +36,7 @@ PASSED_ON = (
     "members",
     "metrics",
     "middleware",
+    "options",
     "registry",
     "sharing",
     "stats",
@@ -85,7 +88,7 @@ def follow_only_what_is_needed(options: Options, text: str, sources: Collection[
     per_module = options.per_module_options
     skipped: dict[str, object] = {"follow_imports": "skip"}
     for name in sorted(installed(options) - known - {PACKAGE}):
-        per_module[name] = per_module[f"{name}.*"] = skipped
+        per_module[f"{name}.*"] = skipped
     for folder in PASSED_ON:
         per_module[f"{PACKAGE}.{folder}.*"] = skipped
     followed: dict[str, object] = {"follow_imports": options.follow_imports}
