@@ -46,7 +46,7 @@ PURE = (
     "admin/quantiles.py",
     "admin/stats_from_document.py",
     "backoff.py",
-    "_concurrency/deferred.py",
+    "_concurrency/deferred_work.py",
     "_concurrency/fifo.py",
     "_concurrency/single_flight.py",
     "balancing",

@@ -12,8 +12,8 @@ from anyio.to_thread import run_sync
 from connpool_runtime._concurrency import threads
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.event_history import EventFeed
+from connpool_runtime.admin.pool_owners import OwnedPools, Reloadable, ReloadResult, ShowsConfig
 from connpool_runtime.admin.problems import Problem
-from connpool_runtime.admin.targets import Reloadable, ReloadResult, ShowsConfig, TargetPools
 from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
 from connpool_runtime.members.member import Member
@@ -39,7 +39,7 @@ class Actions:
     """
 
     def __init__(
-        self, pools: TargetPools, feed: EventFeed, loop: asyncio.AbstractEventLoop | None
+        self, pools: OwnedPools, feed: EventFeed, loop: asyncio.AbstractEventLoop | None
     ) -> None:
         self._pools = pools
         self._feed = feed
@@ -114,7 +114,7 @@ class Actions:
 
     async def reload(self, _given: Answer) -> Answer:
         """Make the manager read its config again."""
-        manager = self._pools.target
+        manager = self._pools.owner
         if not isinstance(manager, Reloadable):
             raise Problem(
                 404, f"{_kind(manager)} has no config to reload: it was not made from one"
@@ -135,7 +135,7 @@ class Actions:
 
     async def config(self) -> Answer:
         """Return the config in force, with secrets masked."""
-        manager = self._pools.target
+        manager = self._pools.owner
         if not isinstance(manager, ShowsConfig):
             raise Problem(404, f"{_kind(manager)} has no config to show: it was not made from one")
         return dict(await run_sync(manager.shown_config))
@@ -266,8 +266,8 @@ def _remover(pool: BasePool[Any], member: str, timeout: float | None) -> Callabl
     return lambda: remove(member, drain_timeout=timeout)
 
 
-def _kind(target: object) -> str:
-    return f"this {type(target).__name__}"
+def _kind(owner: object) -> str:
+    return f"this {type(owner).__name__}"
 
 
 def _list(names: object) -> str:

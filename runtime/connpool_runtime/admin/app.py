@@ -22,12 +22,12 @@ from connpool_runtime.admin.access_control import Guard
 from connpool_runtime.admin.actions import Actions
 from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.health import Health
+from connpool_runtime.admin.pool_owners import OwnedPools, PoolOwner
 from connpool_runtime.admin.problems import Problem, problem_response
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings, check_token
 from connpool_runtime.admin.stats_cache import StatsCache
 from connpool_runtime.admin.stats_document import Document
 from connpool_runtime.admin.stats_from_document import pool_stats_of
-from connpool_runtime.admin.targets import Target, TargetPools
 from connpool_runtime.options.validation import nearest
 
 __all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]
@@ -121,7 +121,7 @@ class Access:
 
 
 def admin_app(
-    target: Target,
+    owner: PoolOwner,
     *,
     token: str | None = None,
     read_token: str | None = None,
@@ -135,7 +135,7 @@ def admin_app(
     Asynchronous pools have to belong to the event loop that runs the application.
 
     Arguments:
-        target: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
+        owner: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
             pools and generated wrappers.
         token: lets its bearer read and change; without it nothing can be changed, and nothing can be
             read from elsewhere. At least 16 characters.
@@ -147,11 +147,11 @@ def admin_app(
         options: see `AdminSettings`.
 
     Raises:
-        TypeError: the target is none, or there is no such option.
+        TypeError: `owner` is none of these, or there is no such option.
         ValueError: a token is too short, or an option is not allowed.
     """
     access = Access(token=token, read_token=read_token, hosts=tuple(allowed_hosts))
-    return guarded_app(admin_of(target, name, required, None, options), access)
+    return guarded_app(admin_of(owner, name, required, None, options), access)
 
 
 _ALSO = ("token", "read_token", "allowed_hosts", "required", "name")
@@ -163,7 +163,7 @@ def settings_of(options: AdminOptions) -> AdminSettings:
 
 
 def admin_of(
-    target: Target,
+    owner: PoolOwner,
     name: str,
     required: Iterable[str] | None,
     loop: asyncio.AbstractEventLoop | None,
@@ -173,7 +173,7 @@ def admin_of(
     """Return what the routes need to show and control the pools of this process.
 
     Arguments:
-        target: see `admin_app`.
+        owner: see `admin_app`.
         name: of the process.
         required: see `admin_app`.
         loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
@@ -181,12 +181,12 @@ def admin_of(
         keep: called with each document of `/stats` before it is sent.
     """
     settings = settings_of(options)
-    pools = TargetPools(target)
+    pools = OwnedPools(owner)
     feed = EventFeed(pools, settings.event_history)
     feed.follow()
     return Admin(
         stats=StatsCache(
-            pools, name or str(getattr(target, "name", "")), settings.stats_age, keep=keep
+            pools, name or str(getattr(owner, "name", "")), settings.stats_age, keep=keep
         ),
         feed=feed,
         actions=Actions(pools, feed, loop),

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.admin.targets import TargetPools
+from connpool_runtime.admin.pool_owners import OwnedPools
 from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.events.types import Event
 from connpool_runtime.pool.base import BasePool
@@ -62,7 +62,7 @@ class EventRing:
 
 
 class EventFeed:
-    """The latest events of the pools of a target. Safe for threads.
+    """The latest events of the pools of an owner. Safe for threads.
 
     Arguments:
         pools: whose events.
@@ -71,7 +71,7 @@ class EventFeed:
     """
 
     def __init__(
-        self, pools: TargetPools, size: int, clock: Callable[[], float] = time.time
+        self, pools: OwnedPools, size: int, clock: Callable[[], float] = time.time
     ) -> None:
         self._pools = pools
         self._clock = clock

@@ -26,6 +26,7 @@ from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
 from connpool_runtime.admin.ended_workers import EndedWorkers, keep_counts
 from connpool_runtime.admin.header_timeout import timely
+from connpool_runtime.admin.pool_owners import OwnedPools, PoolOwner
 from connpool_runtime.admin.run_folder import (
     RunningProcess,
     check_name,
@@ -35,7 +36,6 @@ from connpool_runtime.admin.run_folder import (
 )
 from connpool_runtime.admin.settings import AdminOptions
 from connpool_runtime.admin.sockets import listen_on_tcp, listen_on_unix
-from connpool_runtime.admin.targets import Target, TargetPools
 from connpool_runtime.admin.workers import WorkerActions, WorkerEvents, WorkerNumbers, Workers
 
 __all__ = ["AdminServer", "ServerTLS", "serve_admin", "serve_workers"]
@@ -62,7 +62,7 @@ class ServerTLS:
 
 
 def serve_admin(
-    target: Target,
+    owner: PoolOwner,
     host: str = "127.0.0.1",
     port: int = 0,
     *,
@@ -80,7 +80,7 @@ def serve_admin(
     """Serve the admin application in a thread of its own until it is closed; safe for threads.
 
     Arguments:
-        target: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
+        owner: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
             pools and generated wrappers.
         host: the address to listen on; any but this machine's own asks for a token.
         port: 0 for one that is free.
@@ -102,23 +102,23 @@ def serve_admin(
 
     Raises:
         ValueError: `host` can be reached from elsewhere and there is no token; or an option is not allowed.
-        TypeError: the target is none; or it is asynchronous and there is no event loop.
+        TypeError: `owner` is none of these; or it is asynchronous and there is no event loop.
         OSError: the address is taken, or not this machine's; or a file of `tls` cannot be read.
     """
     if run_folder is not False and unix_socket is not None:
         raise ValueError("run_folder and unix_socket are two places: give one of them")
     process: RunningProcess | None = None
     if run_folder is not False:
-        name = name or str(getattr(target, "name", "") or "connpool")
+        name = name or str(getattr(owner, "name", "") or "connpool")
         process = _register(run_folder, name)
         unix_socket = process.socket
         token = token or secrets.token_urlsafe(32)
     if unix_socket is None:
         _check_reach(host, token)
-    loop = _loop_of(target, loop)
+    loop = _loop_of(owner, loop)
     access = Access(token=token, read_token=read_token, hosts=(*allowed_hosts, host))
     keep = None if process is None else partial(keep_counts, process)
-    admin = admin_of(target, name, required, loop, options, keep)
+    admin = admin_of(owner, name, required, loop, options, keep)
     path = None if unix_socket is None else Path(unix_socket)
     # Who finds the socket of a process finds its token.
     prepare = None if process is None or token is None else partial(process.write_token, token)
@@ -211,13 +211,13 @@ def _register(folder: str | Path | bool, name: str) -> RunningProcess:
 
 
 def _loop_of(
-    target: Target, loop: asyncio.AbstractEventLoop | None
+    owner: PoolOwner, loop: asyncio.AbstractEventLoop | None
 ) -> asyncio.AbstractEventLoop | None:
     if loop is not None:
         return loop
     with suppress(RuntimeError):
         return asyncio.get_running_loop()
-    if TargetPools(target).has_tasks:
+    if OwnedPools(owner).has_tasks:
         raise TypeError(
             "these pools belong to an event loop, and none runs here: call serve_admin in a coroutine,"
             " or give it loop="

@@ -17,8 +17,8 @@ from connpool_runtime.admin.health import (
     health_of,
     member_health,
 )
+from connpool_runtime.admin.pool_owners import OwnedPools
 from connpool_runtime.admin.stats_document import Document, document_of, encoded, service_document
-from connpool_runtime.admin.targets import TargetPools
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
 
@@ -38,7 +38,7 @@ class StatsCache:
 
     def __init__(
         self,
-        pools: TargetPools,
+        pools: OwnedPools,
         name: str,
         age: float,
         clock: Callable[[], float] = time.monotonic,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from connpool_runtime._concurrency.deferred import Deferred
+from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.interrupts import run_beside_finalizer
 from connpool_runtime.breaker.breaker import BreakerState
@@ -60,7 +60,7 @@ class Checkout(Generic[C]):
         self.state = PoolState[C](name, settings, methods, blocking=blocking)
         self.router = Router(self.state)
         self.recorder = Recorder(self.state, self.router)
-        self._given_up = Deferred()
+        self._given_up = DeferredWork()
         self.state.after_lock = AfterLock(self.act)
         self.router.begin()
         renew_after_fork(self)
@@ -73,7 +73,7 @@ class Checkout(Generic[C]):
         """
         state = self.state
         state.after_fork()
-        self._given_up = Deferred()
+        self._given_up = DeferredWork()
         self.recorder.after_fork()
         self.router.after_fork()
 
@@ -526,7 +526,7 @@ class Checkout(Generic[C]):
     def _run_given_up(self) -> None:
         state = self.state
         self._given_up.run(state.lock)
-        # Not if the lock is held, perhaps by this very thread: its holder does it. See `Deferred.run`.
+        # Not if the lock is held, perhaps by this very thread: its holder does it. See `DeferredWork.run`.
         if state.queue.due and not state.lock.locked():
             self._hand_over()
 

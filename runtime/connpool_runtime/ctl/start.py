@@ -12,8 +12,8 @@ from typing import Any
 import typer
 
 from connpool_runtime.admin import serve_admin, serve_workers
+from connpool_runtime.admin.pool_owners import Reloadable
 from connpool_runtime.admin.sockets import has_unix_sockets
-from connpool_runtime.admin.targets import Reloadable
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.services import open_pool
 from connpool_runtime.pool.pool import Pool

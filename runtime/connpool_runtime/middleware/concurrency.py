@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.deferred import Deferred
+from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED
@@ -39,7 +39,7 @@ class ConcurrencyLimiter:
         self.slots = FifoPermits(limit, max_waiting)
         self._max_wait = max_wait
         self._lock = new_lock()
-        self._leaving = Deferred()
+        self._leaving = DeferredWork()
 
     def enter(self, permit: Permit) -> bool:
         """Acquire a permit, blocking the thread while there is none; return False if none came in time."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from connpool_runtime._concurrency.deferred import Deferred
+from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import kind_of, without_traceback
@@ -220,7 +220,7 @@ class MethodBreaker:
         self._lock = new_lock()
         # A finalizer may end a call on a thread that holds our lock, and must not wait for it. So ends are only
         # queued, for the next attempt, which is the first one that they matter to.
-        self._ends = Deferred()
+        self._ends = DeferredWork()
         self._tally = MiddlewareCounters(
             method_cut_offs="Times that a member was ejected for a method.",
             method_rejections="Calls of a method for which all members were ejected.",
@@ -229,7 +229,7 @@ class MethodBreaker:
 
     def after_fork(self) -> None:
         """Start anew in a child process, which has members of its own."""
-        self._ends = Deferred()
+        self._ends = DeferredWork()
         self._pairs.forget()
 
     # The common case is inlined, because a function call costs as much as the rest of it: no breaker has a

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from connpool_runtime._concurrency.deferred import Deferred
+from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime._log import extra, runtime_logger
@@ -77,7 +77,7 @@ class BaseSharing(Generic[K, H]):
         self._lock = new_lock()
         self._table = self._new_table()
         # references of handles that were not released, to be given back
-        self._deferred = Deferred()
+        self._deferred = DeferredWork()
         self._lost: deque[SharedEntry[H]] = deque()  # their entries, to be logged
         renew_after_fork(self)
 
@@ -92,7 +92,7 @@ class BaseSharing(Generic[K, H]):
         for entry in before.index.all:
             keep(entry.holder)
             entry.holder, entry.state = None, AttemptState.ABANDONED
-        self._deferred = Deferred()
+        self._deferred = DeferredWork()
         self._lost.clear()
 
     @property

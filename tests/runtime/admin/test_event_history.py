@@ -11,7 +11,7 @@ import pytest
 
 from connpool_runtime import Pool
 from connpool_runtime.admin.event_history import EventFeed, EventRing
-from connpool_runtime.admin.targets import TargetPools
+from connpool_runtime.admin.pool_owners import OwnedPools
 from tests.runtime.admin.pools import Shop, break_member, served, shop_pool
 
 
@@ -132,7 +132,7 @@ def test_closing_ends_streams(pool: Pool[Shop]) -> None:
 def test_a_pool_that_was_replaced_is_not_listened_to(pool: Pool[Shop]) -> None:
     """Of a pool that another one replaced under its name nothing is told any more."""
     pools = {"shop": pool}
-    feed = EventFeed(TargetPools(pools), 16)
+    feed = EventFeed(OwnedPools(pools), 16)
     feed.follow()
     pools["shop"] = shop_pool()
     feed.follow()

@@ -15,7 +15,7 @@ from connpool_runtime.registry.async_registry import AsyncRegistry
 from connpool_runtime.registry.base import BaseRegistry
 from connpool_runtime.registry.resources import pool_in
 
-__all__ = ["Reloadable", "ReloadResult", "ShowsConfig", "Target", "TargetPools"]
+__all__ = ["Reloadable", "ReloadResult", "ShowsConfig", "PoolOwner", "OwnedPools"]
 
 
 class ReloadResult(Protocol):
@@ -60,22 +60,22 @@ class ShowsConfig(Protocol):
         ...
 
 
-Target: TypeAlias = BaseManager[Any, Any] | BaseRegistry[Any] | Mapping[str, object]
+PoolOwner: TypeAlias = BaseManager[Any, Any] | BaseRegistry[Any] | Mapping[str, object]
 
 
-class TargetPools:
-    """The pools of a target by the name of their service. Safe for threads.
+class OwnedPools:
+    """The pools of an owner by the name of their service. Safe for threads.
 
     Arguments:
-        target: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
+        owner: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
             pools and generated wrappers. It is looked at anew each time, so pools may come and go.
 
     Raises:
         TypeError: it is none of these, or the mapping holds something else.
     """
 
-    def __init__(self, target: Target) -> None:
-        given = cast("object", target)
+    def __init__(self, owner: PoolOwner) -> None:
+        given = cast("object", owner)
         kind = type(given).__name__
         if pool_in(given) is not None:
             raise TypeError(f"{kind} is one pool: give it a name, as in {{'shop': pool}}")
@@ -83,44 +83,44 @@ class TargetPools:
             raise TypeError(
                 f"expected a manager, a registry or a mapping of names to pools, not {kind}"
             )
-        self.target: Target = target
-        if isinstance(target, Mapping):
-            wrong = [name for name, one in target.items() if pool_in(one) is None]
+        self.owner: PoolOwner = owner
+        if isinstance(owner, Mapping):
+            wrong = [name for name, one in owner.items() if pool_in(one) is None]
             if wrong:
-                kind = type(target[wrong[0]]).__name__
+                kind = type(owner[wrong[0]]).__name__
                 raise TypeError(f"{wrong[0]!r} is neither a pool nor a generated wrapper: {kind}")
 
     @property
     def closed(self) -> bool:
         """Whether a manager or registry was stopped; a mapping never is."""
-        return not isinstance(self.target, Mapping) and self.target.closed
+        return not isinstance(self.owner, Mapping) and self.owner.closed
 
     @property
     def known(self) -> tuple[str, ...]:
         """The names of all services, sorted, whether they have a pool or not."""
-        if isinstance(self.target, BaseManager):
-            return self.target.services
+        if isinstance(self.owner, BaseManager):
+            return self.owner.services
         return tuple(sorted(self.pools()))
 
     @property
     def has_tasks(self) -> bool:
         """Whether the pools belong to an event loop, as far as that is known now."""
-        if isinstance(self.target, AsyncManager | AsyncRegistry):
+        if isinstance(self.owner, AsyncManager | AsyncRegistry):
             return True
         return any(isinstance(pool, AsyncPool) for pool in self.pools().values())
 
     def pools(self) -> dict[str, BasePool[Any]]:
         """Return the pools that exist now, sorted by the name of their service."""
-        target = self.target
-        if isinstance(target, BaseManager):
-            return dict(target.pools())
+        owner = self.owner
+        if isinstance(owner, BaseManager):
+            return dict(owner.pools())
         found: dict[str, BasePool[Any]] = {}
-        if isinstance(target, BaseRegistry):
-            for name in target.list():
+        if isinstance(owner, BaseRegistry):
+            for name in owner.list():
                 with suppress(NotFound, PoolClosed):  # removed a moment ago
-                    self._put(found, name, target.get(name))
+                    self._put(found, name, owner.get(name))
         else:
-            for name, resource in sorted(target.items()):
+            for name, resource in sorted(owner.items()):
                 self._put(found, name, resource)
         return found
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["Deferred"]
+__all__ = ["DeferredWork"]
 
 
 class _Lock(Protocol):
@@ -24,7 +24,7 @@ class _Lock(Protocol):
     ) -> Any: ...
 
 
-class Deferred:
+class DeferredWork:
     """A queue of work that has to run under a lock, filled by callers who must not wait for that lock.
 
     A finalizer may interrupt the very thread that holds the lock, and would wait for itself. So it
