@@ -12,7 +12,7 @@ from mypy.modules_state import modules_state
 from mypy.typestate import type_state
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator
 
     from mypy.build import SCC, BuildManager, BuildResult, Graph, State
     from mypy.modulefinder import BuildSource
@@ -123,14 +123,15 @@ class IncrementalBuild:
         A module of the build that depends on an added one would have to be analyzed again. And mypy keeps some
         of what belongs to a build in globals, which another build since has made its own.
         """
-        manager, graph = last.manager, last.graph
+        manager = last.manager
         done = False
         try:
-            if modules_state.modules is manager.modules and self._forget(sources, last):
+            if modules_state.modules is manager.modules:
                 gc.set_threshold(*_THRESHOLDS)
                 self.options.build_per_module_cache()  # they may have been changed
                 manager.errors.reset()
-                done = _load_and_process(sources, graph, manager)
+                _forget({source.module for source in sources}, last)
+                done = _load_and_process(sources, last.graph, manager)
         except CompileError as error:
             self._messages += error.messages
             raise
@@ -138,19 +139,17 @@ class IncrementalBuild:
             # What is used here of mypy is not promised. A build of its own does the same, and takes longer.
             self._messages.clear()
         finally:
-            manager.commit()
             if not done:
                 manager.metastore.close()
         return done
 
-    def _forget(self, sources: list[BuildSource], last: BuildResult) -> bool:
-        """Remove modules that are to be checked again; return False if others depend on them."""
-        again = {source.module for source in sources} & last.graph.keys()
-        for module in again:
-            del last.graph[module]
-            last.manager.modules.pop(module, None)
-            last.manager.ast_cache.pop(module, None)
-        return all(again.isdisjoint(state.dependencies_set) for state in last.graph.values())
+
+def _forget(modules: Collection[str], last: BuildResult) -> None:
+    """Remove modules that are to be checked again."""
+    for module in modules:
+        last.graph.pop(module, None)
+        last.manager.modules.pop(module, None)
+        last.manager.ast_cache.pop(module, None)
 
 
 def _load_and_process(sources: list[BuildSource], graph: Graph, manager: BuildManager) -> bool:
@@ -166,7 +165,7 @@ def _load_and_process(sources: list[BuildSource], graph: Graph, manager: BuildMa
     for component in _in_order(graph, manager):
         if component.mod_ids <= names:
             _process(component, graph, manager)
-    type_state.reset_all_subtype_caches()
+    type_state.reset_all_subtype_caches()  # as mypy does after a build
     return True
 
 

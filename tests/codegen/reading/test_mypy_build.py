@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from mypy import build
@@ -45,7 +46,7 @@ def test_the_cache_is_closed(tmp_path: Path) -> None:
 def options(tmp_path: Path) -> Options:
     """Options for modules in a folder of the test's own."""
     options = Options()
-    options.cache_dir = str(tmp_path / "cache")
+    options.cache_dir, options.sqlite_cache = str(tmp_path / "cache"), True
     options.mypy_path = [str(tmp_path)]
     options.local_partial_types = True
     options.follow_imports = "silent"
@@ -64,6 +65,9 @@ def going(options: Options, tmp_path: Path) -> Iterator[IncrementalBuild]:
     (tmp_path / "library.py").write_text(dedent(library))
     (tmp_path / "more.py").write_text("import library\nnumber = library.number\n")
     (tmp_path / "left_out.py").write_text("x: int = 0\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "package" / "part.py").write_text("x: int = 0\n")
     with IncrementalBuild(options) as incremental:
         assert errors(incremental, "first", "import library\nx: str = library.number()\n") == 1
         yield incremental
@@ -80,6 +84,7 @@ def test_a_text_is_added(going: IncrementalBuild, monkeypatch: pytest.MonkeyPatc
         patched.setattr(build, "build", None)
         assert errors(going, "second", "import more\nx: str = more.number()\ny: str = 0\n") == 2
         assert errors(going, "third", "import more, second\nx: int = more.number()\n") == 0
+        assert errors(going, "fourth", "import package.part\nx: str = package.part.x\n") == 1
 
 
 def test_a_text_is_checked_anew(going: IncrementalBuild) -> None:
@@ -118,11 +123,13 @@ def test_a_text_that_stops_mypy(going: IncrementalBuild) -> None:
 def test_mypy_has_changed(going: IncrementalBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where mypy cannot be gone on with in this way, texts are checked in builds of their own."""
 
-    def broken(*_: object) -> object:
+    def broken(*arguments: Any) -> object:
+        process(*arguments)
         raise AssertionError
 
+    process = build.process_stale_scc
     with monkeypatch.context() as patched:
-        patched.setattr(build, "find_stale_sccs", broken)
+        patched.setattr(build, "process_stale_scc", broken)
         assert errors(going, "second", "import library\nx: str = library.number()\n") == 1
     assert errors(going, "third", "import second\ny: str = 0\n") == 1
 
@@ -132,6 +139,18 @@ def test_another_build_between(going: IncrementalBuild, options: Options) -> Non
     run_mypy([BuildSource(None, "other", "x: int = 0\n")], options)
     text = "import library\nx: str = library.number()\ny: int = ''\n"
     assert errors(going, "second", text) == 2
+
+
+def test_a_build_that_is_given_up_is_closed(going: IncrementalBuild, options: Options) -> None:
+    """Whatever mypy keeps its cache in is closed when a build cannot be gone on with, as when all is done."""
+    given_up = going.check([BuildSource(None, "second", "x: int = 0\n")]).manager.metastore
+    run_mypy([BuildSource(None, "other", "x: int = 0\n")], options)
+    last = going.check([BuildSource(None, "third", "x: int = 0\n")]).manager.metastore
+    assert isinstance(given_up, SqliteMetadataStore)
+    assert isinstance(last, SqliteMetadataStore)
+    assert (given_up.dbs == [], last.dbs == []) == (True, False)
+    going.close()
+    assert last.dbs == []
 
 
 def test_options_for_modules_to_come(going: IncrementalBuild) -> None:

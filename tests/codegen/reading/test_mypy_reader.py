@@ -312,3 +312,21 @@ def test_what_the_client_takes_from_where_it_is_not_exported_is_known(
     shown = [text(one.returns) for one in member.signatures] or [text(member.value)]
     assert "Any" not in shown[0]
     assert "Reply" in shown[0] or "Base" in shown[0]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "async def f(self) -> int: ...",
+        "async def f(self) -> AsyncIterator[int]: yield 1",
+        "def f(self, x: Any) -> dict[str, Any]: ...",
+        "def f(self, x): ...",
+        "def f(self) -> Callable[..., int]: ...",
+    ],
+)
+def test_any_is_no_sign_of_something_unknown(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    """Where all types are known, the client's modules are not searched for what they do not export."""
+    monkeypatch.setattr("connpool_gen.reading.mypy_reader.depends_on_reexports", None)
+    assert read_one(maker, f"class Client:\n    {member}\n").problem is None

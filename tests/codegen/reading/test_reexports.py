@@ -17,7 +17,7 @@ PACKAGE = {
     "defining": "class Reply: ...\nclass Base: ...\ndef ask() -> Reply: ...",
     "passing": "from .defining import Base, Reply, ask\nfrom . import defining\nclass Own: ...",
     "exporting": "from .defining import Reply as Reply",
-    "listing": "from .defining import Reply\n__all__ = ['Reply']",
+    "listing": "from .defining import Base, Reply\n__all__ = ['Reply']",
     "all_of_passing": "from .passing import *",
 }
 NEEDED = (
@@ -38,7 +38,7 @@ NOT_NEEDED = (
     "from . import defining, exporting\nx: defining.Reply | exporting.Reply",
     "from . import listing\nx: listing.Reply",
     "from .exporting import *\nx: Reply",
-    "from .listing import *\nx: Reply",
+    "from .listing import *\nx: Reply  # and no Base",
     "from .passing import *\nx: Own",
     "from .passing import *\nfrom .exporting import Reply\nx: Reply",
     "from .nowhere import Reply\nx: Reply",
