@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mypy.build import BuildResult
-    from mypy.nodes import SymbolTableNode
 
 _STAR = re.compile(r"^[ \t]*from[ \t]*(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _ANY_STAR = re.compile(r"import[ \t]*\*")
@@ -89,11 +88,14 @@ class _Reexports:
         everywhere = {name for names in missing.values() for name in names}
         if any(self._has_word(module, names) for module, names in missing.items()):
             return True
-        return any(
-            _is_unresolved_import(tree.names[name])
-            for tree in self._modules.values()
-            for name in everywhere & tree.names.keys()
-        )
+        return any(not everywhere.isdisjoint(self._not_found(module)) for module in self._modules)
+
+    def _not_found(self, module: str) -> Iterator[str]:
+        """Yield the names that a module imports and that are not found, as they are called where they come from."""
+        for name, symbol in self._modules[module].names.items():
+            if isinstance(symbol.node, Var) and symbol.node.is_suppressed_import:
+                yield name
+                yield from re.findall(rf"(\w+)\s+as\s+{name}\b", self._text(module))
 
     def _missing(self) -> dict[str, set[str]]:
         """Collect by module the names that it would have if the modules that it imports all of exported all."""
@@ -132,7 +134,3 @@ class _Reexports:
             return False
         words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
         return words.search(self._text(module)) is not None
-
-
-def _is_unresolved_import(symbol: SymbolTableNode) -> bool:
-    return isinstance(symbol.node, Var) and symbol.node.is_suppressed_import

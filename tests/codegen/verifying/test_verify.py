@@ -51,6 +51,21 @@ def test_a_template_with_packages_of_its_own(maker: Maker, tmp_path: Path) -> No
     assert "expression has type" in finding
 
 
+def test_a_text_that_imports_more_of_the_runtime(maker: Maker) -> None:
+    """A text that is verified after another one is checked against all that it imports itself."""
+    seen = with_runtime(maker.request("any:Client").search, maker.cache_dir)
+    with Checker(maker.cache_dir) as checker:
+
+        def findings(text: str) -> int:
+            found = verify_text(text, seen, checker, maker.cache_dir, ["/elsewhere/client.py"])
+            return len(found)
+
+        assert findings("from connpool_runtime import Pool\nx: Pool[int] = 0\n") == 1
+        text = "from connpool_runtime.middleware import Retry\nx: int = Retry()\n"
+        assert findings(text) == 1
+        assert findings(f"from connpool_runtime import Pool\n{text}y: Pool[int] = 0\n") == 2
+
+
 def test_reading_and_verifying_are_one_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +83,30 @@ def test_reading_and_verifying_are_one_build(
     request = replace(maker.request(f"{name}:Client", namespaces=("keys",)), verify=True)
     assert "class _Keys" in generate(request).text
     assert len(builds) == 1
+
+
+def test_a_client_that_is_not_strict_with_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read strictly, and from then on with all that it does not export; the output is verified strictly."""
+    maker = Maker(tmp_path, tmp_path / "cache")
+    builds = counted(monkeypatch)
+    a = maker.write("class Reply: ...\n")
+    b = maker.write(f"from {a} import Reply\n")
+    name = maker.write(f"""
+        import {b}
+        class Deeper:
+            def get(self) -> {b}.Reply: ...
+        class Keys:
+            deeper: Deeper
+        class Client:
+            keys: Keys
+            def get(self) -> {b}.Reply: ...
+        """)
+    request = maker.request(f"{name}:Client", namespaces=("keys", "keys.deeper"))
+    text = generate(replace(request, verify=True)).text
+    assert text.count("-> Reply") == 2
+    assert len(builds) == 3
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
