@@ -268,8 +268,11 @@ class BaseSharing(Generic[K, H]):
         raise NotImplementedError
 
     def _sweep(self) -> None:
-        """Give back the clients of lost handles, and log them."""
-        self._deferred.run(self._lock)
+        """Give back the clients of lost handles, and log them; never called by a finalizer."""
+        if self._deferred.work:
+            # Not left to whoever holds the lock at the moment: who only looks at the stats would give nothing back.
+            with self._lock:
+                self._deferred.run_locked()
         while self._lost:
             with suppress(IndexError):  # another thread has logged it
                 message = "a handle of %s of %r was dropped without being released"

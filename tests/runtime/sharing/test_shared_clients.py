@@ -165,6 +165,34 @@ async def test_a_dropped_handle_is_given_back(
     await face.close()
 
 
+class LockOfOnlookers:
+    """A lock that is held by someone who looks at the clients, whenever one asks whether it is free."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+
+    def locked(self) -> bool:
+        return True
+
+    def __enter__(self) -> Any:
+        return self._lock.__enter__()
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._lock.__exit__(*error)
+
+
+async def test_a_dropped_handle_is_given_back_while_others_look(
+    new_face: NewFace, world: World
+) -> None:
+    """Giving it back waits for whoever holds the lock, and is not left to one who only asks for the stats."""
+    face = new_face(idle_ttl=0.0)
+    face.clients._lock = LockOfOnlookers(face.clients._lock)
+    handle = await face.acquire(config_of())
+    face.clients.drop(handle._reference)  # as its finalizer does
+    await until(lambda: world.open_clients == 0)
+    await face.close()
+
+
 async def test_a_removed_client_is_closed_by_its_last_holder(
     new_face: NewFace, world: World
 ) -> None:
