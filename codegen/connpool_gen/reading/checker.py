@@ -54,12 +54,7 @@ class Checker:
         kind = "read" if self._kind == ("read", search) else "verify"
         return self._opened(kind, search, check_options)
 
-    def _opened(
-        self,
-        kind: str,
-        search: SearchPath,
-        make: MakeOptions,
-    ) -> IncrementalBuild:
+    def _opened(self, kind: str, search: SearchPath, make: MakeOptions) -> IncrementalBuild:
         from connpool_gen.reading.mypy_build import IncrementalBuild
 
         if self._build is None or self._kind != (kind, search):

@@ -87,10 +87,8 @@ class IncrementalBuild:
             CompileError: mypy cannot continue; the next check begins a new build.
         """
         self._messages = []
-        last, self._result = (
-            self._result,
-            None,
-        )  # what an exception leaves half done is not used again
+        last = self._result
+        self._result = None  # what an exception leaves half done is not used again
         try:
             with _garbage_collector_kept():
                 if last is None or not self._add(last, sources):
@@ -135,7 +133,7 @@ class IncrementalBuild:
         except CompileError as error:
             self._messages += error.messages
             raise
-        except Exception:
+        except (Exception, SystemExit):  # mypy exits after an internal error
             # What is used here of mypy is not promised. A build of its own does the same, and takes longer.
             self._messages.clear()
         finally:

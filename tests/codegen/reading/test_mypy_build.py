@@ -120,12 +120,15 @@ def test_a_text_that_stops_mypy(going: IncrementalBuild) -> None:
     assert errors(going, "second", "import library\nx: str = library.number()\n") == 1
 
 
-def test_mypy_has_changed(going: IncrementalBuild, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [AssertionError, SystemExit])
+def test_mypy_has_changed(
+    going: IncrementalBuild, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     """Where mypy cannot be gone on with in this way, texts are checked in builds of their own."""
 
     def broken(*arguments: Any) -> object:
         process(*arguments)
-        raise AssertionError
+        raise error
 
     process = build.process_stale_scc
     with monkeypatch.context() as patched:
