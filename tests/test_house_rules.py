@@ -316,7 +316,7 @@ def test_importing_the_runtime_is_quick() -> None:
         "connpool_runtime.events.types",
         "connpool_runtime.stats.types",
     }
-    unasked = {"dataclasses", "difflib", "textwrap"}  # for messages and help()
+    unasked = {"ast", "dataclasses", "difflib", "inspect", "textwrap"}  # for messages and help()
     assert not (late | unasked) & loaded_by("import connpool_runtime; connpool_runtime.Pool()")
     asked = "import connpool_runtime as c; [getattr(c, name) for name in c.__all__]"
     assert loaded_by(asked) >= late - {"asyncio"}

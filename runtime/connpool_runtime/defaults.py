@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 __all__ = ["NOT_GIVEN", "default_of", "leading", "unless_default"]
@@ -38,6 +37,8 @@ def default_of(owner: type, method: str, parameter: str) -> Any:
     Raises:
         LookupError: the method has no such parameter, or the parameter has no default.
     """
+    import inspect  # see `_concurrency.coroutines`
+
     found = inspect.signature(getattr(owner, method)).parameters.get(parameter)
     if found is None or found.default is inspect.Parameter.empty:
         raise LookupError(

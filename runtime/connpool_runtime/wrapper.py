@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -98,6 +97,8 @@ if not TYPE_CHECKING:
                 return function(*args, **kwargs)
 
             warning.__deprecated__ = message
+            import inspect  # see `_concurrency.coroutines`
+
             if sys.version_info >= (3, 12) and inspect.iscoroutinefunction(function):
                 return inspect.markcoroutinefunction(warning)
             return warning

@@ -11,10 +11,10 @@ Only closing asks for this, so calls pay nothing.
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from inspect import currentframe
 from time import monotonic
 from types import FrameType
 
@@ -67,7 +67,9 @@ def run_beside_finalizer(work: Callable[[], object]) -> None:
 def _holds_a_lock() -> bool:
     """Return whether this thread was interrupted holding a lock: other threads release it within `PATIENCE`."""
     taken = [lock for lock in all_locks() if lock.locked()]
-    if not taken or not _was_interrupted(currentframe()):
+    # `inspect.currentframe` is this, and imports much.
+    here = sys._getframe()  # pyright: ignore[reportPrivateUsage]  # it is documented
+    if not taken or not _was_interrupted(here):
         return False
     until = monotonic() + PATIENCE
     for lock in taken:

@@ -7,7 +7,6 @@ runtime to import.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import math
 import threading
 import weakref
@@ -17,6 +16,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar, cast
 
+from connpool_runtime._concurrency.coroutines import is_awaitable
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
 from connpool_runtime._concurrency.is_async import ASYNC
 
@@ -398,4 +398,4 @@ async def beside(work: Callable[[], T]) -> T:
 
 async def resolve(value: Awaitable[T] | T) -> T:
     """Return a value, or what it gives when it is awaited; the derived text has the value itself."""
-    return cast("T", await value) if inspect.isawaitable(value) else value
+    return cast("T", await value if is_awaitable(value) else value)

@@ -6,12 +6,12 @@ such a parameter gets the least of what was given, of its policy, and of what is
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
+from connpool_runtime._concurrency.coroutines import is_coroutine
 from connpool_runtime.calls.calling import current_options
 from connpool_runtime.deadlines import DeadlineScope, remaining
 from connpool_runtime.errors import DeadlineExceeded, PoolError
@@ -311,7 +311,7 @@ def run_within(
     except Exception as error:
         _refuse_late(method, left, error)
         raise
-    if awaited or inspect.iscoroutine(result):
+    if awaited or is_coroutine(result):
         return cast("R", _awaited(method, left, cast("Awaitable[Any]", result)))
     return result
 

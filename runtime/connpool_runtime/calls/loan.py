@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import currentframe
+import sys
 from types import FrameType
 
 __all__ = ["Loan", "stack_outside_runtime"]
@@ -46,7 +46,10 @@ def stack_outside_runtime() -> Stack:
 
     Sources are read only when the stack is shown.
     """
-    frame: FrameType | None = currentframe()
+    # `inspect.currentframe` is this, and imports much.
+    frame: FrameType | None = (
+        sys._getframe()
+    )  # pyright: ignore[reportPrivateUsage]  # it is documented
     while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):
         frame = frame.f_back
     stack: Stack = []

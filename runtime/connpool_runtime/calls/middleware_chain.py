@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from enum import Enum
+from types import MethodType
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
+from connpool_runtime._concurrency.coroutines import is_coroutine_function
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 
@@ -145,7 +146,7 @@ def _check_admit(name: str, admit: object) -> None:
     """Refuse an `admit` that cannot be called, or would have to be awaited."""
     if not callable(admit):
         raise TypeError(f"{name} has the phase ADMIT and needs a method admit(pool, method, args)")
-    if inspect.iscoroutinefunction(admit):
+    if is_coroutine_function(admit):
         raise TypeError(f"admit of {name} must not wait: do that in `around_async`")
 
 
@@ -160,7 +161,7 @@ def function_of(middleware: object, way: str) -> MiddlewareFunction:
         TypeError: the middleware is neither, is for the other kind of pool, or is a class.
     """
     name = getattr(middleware, "__name__", type(middleware).__name__)
-    if isinstance(middleware, type) and not inspect.ismethod(getattr(middleware, way, None)):
+    if isinstance(middleware, type) and not isinstance(getattr(middleware, way, None), MethodType):
         raise TypeError(f"{name} is a class: register an instance of it, such as {name}()")
     function: MiddlewareFunction | None = getattr(middleware, way, None)
     if function is None:
@@ -185,6 +186,8 @@ _POOLS = {"around": "a Pool", "around_async": "an AsyncPool"}
 
 def _check(function: MiddlewareFunction, way: str) -> None:
     """Refuse a function whose first call would fail, or whose result would not be awaited or iterated."""
+    import inspect  # see `_concurrency.coroutines`
+
     runs = (function, type(function).__call__)  # an object with a `__call__`, too
     if way == "around" and any(map(inspect.iscoroutinefunction, runs)):
         raise TypeError(f"{function!r} is a coroutine function: that is for an AsyncPool")

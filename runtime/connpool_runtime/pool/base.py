@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
+from connpool_runtime._concurrency.coroutines import is_coroutine_function
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.middleware_chain import Registration, registration_of
@@ -219,7 +219,7 @@ class BasePool(Generic[C]):
             )
         kind = type(one.client)
         for label in self._sample_methods if self._blocking else ():
-            if iscoroutinefunction(getattr(kind, label, None)):
+            if is_coroutine_function(getattr(kind, label, None)):
                 raise TypeError(
                     f"{kind.__name__}.{label} is a coroutine function; pool {self.name!r} is for "
                     "synchronous clients"

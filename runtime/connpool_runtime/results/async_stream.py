@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import (
     AsyncGenerator,
@@ -15,6 +14,7 @@ from collections.abc import (
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from connpool_runtime._concurrency.coroutines import is_awaitable
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.middleware_chain import around
@@ -233,7 +233,7 @@ async def _close(source: object) -> None:
     end = _way_to_close(source)
     if end is not None:
         ended = end()
-        if inspect.isawaitable(ended):
+        if is_awaitable(ended):
             await ended
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from connpool_runtime._concurrency.coroutines import is_awaitable, is_coroutine
 from connpool_runtime.calls.call import Call
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.results.lease import PoolLease
@@ -27,8 +27,8 @@ def call_any(checkout: AnyCheckout, call: Call) -> Any:
     client = lease.__enter__()
     try:
         result = call.method.unjudged(client, call.args)
-        if inspect.isawaitable(result):
-            richer = not inspect.iscoroutine(result)  # its other attributes stay available
+        if is_awaitable(result):
+            richer = not is_coroutine(result)  # its other attributes stay available
             return StartedCall(lease, result) if richer else _awaited(lease, result)
     except BaseException as error:
         lease.__exit__(type(error), error, None)
