@@ -47,9 +47,8 @@ def stack_outside_runtime() -> Stack:
     Sources are read only when the stack is shown.
     """
     # `inspect.currentframe` is this, and imports much.
-    frame: FrameType | None = (
-        sys._getframe()
-    )  # pyright: ignore[reportPrivateUsage]  # it is documented
+    here = sys._getframe()  # pyright: ignore[reportPrivateUsage]  # it is documented
+    frame: FrameType | None = here
     while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):
         frame = frame.f_back
     stack: Stack = []
