@@ -79,7 +79,7 @@ FUNCTIONS = (
 )
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=str)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda one: type(one).__name__)
 def test_functions(function: Any) -> None:
     """A function is a coroutine function if `inspect` says so, whatever it is wrapped in."""
     assert is_coroutine_function(function) is inspect.iscoroutinefunction(function)
