@@ -97,9 +97,13 @@ def listen_on_unix(path: Path, prepare: Callable[[], object] | None = None) -> s
         if prepare is not None:
             prepare()
         draft.replace(path)
-    except OSError as error:
+    except BaseException as error:
         listening.close()
-        raise type(error)(error.errno, f"cannot listen at {path}: {error.strerror}") from None
+        with suppress(OSError):
+            draft.unlink()
+        if isinstance(error, OSError):
+            raise type(error)(error.errno, f"cannot listen at {path}: {error.strerror}") from None
+        raise
     return listening
 
 

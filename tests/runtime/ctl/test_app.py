@@ -1,5 +1,6 @@
 """The command that asks running processes."""
 
+import errno
 import json
 import os
 import re
@@ -206,6 +207,20 @@ def test_a_process_that_begins_is_not_taken_for_an_ended_one(
         assert [one.token is not None for one in running(folder)] == [True]
         assert seen[:3] == [0, 0, 0]
         assert {path.suffix for path in folder.iterdir()} <= {".sock", ".token", ".counts", ".lock"}
+
+
+def test_a_process_that_cannot_begin_leaves_nothing(
+    pool: Pool[Shop], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the token cannot be written, no socket is left, neither under its name nor under another one."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(RunningProcess, "write_token", full)
+    with pytest.raises(OSError, match="cannot listen at .*web.*no space left"):
+        serve_admin({"shop": pool}, run_folder=True, name="web")
+    assert {path.suffix for path in folder.iterdir()} <= {".lock"}
 
 
 def test_top(process: Any, pool: Pool[Shop]) -> None:
