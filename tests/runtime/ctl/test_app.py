@@ -218,7 +218,7 @@ def test_a_process_that_cannot_begin_leaves_nothing(
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(RunningProcess, "write_token", full)
-    with pytest.raises(OSError, match="cannot listen at .*web.*no space left"):
+    with pytest.raises(OSError, match=r"cannot listen at .*web.*no space left"):
         serve_admin({"shop": pool}, run_folder=True, name="web")
     assert {path.suffix for path in folder.iterdir()} <= {".lock"}
 
