@@ -64,12 +64,18 @@ def run_beside_finalizer(work: Callable[[], object]) -> None:
         _thread.start_new_thread(work, ())
 
 
+def _current_frame() -> FrameType | None:
+    """Return the caller's frame, as `inspect.currentframe`, which imports much.
+
+    Not kept in a variable of the caller's: a frame in one of its own variables is a cycle.
+    """
+    return sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # it is documented
+
+
 def _holds_a_lock() -> bool:
     """Return whether this thread was interrupted holding a lock: other threads release it within `PATIENCE`."""
     taken = [lock for lock in all_locks() if lock.locked()]
-    # `inspect.currentframe` is this, and imports much.
-    here = sys._getframe()  # pyright: ignore[reportPrivateUsage]  # it is documented
-    if not taken or not _was_interrupted(here):
+    if not taken or not _was_interrupted(_current_frame()):
         return False
     until = monotonic() + PATIENCE
     for lock in taken:

@@ -41,14 +41,20 @@ class Loan:
         return tuple(line.rstrip("\n") for line in StackSummary.from_list(frames).format())
 
 
+def _current_frame() -> FrameType | None:
+    """Return the caller's frame, as `inspect.currentframe`, which imports much.
+
+    It is kept by no variable of the caller beyond its use: a frame in one of its own variables is a cycle.
+    """
+    return sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # it is documented
+
+
 def stack_outside_runtime() -> Stack:
     """Return the caller's stack, without the runtime's frames at its inner end.
 
     Sources are read only when the stack is shown.
     """
-    # `inspect.currentframe` is this, and imports much.
-    here = sys._getframe()  # pyright: ignore[reportPrivateUsage]  # it is documented
-    frame: FrameType | None = here
+    frame = _current_frame()
     while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):
         frame = frame.f_back
     stack: Stack = []
