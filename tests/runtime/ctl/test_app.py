@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,10 @@ def test_the_run_folder_is_private(pool: Pool[Shop], folder: Path) -> None:
     of others is refused.
     """
     with serve_admin({"shop": pool}, run_folder=True, name="web"):
-        modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        modes: dict[str, int] = {}
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):  # a draft of the counts has got its name meanwhile
+                modes[path.suffix] = stat.S_IMODE(path.stat().st_mode)
         assert {".sock", ".token"} <= set(modes)
         assert set(modes.values()) == {0o600}
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -206,7 +210,7 @@ def test_a_process_that_begins_is_not_taken_for_an_ended_one(
     with serve_admin({"shop": pool}, run_folder=True, name="web"):
         assert [one.token is not None for one in running(folder)] == [True]
         assert seen[:3] == [0, 0, 0]
-        assert {path.suffix for path in folder.iterdir()} <= {".sock", ".token", ".counts", ".lock"}
+        assert sorted(path.suffix for path in sockets_and_tokens(folder)) == [".sock", ".token"]
 
 
 def test_a_process_that_cannot_begin_leaves_nothing(
