@@ -16,10 +16,10 @@ from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.reads.known_reads import reads_note
-from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
+from connpool_gen.reading.type_checker import TypeChecker
 from connpool_gen.rendering.header import header
 from connpool_gen.rendering.templates import check_folder, resolve
 from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies, remedied
@@ -42,7 +42,7 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     if request.templates is not None:
         check_folder(request.templates)
     progress("reading")
-    with Checker(request.cache_dir) as checker:
+    with TypeChecker(request.cache_dir) as checker:
         facts = read(request, checker)
         made = make_module(facts, request, NO_REMEDIES, progress)
         if request.verify:
@@ -144,7 +144,7 @@ def verified(
     facts: ClassFacts,
     request: GenerateRequest,
     made: GeneratedModule,
-    checker: Checker,
+    checker: TypeChecker,
     progress: Progress,
 ) -> GeneratedModule:
     """Verify a module with mypy --strict; make it again with remedies for members that fail."""

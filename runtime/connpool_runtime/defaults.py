@@ -37,7 +37,7 @@ def default_of(owner: type, method: str, parameter: str) -> Any:
     Raises:
         LookupError: the method has no such parameter, or the parameter has no default.
     """
-    import inspect  # see `_concurrency.coroutines`
+    import inspect  # see `_concurrency.introspection`
 
     found = inspect.signature(getattr(owner, method)).parameters.get(parameter)
     if found is None or found.default is inspect.Parameter.empty:

@@ -97,7 +97,7 @@ if not TYPE_CHECKING:
                 return function(*args, **kwargs)
 
             warning.__deprecated__ = message
-            import inspect  # see `_concurrency.coroutines`
+            import inspect  # see `_concurrency.introspection`
 
             if sys.version_info >= (3, 12) and inspect.iscoroutinefunction(function):
                 return inspect.markcoroutinefunction(warning)

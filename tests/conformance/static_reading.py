@@ -22,8 +22,8 @@ from connpool_gen import GenerateRequest, GenerationError
 from connpool_gen.building.build import build
 from connpool_gen.building.hooks import apply_hooks
 from connpool_gen.reading import mypy_reader
-from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.read import read
+from connpool_gen.reading.type_checker import TypeChecker
 from connpool_gen.rendering.format import format_source
 from connpool_gen.rendering.render import render
 from tests.conformance.corpus import ALL, CLIENTS, HERE, Client
@@ -97,7 +97,7 @@ def compared(client: Client, cache: Path) -> Compared:
 def timed(request: GenerateRequest) -> tuple[str, float]:
     """Give the text of a module below its header, not yet laid out, and the seconds of reading the client."""
     started = time.monotonic()
-    with Checker(request.cache_dir) as checker:
+    with TypeChecker(request.cache_dir) as checker:
         facts = read(request, checker)
     seconds = time.monotonic() - started
     return render(apply_hooks(build(facts, request).module), None, {}), seconds

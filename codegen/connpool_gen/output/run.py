@@ -135,10 +135,10 @@ def made_anew(
 
 def compared(result: Result, revision: Revision) -> Result:
     """Add to a result the changes for callers since a revision."""
-    from connpool_gen.output.breaking_changes import surface_changes
-
     if result.made is None:
         return result
+    from connpool_gen.output.breaking_changes import surface_changes
+
     old = revision.text(result.request.output_path)
     return replace(result, surface=surface_changes(old, result.made.text))
 
@@ -180,12 +180,12 @@ def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> 
 
     To a check it is up to date if just the tool's version is another: nothing that callers could notice.
     """
-    from connpool_gen.output.changes import explain
-
     old = module_text(made.path)
     if old == made.text:
         OutputCache(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)
+    from connpool_gen.output.changes import explain
+
     drift = explain(old, made.text)
     harmless = drift.only_tool and action is Action.CHECK
     return Result(

@@ -100,6 +100,12 @@ class IncrementalBuild:
         last.errors = self._messages
         return last
 
+    @property
+    def result(self) -> BuildResult:
+        """The result of the last check; there must have been one that mypy did not stop."""
+        assert self._result is not None
+        return self._result
+
     def close(self) -> None:
         """Close mypy's cache and let go of the build; calling it again does nothing."""
         last, self._result = self._result, None

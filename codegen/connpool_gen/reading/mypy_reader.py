@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from connpool_gen.config.request import SearchPath
-    from connpool_gen.reading.checker import Checker
     from connpool_gen.reading.mypy_build import IncrementalBuild
+    from connpool_gen.reading.type_checker import TypeChecker
 
 PROBE = "__connpool_gen_probe__"
 FUNCTIONS = (FuncDef, OverloadedFuncDef)
@@ -123,7 +123,7 @@ Build = Callable[[list[BuildSource]], build.BuildResult]
 def read_static(
     targets: Sequence[CheckedTarget],
     search: SearchPath,
-    checker: Checker,
+    checker: TypeChecker,
     cache_dir: Path | None,
     annotated: Sequence[str] = (),
 ) -> list[StaticClass]:
@@ -150,7 +150,7 @@ def read_static(
 
 
 def read_typed(
-    targets: Sequence[CheckedTarget], search: SearchPath, checker: Checker
+    targets: Sequence[CheckedTarget], search: SearchPath, checker: TypeChecker
 ) -> list[StaticClass]:
     """Read as strictly as the output is verified, and once more where the client is not strict with itself.
 
@@ -158,14 +158,9 @@ def read_typed(
     where it is not exported is seldom in a client's types (see `depends_on_reexports`).
     """
     if not checker.reads_reexports:
-        results: list[build.BuildResult] = []
-
-        def run(sources: list[BuildSource]) -> build.BuildResult:
-            results.append(checked_by(checker.build(search), sources))
-            return results[-1]
-
-        found = read_by(run, targets, search)
-        if not (any(one.has_unknown for one in found) and depends_on_reexports(results[-1])):
+        strict = checker.build(search)
+        found = read_by(partial(checked_by, strict), targets, search)
+        if not (any(one.has_unknown for one in found) and depends_on_reexports(strict.result)):
             return found
         checker.reads_reexports = True
     return read_by(partial(checked_by, checker.build(search, reexporting=True)), targets, search)

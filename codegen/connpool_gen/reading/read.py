@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from connpool_gen.config.request import GenerateRequest, SearchPath
-    from connpool_gen.reading.checker import Checker
+    from connpool_gen.reading.type_checker import TypeChecker
 
 __all__ = ["read"]
 
@@ -39,7 +39,7 @@ NOTHING = Expression.of("None")
 HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 
-def read(request: GenerateRequest, checker: Checker) -> ClassFacts:
+def read(request: GenerateRequest, checker: TypeChecker) -> ClassFacts:
     """Read the target with every reader and return the facts of each; `checker` can verify the output afterwards."""
     running = read_source(request) if request.static else read_runtime(request)
     package = request.module.partition(".")[0]
@@ -59,7 +59,7 @@ def merge(
     running: Sequence[RuntimeClass],
     request: GenerateRequest,
     search: SearchPath,
-    checker: Checker,
+    checker: TypeChecker,
     annotated: Sequence[str],
 ) -> list[ClassFacts]:
     """Add the type checker's view to what runs; `annotated` are packages to read without `py.typed`."""
@@ -127,7 +127,7 @@ def without_guesses(
 def add_namespaces(
     facts: ClassFacts,
     request: GenerateRequest,
-    checker: Checker,
+    checker: TypeChecker,
     ahead: Mapping[Ref, ClassFacts],
 ) -> None:
     """Find the namespaces of a client, then those of its namespaces: each level in one go.
@@ -186,7 +186,7 @@ def refuse_no_namespaces(
 def read_namespaces(
     refs: list[Ref],
     request: GenerateRequest,
-    checker: Checker,
+    checker: TypeChecker,
     client: ClassFacts,
     named: frozenset[Ref],
 ) -> dict[Ref, ClassFacts]:

@@ -1,4 +1,4 @@
-"""Tells whether types of a client hang on names that a module imports and does not export.
+"""Tells whether types of a client depend on names that a module imports and does not export.
 
 Strict code finds such a name by `from a import name` alone; not by `a.name` in an annotation, and not after
 `from a import *`. Packages that are not strict with themselves use both.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy.options import Options
 
     from connpool_gen.config.request import SearchPath
-    from connpool_gen.reading.checker import Checker
+    from connpool_gen.reading.type_checker import TypeChecker
 
 NO_PATH = "<string>:"
 
@@ -26,7 +26,7 @@ NO_PATH = "<string>:"
 def verify_text(
     text: str,
     search: SearchPath,
-    checker: Checker,
+    checker: TypeChecker,
     cache_dir: Path | None,
     sources: Collection[str] = (),
 ) -> Sequence[str]:

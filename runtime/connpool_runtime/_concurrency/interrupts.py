@@ -11,7 +11,6 @@ Only closing asks for this, so calls pay nothing.
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from time import monotonic
 from types import FrameType
 
 from connpool_runtime._concurrency.forks import all_locks
+from connpool_runtime._concurrency.introspection import current_frame
 from connpool_runtime._log import log_failure
 
 __all__ = ["run_beside_finalizer", "run_in_thread_if_interrupted"]
@@ -64,18 +64,10 @@ def run_beside_finalizer(work: Callable[[], object]) -> None:
         _thread.start_new_thread(work, ())
 
 
-def _current_frame() -> FrameType | None:
-    """Return the caller's frame, as `inspect.currentframe`, which imports much.
-
-    Not kept in a variable of the caller's: a frame in one of its own variables is a cycle.
-    """
-    return sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # it is documented
-
-
 def _holds_a_lock() -> bool:
     """Return whether this thread was interrupted holding a lock: other threads release it within `PATIENCE`."""
     taken = [lock for lock in all_locks() if lock.locked()]
-    if not taken or not _was_interrupted(_current_frame()):
+    if not taken or not _was_interrupted(current_frame()):
         return False
     until = monotonic() + PATIENCE
     for lock in taken:

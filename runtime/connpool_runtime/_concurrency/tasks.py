@@ -16,8 +16,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar, cast
 
-from connpool_runtime._concurrency.coroutines import is_awaitable
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
+from connpool_runtime._concurrency.introspection import is_awaitable
 from connpool_runtime._concurrency.is_async import ASYNC
 
 __all__ = [

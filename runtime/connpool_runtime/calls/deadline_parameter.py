@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
-from connpool_runtime._concurrency.coroutines import is_coroutine
+from connpool_runtime._concurrency.introspection import is_coroutine
 from connpool_runtime.calls.calling import current_options
 from connpool_runtime.deadlines import DeadlineScope, remaining
 from connpool_runtime.errors import DeadlineExceeded, PoolError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from types import FrameType
+
+from connpool_runtime._concurrency.introspection import current_frame
 
 __all__ = ["Loan", "stack_outside_runtime"]
 
@@ -41,20 +42,12 @@ class Loan:
         return tuple(line.rstrip("\n") for line in StackSummary.from_list(frames).format())
 
 
-def _current_frame() -> FrameType | None:
-    """Return the caller's frame, as `inspect.currentframe`, which imports much.
-
-    It is kept by no variable of the caller beyond its use: a frame in one of its own variables is a cycle.
-    """
-    return sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # it is documented
-
-
 def stack_outside_runtime() -> Stack:
     """Return the caller's stack, without the runtime's frames at its inner end.
 
     Sources are read only when the stack is shown.
     """
-    frame = _current_frame()
+    frame: FrameType | None = current_frame()
     while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):
         frame = frame.f_back
     stack: Stack = []

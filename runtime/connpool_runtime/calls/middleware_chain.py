@@ -7,7 +7,7 @@ from enum import Enum
 from types import MethodType
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
-from connpool_runtime._concurrency.coroutines import is_coroutine_function
+from connpool_runtime._concurrency.introspection import is_coroutine_function
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 
@@ -186,7 +186,7 @@ _POOLS = {"around": "a Pool", "around_async": "an AsyncPool"}
 
 def _check(function: MiddlewareFunction, way: str) -> None:
     """Refuse a function whose first call would fail, or whose result would not be awaited or iterated."""
-    import inspect  # see `_concurrency.coroutines`
+    import inspect  # see `_concurrency.introspection`
 
     runs = (function, type(function).__call__)  # an object with a `__call__`, too
     if way == "around" and any(map(inspect.iscoroutinefunction, runs)):

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
-from connpool_runtime._concurrency.coroutines import is_coroutine_function
+from connpool_runtime._concurrency.introspection import is_coroutine_function
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.middleware_chain import Registration, registration_of

@@ -14,7 +14,7 @@ from collections.abc import (
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from connpool_runtime._concurrency.coroutines import is_awaitable
+from connpool_runtime._concurrency.introspection import is_awaitable
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.middleware_chain import around

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from connpool_runtime._concurrency.coroutines import is_awaitable, is_coroutine
+from connpool_runtime._concurrency.introspection import is_awaitable, is_coroutine
 from connpool_runtime.calls.call import Call
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.results.lease import PoolLease

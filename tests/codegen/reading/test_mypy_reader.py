@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.facts import Expression, Ref, ResultKind, StaticMember, StaticSignature
 from connpool_gen.reading.read import read
+from connpool_gen.reading.type_checker import TypeChecker
 from tests.codegen.made import Maker
 
 PREAMBLE = """
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 def read_all(maker: Maker, source: str) -> dict[str, StaticMember]:
     """The type checker's view of every member of `Client`."""
     request = maker.request(f"{maker.write(PREAMBLE + source)}:Client")
-    with Checker(request.cache_dir) as checker:
+    with TypeChecker(request.cache_dir) as checker:
         return read(request, checker).static
 
 

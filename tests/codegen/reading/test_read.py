@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_gen.reading import read as reading
-from connpool_gen.reading.checker import Checker
+from connpool_gen.reading.type_checker import TypeChecker
 from tests.codegen.made import Maker
 
 PARTS = """
@@ -77,7 +77,7 @@ def test_namespaces_are_read_with_their_client(
     builds = counted(monkeypatch, "merge")
     processes = counted(monkeypatch, "read_classes")
     request = maker.request(f"{package}.client:Client")
-    with Checker(request.cache_dir) as checker:
+    with TypeChecker(request.cache_dir) as checker:
         facts = reading.read(request, checker)
     assert {"files", "threads", "hooks"} <= facts.namespaces.keys()
     assert set(facts.namespaces["threads"].namespaces) == {"runs"}

@@ -1,4 +1,4 @@
-"""Whether the types of a program hang on names that its modules import and do not export."""
+"""Whether the types of a program depend on names that its modules import and do not export."""
 
 from pathlib import Path
 from textwrap import dedent

@@ -11,8 +11,8 @@ from mypy.build import BuildResult
 
 from connpool_gen import generate
 from connpool_gen.config.request import SearchPath
-from connpool_gen.reading.checker import Checker
 from connpool_gen.reading.import_hooks import with_runtime
+from connpool_gen.reading.type_checker import TypeChecker
 from connpool_gen.verifying.verify import verify_text
 from tests.codegen.made import Maker
 
@@ -25,7 +25,7 @@ def verified(
     text: str, search: SearchPath, cache_dir: Path, sources: Collection[str] = ()
 ) -> list[str]:
     seen = with_runtime(search, cache_dir)
-    with Checker(cache_dir) as checker:
+    with TypeChecker(cache_dir) as checker:
         return list(verify_text(text, seen, checker, cache_dir, sources))
 
 
@@ -54,7 +54,7 @@ def test_a_template_with_packages_of_its_own(maker: Maker, tmp_path: Path) -> No
 def test_a_text_that_imports_more_of_the_runtime(maker: Maker) -> None:
     """A text that is verified after another one is checked against all that it imports itself."""
     seen = with_runtime(maker.request("any:Client").search, maker.cache_dir)
-    with Checker(maker.cache_dir) as checker:
+    with TypeChecker(maker.cache_dir) as checker:
 
         def findings(text: str) -> int:
             found = verify_text(text, seen, checker, maker.cache_dir, ["/elsewhere/client.py"])

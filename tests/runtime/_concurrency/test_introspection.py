@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime._concurrency.coroutines import (
+from connpool_runtime._concurrency.introspection import (
     is_awaitable,
     is_coroutine,
     is_coroutine_function,

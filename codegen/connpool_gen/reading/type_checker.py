@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from connpool_gen.reading.mypy_build import IncrementalBuild
     from connpool_gen.reading.mypy_options import MakeOptions
 
-__all__ = ["Checker"]
+__all__ = ["TypeChecker"]
 
 
-class Checker:
+class TypeChecker:
     """The type checker for one wrapper. Not safe for threads; use it as a context manager.
 
     The client, its namespaces, and the wrapper are checked in one build one after another. `mypy` is imported
@@ -29,7 +29,7 @@ class Checker:
         self._build: IncrementalBuild | None = None
         self._kind: tuple[str, SearchPath] | None = None
         self.reads_reexports = False
-        """Whether types of the client hang on what its modules import and do not export."""
+        """Whether types of the client depend on what its modules import and do not export."""
 
     def build(self, search: SearchPath, *, reexporting: bool = False) -> IncrementalBuild:
         """Return the build for reading; one of another kind is closed, as mypy can go on with the last one only.
