@@ -140,8 +140,8 @@ def break_and_mend(console: Console, pool: Pool[Any], load: Load, victim: Killab
         screen.watch(0.5)
         away = load.found
         screen.say(f"[green]{VICTIM} is started again")
+        restarted = monotonic()  # before the server answers: a probe may find it first
         victim.restart()
-        restarted = monotonic()
         screen.watch(RECOVERY_LIMIT, until=lambda: timeline.has_recovered)
         screen.watch(0.5)
     found = (before.since(warm), moment.since(before), away.since(moment))

@@ -144,7 +144,7 @@ def deployed(command: list[str], folder: Path, port: int) -> Iterator[Running]:
                 stderr=subprocess.STDOUT,
             ) as process,
             httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as service,
-            httpx.Client(base_url=f"http://127.0.0.1:{admin_port}") as admin,
+            httpx.Client(base_url=f"http://127.0.0.1:{admin_port}", timeout=20) as admin,
         ):
             try:
                 yield Running(folder, cache, process, service, admin)

@@ -187,7 +187,7 @@ def test_without_retry_few_calls_fail(
 def test_a_killed_server_comes_back_with_one_probe(
     wrapper: RedisPool, redis_servers: list[RedisServer], clients: list[NotingRedis]
 ) -> None:
-    """While a server is away one call per cooldown tries it; back, it serves within cooldown + 1 s."""
+    """While a server is away one call per cooldown tries it; back, the next one that tries it is served."""
     wrapper.pool.register_middleware(Retry(attempts=3, base=0.0))
     client = clients[0]
     with Load(lambda: wrapper.get("key"), threads=THREADS) as load:
@@ -203,10 +203,10 @@ def test_a_killed_server_comes_back_with_one_probe(
         def served() -> list[Attempt]:
             return [attempt for attempt in client.since(quiet) if attempt.succeeded]
 
-        assert eventually(lambda: bool(served()), timeout=COOLDOWN + 1)
+        assert eventually(lambda: bool(served()))
         assert eventually(lambda: len(served()) > 20)
     first = served()[0]
-    assert first.ended - back <= COOLDOWN + 1
+    assert [a for a in client.since(back) if not a.succeeded] == []
     probes = [a.begun for a in client.since(quiet) if a.begun <= first.begun]
     gaps = [later - earlier for earlier, later in pairwise(probes)]
     assert all(gap >= COOLDOWN * 0.9 for gap in gaps)

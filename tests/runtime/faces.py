@@ -12,7 +12,7 @@ from connpool_runtime import AsyncPool, Method, Outcome, Pool, PoolStats
 from connpool_runtime.members.member import Member
 from connpool_runtime.testing import FakeClock
 
-PATIENCE = 10.0  # seconds after which a test that waits for another thread has failed
+PATIENCE = 60.0  # seconds after which a test that waits for another thread has failed
 
 
 class Client:

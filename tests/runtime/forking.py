@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-ENOUGH = 20.0  # seconds, after which a child hangs
+ENOUGH = 60.0  # seconds, after which a child hangs
 
 forks = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),

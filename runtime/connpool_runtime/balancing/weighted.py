@@ -16,7 +16,7 @@ __all__ = ["WeightedRandom", "WeightedRoundRobin"]
 
 # the golden ratio's multiples are evenly spread in [0, 1), however many there are
 GOLDEN = 0.6180339887498949
-# turns of a round that is stored as a list: a change copies the list, in about 10 us at most
+# turns of a round that is stored as a list, which each change copies
 MOST_TURNS = 4096
 REDRAWS = 64  # draws, each with a chance of at least one half
 
@@ -114,7 +114,7 @@ class WeightedRoundRobin(GroupPicker):
         self._untouched = True
         self._written = self._turns <= MOST_TURNS
         if self._written:
-            self._write(sorted(turn for one in self._members for turn in _turns(one)))
+            self._write_all()
         else:
             self._heap_up()
 
@@ -133,14 +133,15 @@ class WeightedRoundRobin(GroupPicker):
         """Add or remove a member's turns, and continue from the same position."""
         self._turns += member.weight if joined else -member.weight
         if self._written and self._turns <= MOST_TURNS:
-            order = self._order[:]
+            order, picks = self._order, self._picks[:]
             for turn in _turns(member):
                 place = bisect_left(order, turn)
                 if joined:
                     order.insert(place, turn)
+                    picks.insert(place, member)
                 else:
-                    del order[place]
-            self._write(order)
+                    del order[place], picks[place]
+            self._write(order, picks)
         elif not self._written and self._turns > MOST_TURNS // 2:
             self._change_heap(member, joined=joined)
         elif self._written:
@@ -148,19 +149,24 @@ class WeightedRoundRobin(GroupPicker):
             self._heap_up()
         else:
             self._written = True
-            self._write(sorted(turn for one in self._members for turn in _turns(one)))
+            self._write_all()
 
-    # A round stored as a list: `_order` and what is derived from it are never changed, only replaced.
+    # A round stored as a list. `_order` is read under the pool's lock only and changes in place. Threads
+    # pick from `_picks` without a lock: that list is never changed, only replaced.
 
-    def _write(self, order: list[Turn]) -> None:
+    def _write_all(self) -> None:
+        order = sorted(turn for one in self._members for turn in _turns(one))
+        self._write(order, [member for _, _, member in order])
+
+    def _write(self, order: list[Turn], picks: list[AnyMember]) -> None:
         if self._untouched:
             self._at = order[int(self._context.random() * len(order))][:2]
         place = bisect_left(order, self._at) % len(order)
-        self._order = order
+        self._order, self._picks = order, picks
         self._first = iter(range(place, len(order)))
         self._left = len(order) - place
         self._indices: Iterator[int] = cycle(chain(self._first, range(place)))
-        self.pick = map([member for _, _, member in order].__getitem__, self._indices).__next__
+        self.pick = map(picks.__getitem__, self._indices).__next__
 
     # A round stored as a heap: the next turn of each member, as (round, position on the circle, ...).
 

@@ -18,7 +18,7 @@ from tests.runtime.classifiers.library import library
 redis = library("redis")
 
 pytestmark = pytest.mark.servers
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @method("get", idempotent=True, route="replica")

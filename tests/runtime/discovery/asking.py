@@ -10,7 +10,7 @@ from typing import Any
 from connpool_runtime.discovery import Endpoint
 from connpool_runtime.discovery.endpoint import snapshot_of
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Asker:

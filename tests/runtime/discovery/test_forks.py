@@ -41,7 +41,7 @@ def test_a_child_follows_with_clients_of_its_own() -> None:
     def work() -> str:
         first = pool.call(NAME)
         answers.append(["b:1"])
-        there = eventually(lambda: [one.name for one in pool.members] == ["b:1"], 10)
+        there = eventually(lambda: [one.name for one in pool.members] == ["b:1"])
         return f"{first}, {pool.call(NAME)}, {there}"
 
     assert in_child(work) == "a:1 own, b:1 own, True"

@@ -544,9 +544,9 @@ def test_health_checks_run_in_a_child() -> None:
     def child() -> object:
         pool.execute(lambda client: client)
         up[0] = False
-        gone = eventually(lambda: pool.members[0].unreachable is not None, 10)
+        gone = eventually(lambda: pool.members[0].unreachable is not None)
         up[0] = True
-        return gone, eventually(lambda: pool.members[0].unreachable is None, 10)
+        return gone, eventually(lambda: pool.members[0].unreachable is None)
 
     assert in_child(child) == "(True, True)"
     pool.close()
@@ -645,7 +645,7 @@ def test_the_upkeep_of_endpoints_runs_in_a_child() -> None:
 
     def child() -> object:
         pool.execute(opened_here)
-        return eventually(lambda: not pool.clients, 10)
+        return eventually(lambda: not pool.clients)
 
     assert in_child(child) == "True"
     pool.close()
@@ -695,7 +695,7 @@ def test_shared_clients_are_the_childs_own() -> None:
         handle.release()
         with clients.acquire(config()) as client:
             own = opened_here(client)
-        closed = eventually(lambda: Numbered.closed_in == [os.getpid()], 10)
+        closed = eventually(lambda: Numbered.closed_in == [os.getpid()])
         clients.close(1.0)
         return said, own, closed, Numbered.closed_in == [os.getpid()]
 

@@ -41,9 +41,9 @@ def check(answers: list[tuple[int, dict[str, int]]], seen: Seen, parent: int) ->
     for process, by in answers:
         assert set(by.values()) == {process}, by
     for process in workers:
-        assert eventually(lambda process=process: seen.of(process, "check") > 2, 10)
+        assert eventually(lambda process=process: seen.of(process, "check") > 2)
     before = seen.of(parent, "check")
-    assert eventually(lambda: seen.of(parent, "check") > before + 1, 10), "the parent goes on"
+    assert eventually(lambda: seen.of(parent, "check") > before + 1), "the parent goes on"
     assert seen.strangers == []
 
 
@@ -60,7 +60,7 @@ def test_a_pool_of_processes() -> None:
                 answers.extend(processes.map(answer, range(12), chunksize=1))
                 return len({process for process, _ in answers}) == WORKERS
 
-            assert eventually(all_have_answered, 20)
+            assert eventually(all_have_answered)
             check(answers, seen, os.getpid())
         assert set(service.ask().values()) == {os.getpid()}
         service.connected.close()
@@ -91,7 +91,7 @@ def gunicorn(folder: Path, address: str) -> Iterator[tuple[int, Path]]:
     with log.open("w") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
-        assert eventually(path.exists, 20), log.read_text()
+        assert eventually(path.exists), log.read_text()
         yield process.pid, path
     finally:
         process.terminate()
@@ -117,5 +117,5 @@ def test_gunicorn_with_preload(tmp_path: Path) -> None:
             answers.append(get(path))
             return len({process for process, _ in answers}) == WORKERS
 
-        assert eventually(all_have_answered, 30)
+        assert eventually(all_have_answered)
         check(answers, seen, master)
