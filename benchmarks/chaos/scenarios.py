@@ -23,7 +23,7 @@ NOTICED = 1.2 * 10.0 + 2.0 + 1.2 * 1.0
 FAULT = 2.0  # seconds that a fault lasts: less than a cooldown
 DRIP = 0.005  # seconds between two bytes
 RESTART_AWAY = 1.0  # seconds that a server which is restarted is away
-RESTART_EVERY = 2.0  # seconds from one such restart to the next
+RESTART_REST = 1.0  # seconds from its return until the next one goes, however long its start took
 GIVE_UP = (
     max(NOTICED, 3 * COOLDOWN) + 2 * SLACK
 )  # seconds after which waiting for a host is given up
@@ -146,7 +146,7 @@ def restarting(rounds: int = 1) -> Callable[[Sequence[Host]], list[Injury]]:
             time.sleep(RESTART_AWAY)
             host.restart()
             injuries.append(Injury(host, began, time.monotonic()))
-            time.sleep(max(0.0, began + RESTART_EVERY - time.monotonic()))
+            time.sleep(RESTART_REST)
         return injuries
 
     return story
@@ -205,7 +205,7 @@ SCENARIOS = (
     ),
     Scenario(
         "rolling restarts",
-        f"all three in turn, {RESTART_AWAY:.0f} s away, {RESTART_EVERY:.0f} s apart",
+        f"all three in turn, {RESTART_AWAY:.0f} s away, the next {RESTART_REST:.0f} s after the return",
         restarting(),
         proxied=False,
         # A member that is away while no other is healthy is not ejected: none would be left.

@@ -684,11 +684,11 @@ def test_no_thread_is_left(project: Project) -> None:
     assert eventually(lambda: set(threading.enumerate()) <= before)
 
 
-def test_the_exit_goes_through_no_garbage() -> None:
-    """When the command ends, what mypy knows is set aside, so that the interpreter does not collect it once more."""
+def test_the_command_goes_through_no_garbage() -> None:
+    """What mypy knows is never searched for garbage, and at the end set aside, so that the interpreter does not do it."""
     program = """
         import atexit, gc
-        atexit.register(lambda: print(gc.get_freeze_count() > 0, gc.get_threshold()[0] > 10_000))
+        atexit.register(lambda: print(gc.get_freeze_count() > 0, gc.isenabled()))
         import sys
         from connpool_gen.cli import main
         sys.argv = ["connpool-gen", "--version"]
@@ -696,4 +696,4 @@ def test_the_exit_goes_through_no_garbage() -> None:
     """
     command = [sys.executable, "-c", dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "True True"
+    assert done.stdout.splitlines()[-1] == "True False"

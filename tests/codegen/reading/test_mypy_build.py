@@ -11,6 +11,7 @@ from mypy import build
 from mypy.errors import CompileError
 from mypy.metastore import SqliteMetadataStore
 from mypy.modulefinder import BuildSource
+from mypy.nodes import MypyFile
 from mypy.options import Options
 
 from connpool_gen.reading.mypy_build import IncrementalBuild, run_mypy
@@ -29,6 +30,52 @@ def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path, text: str) -> N
         assert text.startswith("def")
     assert gc.get_threshold() == before
     assert gc.isenabled()
+
+
+@pytest.fixture
+def collector_off() -> Iterator[None]:
+    """The garbage collector is off, as it is in the command's process."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_no_build_collects_garbage(tmp_path: Path, options: Options) -> None:
+    """Where the collector is off, it stays off during a build, be that made from texts or loaded from mypy's cache."""
+    collected: list[str] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        collected.append(phase)
+
+    (tmp_path / "library.py").write_text("import asyncio\n")
+    gc.callbacks.append(note)
+    try:
+        for _ in range(2):
+            run_mypy([BuildSource(None, "shown", "import library\n")], options)
+            assert not gc.isenabled()
+    finally:
+        gc.callbacks.remove(note)
+    assert collected == []
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_what_earlier_builds_left_is_collected(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has turned the collector off has room for one build, and not for many."""
+
+    def trees() -> int:
+        return sum(isinstance(one, MypyFile) for one in gc.get_objects())
+
+    source = [BuildSource(None, "shown", "import asyncio\n")]
+    for _ in range(2):
+        run_mypy(source, options)
+    left = trees()
+    monkeypatch.setattr("connpool_gen.reading.mypy_build._MANY_OBJECTS", 10_000)
+    run_mypy(source, options)
+    assert trees() < left
 
 
 def test_the_cache_is_closed(tmp_path: Path) -> None:

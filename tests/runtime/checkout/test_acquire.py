@@ -165,7 +165,7 @@ async def test_a_deadline_shortens_the_waiting(new_face: NewFace) -> None:
     """Nobody waits longer than their caller does."""
     face = exclusive(new_face, "a", checkout_timeout=60.0)
     running = await busy(face)
-    with deadline(0.01):
+    with deadline(0.5):  # which has not passed yet when the waiting begins
         waiter = asyncio.create_task(to_refusal(face))
     assert isinstance(await waiter, PoolTimeout)
     with deadline(0.0):
