@@ -39,13 +39,13 @@ def test_the_clock_that_comes_to_the_end_first_ends_it() -> None:
 @pytest.mark.parametrize("by_deadline", [False, True], ids=["setting", "deadline"])
 async def test_all_endpoints_share_one_limit(by_deadline: bool) -> None:
     """Six black holes take as long as one: each gets what the one before it left."""
-    pool = AsyncPool[Any](checkout_timeout=60.0 if by_deadline else 0.05)
+    pool = AsyncPool[Any](checkout_timeout=60.0 if by_deadline else 0.5)
     for name in "abcdef":
         pool.add_endpoint(hang, name, connect_backoff=0.0)
     began = time.monotonic()
-    with deadline(0.05 if by_deadline else 60.0), pytest.raises(PoolTimeout) as caught:
+    with deadline(0.5 if by_deadline else 60.0), pytest.raises(PoolTimeout) as caught:
         await use(pool)
-    assert time.monotonic() - began < 1.0  # six times the limit and more, on a busy machine
+    assert time.monotonic() - began < 3.0  # six times the limit
     assert isinstance(caught.value.cause, TimeoutError)
     assert pool.stats().in_flight == 0
     assert dict(pool.stats().rejections) == {"PoolTimeout": 1}
@@ -54,14 +54,14 @@ async def test_all_endpoints_share_one_limit(by_deadline: bool) -> None:
 
 async def test_the_time_in_the_queue_counts_into_the_time_for_opening() -> None:
     """A call that has waited for the right to open has only the rest for opening."""
-    pool = AsyncPool[Any](checkout_timeout=0.1, max_clients=1)
+    pool = AsyncPool[Any](checkout_timeout=2.0, max_clients=1)
     pool.add_endpoint(hang, "a", connect_backoff=0.0)
     first = asyncio.ensure_future(use(pool))
-    await asyncio.sleep(0.04)
+    await asyncio.sleep(0.5)
     began = time.monotonic()
     with pytest.raises(PoolTimeout):
         await use(pool)
-    assert time.monotonic() - began < 0.16  # 0.06 in the queue, 0.04 of opening
+    assert time.monotonic() - began < 3.5  # 1.5 in the queue, 0.5 of opening; not 2 of that
     with pytest.raises(PoolTimeout):
         await first
     await pool.close()
@@ -94,14 +94,14 @@ async def test_nothing_is_opened_after_a_deadline(new_face: NewFace) -> None:
     def endpoint(name: str) -> Callable[[], Any]:
         def factory() -> Any:
             opened.append(name)
-            time.sleep(0.02)
+            time.sleep(0.6)
             raise ConnectionError("refused")
 
         return factory
 
     for name in "abc":
         face.pool.add_endpoint(endpoint(name), name)
-    with deadline(0.01), pytest.raises(PoolTimeout) as caught:
+    with deadline(0.5), pytest.raises(PoolTimeout) as caught:
         await face.call()
     assert len(opened) == 1
     assert isinstance(caught.value.cause, ConnectionError)
