@@ -359,6 +359,7 @@ class EndpointMachine(RuleBasedStateMachine):
         """One pool for all that follows, and two endpoints to begin with."""
         gc.collect()  # the pool of the last example
         gc.freeze()  # so that collecting takes no time
+        gc.disable()  # finalizers run at the same steps each time an example is played
         self.left_by_finalizers: list[Callable[[], object]] = []
         self.patch = patch(LEFT_TO_A_THREAD, self.left_by_finalizers.append)
         self.patch.start()
@@ -789,6 +790,7 @@ class EndpointMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end all is well again, a call is served, and then nothing is left."""
+        gc.enable()
         if not hasattr(self, "pool"):
             return
         try:

@@ -228,6 +228,7 @@ class PoolMachine(RuleBasedStateMachine):
         """One pool with two members for all that follows."""
         gc.collect()  # the pool of the last example
         gc.freeze()  # so that collecting takes no time
+        gc.disable()  # finalizers run at the same steps each time an example is played
         self.left_by_finalizers: list[Callable[[], object]] = []
         self.patch = patch(LEFT_TO_A_THREAD, self.left_by_finalizers.append)
         self.patch.start()
@@ -717,6 +718,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end nothing is left: everybody ends, everything is closed."""
+        gc.enable()
         if not hasattr(self, "pool"):
             return
         try:
