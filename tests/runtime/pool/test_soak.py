@@ -5,6 +5,7 @@ import logging
 import os
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -57,7 +58,10 @@ async def traced(face: Face, rounds: int) -> tuple[int, int]:
 async def test_memory_is_flat(
     new_face: Callable[..., Face], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left behind is less than an object in two rounds, and less than a hundred bytes a round."""
+    """What is left behind is less than an object in four rounds, and less than a hundred bytes a round.
+
+    The least of several spans counts: what leaks does so in each, and asyncio makes its threads in some.
+    """
     # Pytest keeps what is logged.
     monkeypatch.setattr(logging.getLogger("connpool_runtime"), "disabled", True)
     face = new_face("a", "b", "c")
@@ -67,10 +71,10 @@ async def test_memory_is_flat(
     tracemalloc.start()
     try:
         await traced(face, ROUNDS)
-        objects, size = await traced(face, ROUNDS)
-        more_objects, more_size = await traced(face, ROUNDS)
+        found = [await traced(face, ROUNDS) for _ in range(4)]
     finally:
         tracemalloc.stop()
-    assert more_objects - objects < ROUNDS / 2  # threads that asyncio makes meanwhile have some
-    assert more_size - size < 100 * ROUNDS
+    objects, sizes = zip(*found, strict=True)
+    assert min(more - before for before, more in pairwise(objects)) < ROUNDS / 4
+    assert min(more - before for before, more in pairwise(sizes)) < 100 * ROUNDS
     assert face.stats().in_flight == 0
