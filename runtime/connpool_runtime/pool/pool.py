@@ -93,6 +93,7 @@ class Pool(BasePool[C]):
         self._state.close_departed = self._close_departed
         self._closings_made: Closings | None = None
         self._by_call: bool  # what the current arrangement of calls is for
+        self._replaces_call = False
         self._proceed: Proceed
         # the same split in two, if there is any middleware
         self._outermost: tuple[MiddlewareFunction, Proceed]
@@ -550,18 +551,24 @@ class Pool(BasePool[C]):
         # A running call may see a mixture of the old and the new attributes: each works on its own.
         self._phases = Phases(state.name, new_call, self._attempt, chain, state.clock)
         self._proceed = around(self._attempt, chain)
+        call: Any = None  # the class's own
         if chain:
             self._outermost = outermost(self._attempt, chain)
             in_phases = not any(one.always for one in chain)
-            self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
+            call = self._call_in_phases if in_phases else self._call_around
         elif state.by_call:
-            self.call = self._call_by_call  # type: ignore[method-assign]  # as above
+            call = self._call_by_call
         elif state.compares_latency:  # which measures each call for its member
-            self.call = self._call_in_phases  # type: ignore[method-assign]  # as above
-        else:
-            # Not through `__dict__`: accessing it makes attributes of the instance slower from then on.
+            call = self._call_in_phases
+        if call is not None:
+            self._replaces_call = True
+            self.call = call  # type: ignore[method-assign]  # pools with the class's own pay nothing
+        elif self._replaces_call:
+            # Only then: on Python 3.11 deleting what is not there makes calling the class's own slower, in all
+            # pools of the process. And not through `__dict__`, which makes attributes of the instance slower.
             with suppress(AttributeError):
                 del self.call
+            self._replaces_call = False
 
     # Members
 
