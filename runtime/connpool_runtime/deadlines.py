@@ -78,7 +78,8 @@ class DeadlineScope:
     def remaining(self) -> float:
         """Return the seconds left, 0.0 when the time is over; enclosing blocks count too."""
         if self._outer is None:
-            left = self._at - self._clock()
+            clock = self._clock
+            left = self._at - clock()
             return left if left > 0.0 else 0.0
         left, scope = math.inf, self
         while True:
@@ -101,9 +102,11 @@ class DeadlineScope:
             raise RuntimeError("a deadline is for one `with` block: ask for another one")
         self._entered = True
         note_use()
-        self._at = self._clock() + self._seconds
+        clock = self._clock
+        self._at = clock() + self._seconds
         # The outer block is stored here and not in a token, which an interrupt could lose.
-        self._outer = self.latest_open(_current.get())
+        outer = _current.get()
+        self._outer = outer if outer is None or not outer.stray else self.latest_open(outer)
         self._inside = True
         self._token = _current.set(self)
         return self
@@ -121,29 +124,31 @@ class DeadlineScope:
         if not self._inside:
             return
         # So that a reference to this block does not keep the blocks before it alive.
-        self._outer = self.latest_open(self._outer)
+        outer = self._outer
+        if outer is not None and outer.stray:
+            self._outer = self.latest_open(outer)
         token, self._token = self._token, None  # the token holds the outer block too
-        self.stray = _current.get() is not self or not self._is_of_this_context(token)
+        self.stray = _current.get() is not self or not _is_of_this_context(token)
         if not self.stray:
             _current.set(self._outer)
         self._inside = False
-
-    @staticmethod
-    def _is_of_this_context(token: Token[DeadlineScope | None] | None) -> bool:
-        """Return whether a block was entered in the current context, and not in one it was copied from."""
-        if token is None:  # an interrupt kept the token from being stored
-            return True
-        try:
-            _current.reset(token)
-        except ValueError:
-            return False
-        return True
 
     def __repr__(self) -> str:
         return f"<deadline in {self.remaining():.3g} s>"
 
 
 _current: ContextVar[DeadlineScope | None] = ContextVar("connpool_deadline", default=None)
+
+
+def _is_of_this_context(token: Token[DeadlineScope | None] | None) -> bool:
+    """Return whether a block was entered in the current context, and not in one it was copied from."""
+    if token is None:  # an interrupt kept the token from being stored
+        return True
+    try:
+        _current.reset(token)
+    except ValueError:
+        return False
+    return True
 
 
 def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> DeadlineScope:

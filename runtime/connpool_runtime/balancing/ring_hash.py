@@ -78,7 +78,8 @@ class ByHash(GroupPicker):
             else:
                 key = args[index] if index < len(args) else None
             if key is None:
-                return without_key.pick()
+                pick_any = without_key.pick
+                return pick_any()
             # `point_of` and `_owner` inlined, for the most common types of keys and an idle member.
             if type(key) is str:
                 text = key.encode("utf-8", "surrogatepass")

@@ -16,6 +16,8 @@ from connpool_runtime.members.member import Member
 
 __all__ = ["Balancer", "Call", "Reopen"]
 
+_JUDGE = ErrorJudge()
+
 Reopen: TypeAlias = Callable[[BaseException], Any]
 """Opens a stream again, given the error that came in place of its first item; or raises."""
 
@@ -60,23 +62,24 @@ class Call:
             a middleware once the stream is open, taken back by the stream after its first item.
     """
 
-    # Attributes that most calls never set have their defaults on the class: a record is created for every call
-    # that some middleware needs to see, so creating one has to be cheap.
+    # Attributes that most calls neither set nor read have their defaults on the class: a record is created for every
+    # call that some middleware needs to see, so creating one has to be cheap. Those that each call reads are set
+    # for each, since CPython 3.11 looks for a default on the class anew each time; `_call_around` does so too.
     balancer: str | Balancer | None = None
     given: Member[Any] | None = None
     first_error: BaseException | None = None
     spent = 0.0
-    may_be_fast = True
-    held = False
-    attempt = 0
+    may_be_fast: bool
+    held: bool
+    attempt: int
     member: Member[Any] | None = None
     verdict: Verdict | None = None
     suspects: list[tuple[Member[Any], object, BaseException]] | None = None
-    tried: Sequence[Member[Any]] = ()
+    tried: Sequence[Member[Any]]
     reopen: Reopen | None = None
     options: CallOptions | None = None
     _key: object = None
-    error_judge = ErrorJudge()
+    error_judge: ErrorJudge
     _judged: tuple[BaseException, Verdict] | None = None  # the latest error; judged once
     _exclusions: dict[object, Exclusion] | None = None
     _judges: dict[object, Callable[[BaseException], Outcome | Verdict | None]] | None = None
@@ -93,11 +96,10 @@ class Call:
         self.pool = pool
         self.method = method
         self.args = args
+        self.error_judge = _JUDGE if judge is None else judge
+        self.attempt, self.tried, self.held, self.may_be_fast = 0, (), False, key is None
         if key is not None:
             self._key = key
-            self.may_be_fast = False
-        if judge is not None:
-            self.error_judge = judge
 
     @property
     def key(self) -> object:

@@ -125,10 +125,12 @@ class Phases:
         if not chained:
             return None
         self._count()
-        return self._new_call(method, args), self.chain
+        new_call = self._new_call
+        return new_call(method, args), self.chain
 
     def _count(self) -> None:
-        now, call_count = self._clock(), self.call_count
+        clock, call_count = self._clock, self.call_count
+        now = clock()
         if now >= call_count.end:
             call_count = self.next_call_count(now)
         call_count.calls += 1

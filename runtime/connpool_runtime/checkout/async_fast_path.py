@@ -50,6 +50,7 @@ async def call_single(
     `Unfinished` is returned.
     """
     _, clock, latest, lock, waiters = path
+    invoke = method.invoke
     lease: Lease[C] | None = None
     generation: Generation | None = None
     started, held = clock(), False
@@ -61,7 +62,7 @@ async def call_single(
                     member.taken, held = member.taken + 1, True
             if not held:
                 return BUSY  # type: ignore[no-any-return]  # by its contract
-            result = await method.invoke(member.client, args)
+            result = await invoke(member.client, args)
             elapsed = clock() - started
             with lock:
                 if member.fast_generation is generation and not waiters:
@@ -101,6 +102,7 @@ async def call_stored(
 ) -> R:
     """Run a method on an idle client of an endpoint; otherwise return `BUSY` or `Unfinished`, as above."""
     _, clock, latest, lock, waiters = path
+    invoke = method.invoke
     store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
     lease: Lease[C] | None = None
     entry: PooledClient[C] | None = None
@@ -116,7 +118,7 @@ async def call_stored(
                     store.idle.pop()
             if entry is None:
                 return BUSY  # type: ignore[no-any-return]  # by its contract
-            result = await method.invoke(entry.client, args)
+            result = await invoke(entry.client, args)
             elapsed = (now := clock()) - started
             with lock:
                 if member.fast_generation is generation and not waiters and now < entry.expires_at:

@@ -36,6 +36,7 @@ __all__ = ["AnyCheckout", "Checkout"]
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _INTERRUPTED = neutral("interrupted")
+_calling_block = current_block.get  # found once: each call asks
 NewSignal = Callable[[], Any]
 
 
@@ -90,7 +91,7 @@ class Checkout(Generic[C]):
         call = Call(state.name, method, args, key, state.judge)
         if balancer is not None or given is not None:
             call.balancer, call.given, call.may_be_fast = balancer, given, False
-        if current_block.get() is not None and (options := current_options()) is not None:
+        if _calling_block() is not None and (options := current_options()) is not None:
             call.follow(options)
         return call
 

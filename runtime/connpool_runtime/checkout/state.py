@@ -105,7 +105,8 @@ class AfterLock:
         pass
 
     def __exit__(self, *_error: object) -> None:
-        self._act()
+        act = self._act
+        act()
 
 
 class PoolState(Generic[C]):

@@ -50,6 +50,7 @@ class Bulkhead(ConcurrencyLimit):
         whole_number("max_waiting", max_waiting, least=0)
         self._settings = (limit, max_waiting, max_wait)
         self._per_method = per_method
+        self._window = None
         self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
         # by method, where the limit is not shared

@@ -100,7 +100,7 @@ class ConcurrencyLimit:
     _limiter: ConcurrencyLimiter | None
     # Collects the latencies of successful calls, in seconds of the clock; `_adapt` is called when it may be
     # full.
-    _window: Window | None = None
+    _window: Window | None
     _clock: Callable[[], float]
     # Whether streams, contexts and pinned results stay inside until they end.
     _holds_open = False

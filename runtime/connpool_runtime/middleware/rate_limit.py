@@ -168,8 +168,9 @@ class RateLimit:
     def _take(self, pool: str, method: AnyMethod) -> tuple[float, float]:
         """Take a token for a call; return in how many seconds it comes, and when."""
         longest = min(self._max_wait, remaining()) if self._max_wait else 0.0
+        clock = self._clock
         with self._lock:
-            now = self._clock()
+            now = clock()
             taken, wait = self._bucket.take(now, longest)
         if not taken:
             self._tally.add("rejections", reason=RateLimited.__name__)

@@ -224,7 +224,9 @@ class AsyncPool(BasePool[C]):
     ) -> R:
         state, phases = self._state, self._phases
         if (ask := phases.admit) is not None and (chained := ask(method, args)) is not None:
-            answer: R = await self._run_chain(*chained, state.clock())
+            record, chain = chained
+            clock = state.clock
+            answer: R = await self._run_chain(record, chain, clock())
             return answer
         pick, clock, latest = state.fast_path
         by_call = state.call_picker
@@ -312,9 +314,11 @@ class AsyncPool(BasePool[C]):
         middleware, inner = self._outermost
         call = new_object(Call)  # what `Call.__init__` does, without the cost of a call
         call.pool, call.method, call.args, call.error_judge = state.name, method, args, state.judge
+        call.attempt, call.tried, call.held, call.may_be_fast = 0, (), False, True
         if state.looks_for_blocks and (options := current_options()) is not None:
             call.follow(options)
-        started = state.clock()
+        clock = state.clock
+        started = clock()
         try:
             result: R = await middleware(call, inner)
         except BaseException as error:
@@ -322,7 +326,7 @@ class AsyncPool(BasePool[C]):
             if isinstance(error, ResultCountedAsFailure):
                 return cast("R", error.result)
             raise
-        elapsed = state.clock() - started
+        elapsed = clock() - started
         try:
             bucket = state.latest[method]
         except KeyError:
@@ -361,7 +365,8 @@ class AsyncPool(BasePool[C]):
             if isinstance(error, ResultCountedAsFailure):
                 return error.result
             raise
-        recorder.count_success(call.method, state.clock() - started)
+        clock = state.clock
+        recorder.count_success(call.method, clock() - started)
         return result
 
     async def _attempt(self, call: Call) -> Any:  # noqa: C901
@@ -388,7 +393,8 @@ class AsyncPool(BasePool[C]):
                         call.begin(member)
                     else:  # the same, for the first attempt
                         call.member, call.attempt, call.tried = member, 1, [member]
-                    result = await method.invoke(member.client, call.args)
+                    invoke = method.invoke
+                    result = await invoke(member.client, call.args)
                     if timed:
                         now = clock()
                     member.served += 1

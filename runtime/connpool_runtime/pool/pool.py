@@ -213,7 +213,9 @@ class Pool(BasePool[C]):
     def _call_in_phases(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:  # noqa: C901
         state, phases = self._state, self._phases
         if (ask := phases.admit) is not None and (chained := ask(method, args)) is not None:
-            answer: R = self._run_chain(*chained, state.clock())
+            record, chain = chained
+            clock = state.clock
+            answer: R = self._run_chain(record, chain, clock())
             return answer
         pick, clock, latest = state.fast_path
         by_call = state.call_picker
@@ -301,9 +303,11 @@ class Pool(BasePool[C]):
         middleware, inner = self._outermost
         call = new_object(Call)  # what `Call.__init__` does, without the cost of a call
         call.pool, call.method, call.args, call.error_judge = state.name, method, args, state.judge
+        call.attempt, call.tried, call.held, call.may_be_fast = 0, (), False, True
         if state.looks_for_blocks and (options := current_options()) is not None:
             call.follow(options)
-        started = state.clock()
+        clock = state.clock
+        started = clock()
         try:
             result: R = middleware(call, inner)
         except BaseException as error:
@@ -311,7 +315,7 @@ class Pool(BasePool[C]):
             if isinstance(error, ResultCountedAsFailure):
                 return cast("R", error.result)
             raise
-        elapsed = state.clock() - started
+        elapsed = clock() - started
         try:
             bucket = state.latest[method]
         except KeyError:
@@ -350,7 +354,8 @@ class Pool(BasePool[C]):
             if isinstance(error, ResultCountedAsFailure):
                 return error.result
             raise
-        recorder.count_success(call.method, state.clock() - started)
+        clock = state.clock
+        recorder.count_success(call.method, clock() - started)
         return result
 
     def _attempt(self, call: Call) -> Any:  # noqa: C901
@@ -377,7 +382,8 @@ class Pool(BasePool[C]):
                         call.begin(member)
                     else:  # the same, for the first attempt
                         call.member, call.attempt, call.tried = member, 1, [member]
-                    result = method.invoke(member.client, call.args)
+                    invoke = method.invoke
+                    result = invoke(member.client, call.args)
                     if timed:
                         now = clock()
                     member.served += 1
