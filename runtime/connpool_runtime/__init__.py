@@ -2,7 +2,7 @@
 
 Where things are: `pool/` has the two pools, `checkout/` how a call gets a client and gives it back; what
 only decides (`breaker/`, `balancing/`, `members/`, `calls/`, `clients/`) touches neither clock nor lock.
-What only some programs use is imported when it is first asked for: events, stats, endpoints, managers.
+What only some programs use is imported when it is first asked for: what is for tasks, events, stats, endpoints, managers.
 """
 
 from importlib import import_module
@@ -61,9 +61,7 @@ from connpool_runtime.errors import (
 )
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
-from connpool_runtime.pool.async_pool import AsyncPool
 from connpool_runtime.pool.pool import Pool
-from connpool_runtime.results.async_stream import AsyncStream
 from connpool_runtime.results.lease import AsyncPoolLease, PoolLease
 from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions, PoolSettings
@@ -90,8 +88,10 @@ if TYPE_CHECKING:
     from connpool_runtime.manager.async_manager import AsyncManager
     from connpool_runtime.manager.manager import Manager
     from connpool_runtime.manager.services import ServiceConfig
+    from connpool_runtime.pool.async_pool import AsyncPool
     from connpool_runtime.registry.async_registry import AsyncRegistry
     from connpool_runtime.registry.registry import Registry
+    from connpool_runtime.results.async_stream import AsyncStream
     from connpool_runtime.sharing.async_shared_clients import AsyncSharedClients
     from connpool_runtime.sharing.shared_clients import SharedClients
     from connpool_runtime.stats.types import (
@@ -216,8 +216,10 @@ _LATE = {
     "connpool_runtime.manager.async_manager": ("AsyncManager",),
     "connpool_runtime.manager.manager": ("Manager",),
     "connpool_runtime.manager.services": ("ServiceConfig",),
+    "connpool_runtime.pool.async_pool": ("AsyncPool",),
     "connpool_runtime.registry.async_registry": ("AsyncRegistry",),
     "connpool_runtime.registry.registry": ("Registry",),
+    "connpool_runtime.results.async_stream": ("AsyncStream",),
     "connpool_runtime.sharing.async_shared_clients": ("AsyncSharedClients",),
     "connpool_runtime.sharing.shared_clients": ("SharedClients",),
     "connpool_runtime.clients.settings": ("EndpointOptions", "EndpointSettings"),
