@@ -5,18 +5,24 @@ stage's clock or another user lets it. So one seed gives one course of events, i
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar
 from unittest import mock
 
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
 from connpool_runtime import AsyncPool, Pool
 from connpool_runtime._concurrency import threads
 from connpool_runtime.pool import closings
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import PATIENCE
+from tests.runtime.forking import in_child
 
+LONG = 1500.0  # seconds that no machine takes
 Work = Callable[[], Any]
 Then = Callable[[Any], object]
 
@@ -81,6 +87,23 @@ class Stage:
     def close(self) -> None:
         """Check that nobody is left."""
         assert all(actor.done for actor in self.actors)
+
+
+def play(machine: type[RuleBasedStateMachine], limits: settings) -> None:
+    """Run a state machine in a process of its own.
+
+    A stage of threads replaces what the pool's modules know of threads. A thread that a pool of another test has left
+    would take part in the turns, whenever it wakes up, and no example would be played twice in the same way.
+    """
+
+    def run() -> None:
+        run_state_machine_as_test(machine, settings=limits)  # type: ignore[no-untyped-call] # so in hypothesis
+
+    if hasattr(os, "fork"):
+        answer = in_child(run, LONG)
+        assert answer == "None", answer
+    else:
+        run()
 
 
 class Turns:

@@ -18,7 +18,7 @@ from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
-from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
+from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play
 from tests.thorough import examples
 
 FOREVER = 1e9
@@ -864,7 +864,15 @@ class TaskMachine(EndpointMachine):
     new_stage = TaskStage
 
 
-TestThreads = ThreadMachine.TestCase
-TestTasks = TaskMachine.TestCase
-TestThreads.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
-TestTasks.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
+def test_threads() -> None:
+    """Whatever happens, a `Pool` of endpoints keeps to the model."""
+    play(ThreadMachine, limits(100))
+
+
+def test_tasks() -> None:
+    """Whatever happens, an `AsyncPool` of endpoints keeps to the model."""
+    play(TaskMachine, limits(150))
+
+
+def limits(count: int) -> settings:
+    return settings(max_examples=examples(count), stateful_step_count=40, deadline=None)

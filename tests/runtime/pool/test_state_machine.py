@@ -22,7 +22,7 @@ from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
-from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
+from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play
 from tests.thorough import examples
 
 
@@ -767,7 +767,15 @@ class TaskMachine(PoolMachine):
     new_stage = TaskStage
 
 
-SETTINGS = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
-TestThreads = ThreadMachine.TestCase
-TestTasks = TaskMachine.TestCase
-TestThreads.settings = TestTasks.settings = SETTINGS
+def test_threads() -> None:
+    """Whatever happens, a `Pool` of clients keeps to the model."""
+    play(ThreadMachine, limits(150))
+
+
+def test_tasks() -> None:
+    """Whatever happens, an `AsyncPool` of clients keeps to the model."""
+    play(TaskMachine, limits(150))
+
+
+def limits(count: int) -> settings:
+    return settings(max_examples=examples(count), stateful_step_count=40, deadline=None)
