@@ -21,6 +21,7 @@ from connpool_runtime.pool import closings
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import PATIENCE
 from tests.runtime.forking import in_child
+from tests.thorough import examples
 
 LONG = 1500.0  # seconds that no machine takes
 Work = Callable[[], Any]
@@ -89,12 +90,13 @@ class Stage:
         assert all(actor.done for actor in self.actors)
 
 
-def play(machine: type[RuleBasedStateMachine], limits: settings) -> None:
-    """Run a state machine in a process of its own.
+def play(machine: type[RuleBasedStateMachine], count: int) -> None:
+    """Run a state machine in a process of its own, for a number of examples, or more where tests are thorough.
 
     A stage of threads replaces what the pool's modules know of threads. A thread that a pool of another test has left
     would take part in the turns, whenever it wakes up, and no example would be played twice in the same way.
     """
+    limits = settings(max_examples=examples(count), stateful_step_count=40, deadline=None)
 
     def run() -> None:
         run_state_machine_as_test(machine, settings=limits)  # type: ignore[no-untyped-call] # so in hypothesis

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IncrementalBuild", "run_mypy"]
 
-# Objects made since the last collection, after which what earlier builds left behind is collected: some 400 MB.
+# Objects made since the last collection, after which what earlier builds left behind is collected.
 _MANY_OBJECTS = 3_000_000
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,7 +18,6 @@ from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play
-from tests.thorough import examples
 
 FOREVER = 1e9
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
@@ -866,13 +864,9 @@ class TaskMachine(EndpointMachine):
 
 def test_threads() -> None:
     """Whatever happens, a `Pool` of endpoints keeps to the model."""
-    play(ThreadMachine, limits(100))
+    play(ThreadMachine, 100)
 
 
 def test_tasks() -> None:
     """Whatever happens, an `AsyncPool` of endpoints keeps to the model."""
-    play(TaskMachine, limits(150))
-
-
-def limits(count: int) -> settings:
-    return settings(max_examples=examples(count), stateful_step_count=40, deadline=None)
+    play(TaskMachine, 150)

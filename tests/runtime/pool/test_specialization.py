@@ -1,7 +1,7 @@
 """What a call looks up is found at once: CPython 3.11 has specialized each access to an attribute.
 
-An access that it cannot specialize costs as much as a tenth of a bare call's pool. Among those are defaults on the
-class, functions in attributes of an instance that are called like methods, and methods of a class that has had an
+An access that it cannot specialize costs some hundredths of a call of a pool. Among those are defaults on the class,
+functions in attributes of an instance that are called like methods, and methods of a class that has had an
 attribute of that name in any instance, even by a `del` of what was not there.
 """
 

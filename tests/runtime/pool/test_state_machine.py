@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -23,7 +22,6 @@ from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play
-from tests.thorough import examples
 
 
 class Missing(Exception):
@@ -771,13 +769,9 @@ class TaskMachine(PoolMachine):
 
 def test_threads() -> None:
     """Whatever happens, a `Pool` of clients keeps to the model."""
-    play(ThreadMachine, limits(150))
+    play(ThreadMachine, 150)
 
 
 def test_tasks() -> None:
     """Whatever happens, an `AsyncPool` of clients keeps to the model."""
-    play(TaskMachine, limits(150))
-
-
-def limits(count: int) -> settings:
-    return settings(max_examples=examples(count), stateful_step_count=40, deadline=None)
+    play(TaskMachine, 150)
