@@ -68,6 +68,23 @@ class Commands(TyperGroup):
             ctx.fail(no_command(args[0], list(self.commands), flags))
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the values of the flags as they were given, since the table of options reads them.
+
+        typer converts each value by pydantic, also one that was not given, and to import pydantic takes a third
+        of a check that finds everything up to date.
+        """
+        for flag in self.get_params(ctx):
+            flag.process_value = partial(as_given, flag)  # type: ignore[method-assign] # of this flag
+        return super().parse_args(ctx, args)
+
+
+def as_given(flag: Any, context: typer.Context, value: object) -> object:
+    """Return the value of a flag; a flag with a callback, such as --version, may end the command instead."""
+    if value is None and flag.multiple:
+        value = ()  # typer asks for its length
+    return value if flag.callback is None else flag.callback(context, flag, value)
+
 
 def no_command(word: str, commands: list[str], flags: list[str]) -> str:
     """Suggest what was meant by a word that is no command: a client's class, a flag, a command."""
@@ -243,7 +260,7 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
     if not flags["client"]:
         refuse_useless_patterns(told)
     if flags["ledger"] is not None:
-        write_ledger(flags["ledger"], told)
+        write_ledger(Path(flags["ledger"]), told)
     return exit_code(told, action, gone)
 
 
@@ -276,8 +293,8 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
             named = " and ".join(f"--{value}" for value in chosen)
             raise RequestError(f"{named} exclude each other")
         value = chosen[0] if chosen else flags.get(option.field)
-        # A repeatable flag is an empty list if it was not given.
-        if value is None or value == [] or option.field == "client":
+        # A repeatable flag is an empty list, or tuple with some versions of typer, if it was not given.
+        if value is None or value in ([], ()) or option.field == "client":
             continue
         if option.kind is Kind.SECONDS and not option.fits(value):
             raise RequestError(f"{option.flags[0]} is {value!r}; it must be {option.kind.value}")

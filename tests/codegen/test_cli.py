@@ -1,5 +1,6 @@
 """The command: flags, exit codes, what goes to stdout and what to stderr, and no traceback ever."""
 
+import os
 import platform
 import re
 import subprocess
@@ -697,3 +698,32 @@ def test_the_command_goes_through_no_garbage() -> None:
     command = [sys.executable, "-c", dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "True False"
+
+
+def test_a_check_loads_little(tmp_path: Path) -> None:
+    """A check that finds everything up to date imports nothing that takes long and that only making a wrapper needs."""
+    (tmp_path / "app.py").write_text(dedent(CLIENT), "utf-8")
+    program = """
+        import sys
+        from connpool_gen.cli import main
+        try:
+            main()
+        finally:
+            long = ("black", "importlib.metadata", "jinja2", "libcst", "mypy", "pydantic")
+            print([name for name in long if name in sys.modules])
+    """
+    command = [sys.executable, "-c", dedent(program), "--client", "app:Client"]
+    cache = {"CONNPOOL_GEN_CACHE": str(tmp_path / "cache")}
+    loaded = []
+    for action in ("--no-verify", "--no-verify --check"):
+        done = subprocess.run(
+            [*command, *action.split()],
+            cwd=tmp_path,
+            env=os.environ | cache,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        loaded.append(done.stdout.splitlines()[-1])
+    assert "mypy" in loaded[0]
+    assert loaded[1] == "[]"

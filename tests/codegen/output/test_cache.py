@@ -222,6 +222,37 @@ def test_another_environment_is_noticed(
         metadata.rmdir()
 
 
+def test_another_hook_is_noticed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A package with a hook beside the tool is noticed: a new one, another version, and another hook of the same version."""
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / "quiet.py").write_text("def hook(method, module): return method\n", "utf-8")
+    monkeypatch.syspath_prepend(installed)
+    python = make_environment(Path(sys.executable), tmp_path / "venv")  # which has no hooks itself
+    project.run(Action.CHECK, python=python)
+
+    def read_anew() -> int:
+        interpreter.own.cache_clear()  # as in a run of its own
+        before = project.readings
+        for _ in range(2):
+            assert project.run(Action.CHECK, python=python).status is Status.UP_TO_DATE
+        return project.readings - before
+
+    metadata = installed / "shop-1.0.dist-info"
+    metadata.mkdir()
+    hooks = metadata / "entry_points.txt"
+    hooks.write_text("[connpool_gen.method_hooks]\nquiet = quiet:hook\n", "utf-8")
+    assert read_anew() == 1
+    hooks.write_text("[connpool_gen.method_hooks]\nquieter = quiet:hook\n", "utf-8")
+    assert read_anew() == 1
+    metadata.rename(metadata.with_name("shop-1.1.dist-info"))
+    assert read_anew() == 1
+    monkeypatch.undo()
+    interpreter.own.cache_clear()
+
+
 def test_checking_writes_no_output(maker: Maker) -> Any:
     """An answer, from memory or not, leaves the file as it is."""
     name = maker.write("class Client:\n    def get(self) -> int: ...\n")
