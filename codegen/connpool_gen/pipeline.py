@@ -34,19 +34,27 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:
+def generate(
+    request: GenerateRequest,
+    progress: Progress = lambda step: None,
+    checker: TypeChecker | None = None,
+) -> GeneratedModule:
     """Read, build, render, format and verify one wrapper; nothing is written.
 
-    `progress` gets the name of each step before it starts. Raises a GenerationError.
+    `progress` gets the name of each step before it starts. `checker` saves time if several wrappers are made with
+    it, one after another; the wrappers are the same. Raises a GenerationError.
     """
+    if checker is None:
+        with TypeChecker(request.cache_dir) as own:
+            return generate(request, progress, own)
     if request.templates is not None:
         check_folder(request.templates)
     progress("reading")
-    with TypeChecker(request.cache_dir) as checker:
-        facts = read(request, checker)
-        made = make_module(facts, request, NO_REMEDIES, progress)
-        if request.verify:
-            made = verified(facts, request, made, checker, progress)
+    checker.begin()
+    facts = read(request, checker)
+    made = make_module(facts, request, NO_REMEDIES, progress)
+    if request.verify:
+        made = verified(facts, request, made, checker, progress)
     made = replace(
         made,
         hints=hints_of(facts, request, made.ledger),

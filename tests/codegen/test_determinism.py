@@ -76,6 +76,22 @@ def test_a_cold_cache_and_a_warm_one(sample: Callable[[str], Made], tmp_path: Pa
     assert cold.text == made.text
 
 
+def test_a_package_that_nothing_imports_but_for_its_modules(tmp_path: Path) -> None:
+    """The public name of a class in a private module is found, be the package analyzed or remembered."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("from shop._replies import Reply as Reply\n")
+    (tmp_path / "shop" / "_replies.py").write_text("class Reply: ...\n")
+    maker = Maker(tmp_path, tmp_path / "cache")
+    name = maker.write("""
+        from shop._replies import Reply
+        class Client:
+            def get(self, key: str) -> Reply: ...
+    """)
+    texts = [generate(maker.request(f"{name}:Client")).text for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert "from shop import Reply" in texts[0]
+
+
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_formatter_has_nothing_to_do(sample: Callable[[str], Made], name: str) -> None:
     """Every output is as `ruff format` lays it out: formatting it again changes nothing."""

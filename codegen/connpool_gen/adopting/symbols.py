@@ -54,7 +54,9 @@ class Symbols:
 
     def __init__(self, result: BuildResult, targets: Sequence[MoveTarget]) -> None:
         self._modules = result.manager.modules
-        found = [class_info(result, Ref(t.request.module, t.request.qualname)) for t in targets]
+        found = [
+            class_info(self._modules, Ref(t.request.module, t.request.qualname)) for t in targets
+        ]
         self.clients = {
             info.fullname: index for index, info in enumerate(found) if info is not None
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -19,6 +20,7 @@ from connpool_gen.output.write import (
     unified_diff,
     write_output,
 )
+from connpool_gen.reading.type_checker import TypeChecker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,33 +106,51 @@ def run_all(
     force: bool,
     watch: Callable[[GenerateRequest], Progress],
 ) -> Iterator[Result]:
-    """Run the requests one after the other; one that fails does not stop the others."""
+    """Run the requests one after the other; one that fails does not stop the others.
+
+    What the type checker has analyzed for one, it need not load for the next.
+    """
     refuse_shared_outputs(requests)
-    for request in requests:
-        try:
-            if action is not Action.STDOUT:
-                # Before reading, which takes the file there for an old output and ignores it: if it is the
-                # client's own module, nothing would be left.
-                path = request.output_path
-                there = current_text(path)
-                refuse_foreign(path, there, force=force)
-                if (
-                    action is Action.WRITE and not request.from_manifest
-                ):  # the cache is a folder per output
-                    refuse_another_clients(path, there, request.client, force=force)
-            known = confirmed(request, action)
-            yield known or made_anew(request, action, watch(request), force=force)
-        except GenerationError as error:
-            yield Result(request=request, status=Status.ERROR, error=str(error))
+    with ExitStack() as stack:
+        folders = {request.cache_dir for request in requests}
+        checkers = {folder: stack.enter_context(TypeChecker(folder)) for folder in folders}
+        for request in requests:
+            checker = checkers[request.cache_dir]
+            try:
+                refuse_what_is_there(request, action, force=force)
+                known = confirmed(request, action)
+                yield known or made_anew(request, action, watch(request), checker, force=force)
+            except GenerationError as error:
+                yield Result(request=request, status=Status.ERROR, error=str(error))
+
+
+def refuse_what_is_there(request: GenerateRequest, action: Action, *, force: bool) -> None:
+    """Refuse to replace a file that is no wrapper of this client.
+
+    Before reading, which takes the file there for an old output and ignores it: if it is the client's own module,
+    nothing would be left.
+    """
+    if action is Action.STDOUT:
+        return
+    path = request.output_path
+    there = current_text(path)
+    refuse_foreign(path, there, force=force)
+    if action is Action.WRITE and not request.from_manifest:  # the cache is a folder per output
+        refuse_another_clients(path, there, request.client, force=force)
 
 
 def made_anew(
-    request: GenerateRequest, action: Action, progress: Progress, *, force: bool
+    request: GenerateRequest,
+    action: Action,
+    progress: Progress,
+    checker: TypeChecker,
+    *,
+    force: bool,
 ) -> Result:
     """Generate a module, and write, compare or return it."""
     from connpool_gen.pipeline import generate  # most of the tool: what is up to date does without
 
-    return act(request, generate(request, progress), action, force=force)
+    return act(request, generate(request, progress, checker), action, force=force)
 
 
 def compared(result: Result, revision: Revision) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TextIO
 
 from mypy import build
@@ -12,20 +13,25 @@ from mypy.modules_state import modules_state
 from mypy.typestate import type_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator
+    from collections.abc import Collection, Generator, Iterable, Mapping
 
     from mypy.build import SCC, BuildManager, BuildResult, Graph, State
     from mypy.modulefinder import BuildSource
+    from mypy.nodes import MypyFile
     from mypy.options import Options
 
-__all__ = ["IncrementalBuild", "run_mypy"]
+__all__ = ["BuildPart", "IncrementalBuild", "run_mypy"]
 
 # Objects made since the last collection, after which what earlier builds left behind is collected.
 _MANY_OBJECTS = 3_000_000
 
 
 def run_mypy(
-    sources: list[BuildSource], options: Options, stderr: TextIO | None = None
+    sources: list[BuildSource],
+    options: Options,
+    stderr: TextIO | None = None,
+    *,
+    load_all: bool = False,
 ) -> BuildResult:
     """Run a build of mypy.
 
@@ -33,12 +39,15 @@ def run_mypy(
         sources: what to check.
         options: mypy's.
         stderr: where mypy reports why it cannot continue; its own if not given.
+        load_all: the result has all modules of the build, see `_load`.
 
     Raises:
         CompileError: mypy cannot continue.
     """
     with _garbage_collector_off(options):
         result = build.build(sources, options, stderr=stderr)
+        if load_all:
+            _load(result.graph.keys(), result)
         # mypy leaves its cache open until exit; Python 3.13 warns about databases that are not closed.
         result.manager.metastore.close()
         return result
@@ -67,6 +76,30 @@ def _garbage_collector_off(options: Options) -> Generator[None]:
             gc.enable()
 
 
+@dataclass(frozen=True, slots=True)
+class BuildPart:
+    """The part of a build that some texts import, directly or not; what other texts brought is left out."""
+
+    result: BuildResult
+    modules: Mapping[str, MypyFile]
+    states: Mapping[str, State]
+
+    @staticmethod
+    def of(result: BuildResult, names: Iterable[str]) -> BuildPart:
+        """Return the part that consists of these modules, in the order of the build."""
+        wanted = frozenset(names)
+        return BuildPart(
+            result,
+            {name: tree for name, tree in result.manager.modules.items() if name in wanted},
+            {name: state for name, state in result.graph.items() if name in wanted},
+        )
+
+    @staticmethod
+    def whole(result: BuildResult) -> BuildPart:
+        """Return all of a build."""
+        return BuildPart(result, result.manager.modules, result.graph)
+
+
 class IncrementalBuild:
     """A build of mypy that texts are added to: what they have in common is analyzed, or loaded, once.
 
@@ -74,6 +107,8 @@ class IncrementalBuild:
     may be thousands. mypy's daemon adds modules in the same way, by `load_graph` with the graph that it has; its
     own interface keeps track of all dependences of changed files, which takes longer than a build. Files are taken
     as they were when the build began.
+
+    Clients may share a build: `begin_another` stands between them, and `imported` is what the texts of one import.
 
     Not safe for threads. `close` it, or use it as a context manager: its cache stays open meanwhile.
 
@@ -85,6 +120,9 @@ class IncrementalBuild:
         self.options = options
         self._result: BuildResult | None = None
         self._messages: list[str] = []
+        self._texts: set[str] = set()  # the modules that were given as texts since the client began
+        self._imported: set[str] = set()  # these, and what they import
+        self._is_shared = False
 
     def check(self, sources: list[BuildSource]) -> BuildResult:
         """Check texts, together with all modules that they import.
@@ -98,6 +136,8 @@ class IncrementalBuild:
         self._messages = []
         last = self._result
         self._result = None  # what an exception leaves half done is not used again
+        texts = {source.module for source in sources}
+        self._texts |= texts
         try:
             with _garbage_collector_off(self.options):
                 if last is None or not self._add(last, sources):
@@ -106,8 +146,39 @@ class IncrementalBuild:
             error.messages = self._messages
             raise
         self._result = last
+        self._imported |= _imported_by(texts, last.graph)
         last.errors = self._messages
         return last
+
+    def begin_another(self, options: Options) -> None:
+        """Begin with the next client: the texts of the last one are forgotten, what they import is kept.
+
+        Where a module of the build imports such a text, all of it is let go: the text may be a file by now.
+
+        Arguments:
+            options: mypy's; those that hold for all modules must be those of the build.
+        """
+        last = self._result
+        if last is not None:
+            others = [state for name, state in last.graph.items() if name not in self._texts]
+            if any(not self._texts.isdisjoint(state.dependencies_set) for state in others):
+                self.close()
+            else:
+                _forget(self._texts, last)
+                _look_anew(last)
+                self._is_shared = True
+        self._texts, self._imported = set(), set()
+        # mypy's build holds on to the object.
+        self.options.export_types = options.export_types
+        self.options.preserve_asts = options.preserve_asts
+        self.options.per_module_options = options.per_module_options
+
+    @property
+    def imported(self) -> BuildPart:
+        """What the texts of this client import, after a check that mypy did not stop."""
+        with _garbage_collector_off(self.options):
+            _load(self._imported, self.result)
+        return BuildPart.of(self.result, self._imported)
 
     @property
     def result(self) -> BuildResult:
@@ -118,6 +189,7 @@ class IncrementalBuild:
     def close(self) -> None:
         """Close mypy's cache and let go of the build; calling it again does nothing."""
         last, self._result = self._result, None
+        self._is_shared = False
         if last is not None:
             last.manager.metastore.close()
 
@@ -145,14 +217,18 @@ class IncrementalBuild:
                 _forget({source.module for source in sources}, last)
                 done = _load_and_process(sources, last.graph, manager)
         except CompileError as error:
-            self._messages += error.messages
-            raise
+            # Another client may have the same file under another name.
+            if not self._is_shared:
+                self._messages += error.messages
+                raise
+            self._messages.clear()
         except (Exception, SystemExit):  # mypy exits after an internal error
             # What is used here of mypy is not promised. A build of its own does the same, and takes longer.
             self._messages.clear()
         finally:
             if not done:
                 manager.metastore.close()
+        self._is_shared &= done
         return done
 
 
@@ -162,6 +238,46 @@ def _forget(modules: Collection[str], last: BuildResult) -> None:
         last.graph.pop(module, None)
         last.manager.modules.pop(module, None)
         last.manager.ast_cache.pop(module, None)
+
+
+def _load(modules: Collection[str], result: BuildResult) -> None:
+    """Load those of these modules from mypy's cache that mypy itself did not need, as it does with what it needs.
+
+    Such as a package of which only a module is imported. Whether it is there would otherwise depend on whether the
+    cache knew it, and with that the names by which a wrapper imports what the package exports. With a module all
+    that it imports must be among `modules`.
+    """
+    manager = result.manager
+    missing = {name for name in modules if name not in manager.modules}
+    if not missing:
+        return
+    for component in map(manager.scc_by_id.__getitem__, manager.top_order):  # dependences first
+        if not missing.isdisjoint(component.mod_ids):
+            manager.done_sccs.add(component.id)
+            build.process_fresh_modules(result.graph, sorted(component.mod_ids), manager)
+
+
+def _look_anew(last: BuildResult) -> None:
+    """Have mypy look for modules as if for the first time: files may have been written since."""
+    manager = last.manager
+    manager.fscache.flush()
+    manager.find_module_cache.clear()
+    missed = {name for state in last.graph.values() for name in state.suppressed_set}
+    for name in manager.missing_modules.keys() - missed:
+        del manager.missing_modules[name]
+
+
+def _imported_by(modules: Collection[str], graph: Graph) -> set[str]:
+    """List these modules and all that they import, directly or not, with the packages that these lie in."""
+    found: set[str] = set()
+    open_ends = list(modules)
+    while open_ends:
+        name = open_ends.pop()
+        state = graph.get(name)
+        if state is not None and name not in found:
+            found.add(name)
+            open_ends += [*state.dependencies, *(state.ancestors or ())]
+    return found
 
 
 def _load_and_process(sources: list[BuildSource], graph: Graph, manager: BuildManager) -> bool:

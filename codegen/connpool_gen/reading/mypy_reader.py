@@ -25,6 +25,7 @@ from mypy.nodes import (
     ExpressionStmt,
     FuncDef,
     MemberExpr,
+    MypyFile,
     OverloadedFuncDef,
     TypeInfo,
     Var,
@@ -50,6 +51,7 @@ from mypy.typevars import fill_typevars
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
+from connpool_gen.reading.mypy_build import BuildPart
 from connpool_gen.reading.mypy_options import check_options, reexporting_options
 from connpool_gen.reading.public_names import PublicNames
 from connpool_gen.reading.reexports import depends_on_reexports
@@ -57,7 +59,7 @@ from connpool_gen.reading.result_kinds import deprecation_of
 from connpool_gen.reading.untyped_packages import FollowingBuild, is_inside, untyped_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from connpool_gen.config.request import SearchPath
     from connpool_gen.reading.mypy_build import IncrementalBuild
@@ -117,7 +119,7 @@ class StaticClass:
     has_unknown: bool = False
 
 
-Build = Callable[[list[BuildSource]], build.BuildResult]
+Build = Callable[[list[BuildSource]], BuildPart]
 
 
 def read_static(
@@ -138,7 +140,7 @@ def read_static(
     followed = partial(reexporting_options, search, cache_dir and cache_dir / "read-untyped")
     following = FollowingBuild(packages, followed, cache_dir and cache_dir / "left-out")
     try:
-        found = read_by(following.run, targets, search, packages)
+        found = read_by(partial(followed_by, following), targets, search, packages)
     except ReadError as reason:
         return [replace(one, gave_up=str(reason)) for one in read_typed(targets, search, checker)]
     left_out = tuple(sorted(one.module for one in following.left_out))
@@ -160,18 +162,24 @@ def read_typed(
     if not checker.reads_reexports:
         strict = checker.build(search)
         found = read_by(partial(checked_by, strict), targets, search)
-        if not (any(one.has_unknown for one in found) and depends_on_reexports(strict.result)):
+        if not (any(one.has_unknown for one in found) and depends_on_reexports(strict.imported)):
             return found
         checker.reads_reexports = True
     return read_by(partial(checked_by, checker.build(search, reexporting=True)), targets, search)
 
 
-def checked_by(going: IncrementalBuild, sources: list[BuildSource]) -> build.BuildResult:
+def checked_by(going: IncrementalBuild, sources: list[BuildSource]) -> BuildPart:
     """Check texts; raise ReadError for errors that stop mypy."""
     try:
-        return going.check(sources)
+        going.check(sources)
     except CompileError as error:
         raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
+    return going.imported
+
+
+def followed_by(following: FollowingBuild, sources: list[BuildSource]) -> BuildPart:
+    """Check texts in a build that reads packages without types."""
+    return BuildPart.whole(following.run(sources))
 
 
 def read_by(
@@ -182,13 +190,13 @@ def read_by(
 ) -> list[StaticClass]:
     """Read with one way to run mypy; `packages` are those that it follows without their `py.typed`."""
     replaced = stand_ins(search)
-    result = run([BuildSource(None, PROBE, probe_text(targets)), *replaced])
-    known = [with_static_names(result, target) for target in targets]
+    part = run([BuildSource(None, PROBE, probe_text(targets)), *replaced])
+    known = [with_static_names(part, target) for target in targets]
     if known != list(targets):  # names that only type checkers know: ask again, with them
-        result = run([BuildSource(None, PROBE, probe_text(known)), *replaced])
-    types = member_types(result)
-    shared = Shared(source_files(result), untyped_in(result, packages, search))
-    return [static_class(result, i, target, types[i], shared) for i, target in enumerate(known)]
+        part = run([BuildSource(None, PROBE, probe_text(known)), *replaced])
+    types = member_types(part.result)
+    shared = Shared(source_files(part), untyped_in(part, packages, search))
+    return [static_class(part, i, target, types[i], shared) for i, target in enumerate(known)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,36 +207,34 @@ class Shared:
     untyped: frozenset[str]
 
 
-def untyped_in(
-    result: build.BuildResult, packages: frozenset[str], search: SearchPath
-) -> frozenset[str]:
+def untyped_in(part: BuildPart, packages: frozenset[str], search: SearchPath) -> frozenset[str]:
     """Find the modules that were followed though they ship no types."""
-    inside = [module for module in result.graph if is_inside(module, packages)]
+    inside = [module for module in part.states if is_inside(module, packages)]
     return untyped_modules(inside, check_options(search, None)) if inside else frozenset()
 
 
-def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
+def with_static_names(part: BuildPart, target: CheckedTarget) -> CheckedTarget:
     """Add the public names that only the type checker finds to those of the run time."""
-    info = class_info(result, target.ref)
+    info = class_info(part.modules, target.ref)
     more = sorted(static_names(info) - set(target.names)) if info is not None else []
     return replace(target, names=(*target.names, *more))
 
 
 def static_class(
-    result: build.BuildResult,
+    part: BuildPart,
     index: int,
     target: CheckedTarget,
     types: dict[str, ProperType],
     shared: Shared,
 ) -> StaticClass:
     """Restate one target's members, or nothing for a module without types."""
-    info = class_info(result, target.ref)
+    info = class_info(part.modules, target.ref)
     if info is None:
         untyped = frozenset({target.ref.module})
-        is_read = target.ref.module in result.manager.modules
+        is_read = target.ref.module in part.modules
         return StaticClass({}, untyped_modules=untyped, sources=shared.sources, has_unknown=is_read)
-    public = PublicNames(result.manager.modules, target.ref, info.fullname, shared.untyped)
-    printer = AnnotationPrinter(public, result.manager.options.python_version)
+    public = PublicNames(part.modules, target.ref, info.fullname, shared.untyped)
+    printer = AnnotationPrinter(public, part.result.manager.options.python_version)
     params = written_params(target, info, printer, public)
     for i, param in enumerate(params or [None] * len(target.kinds)):
         printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)
@@ -270,9 +276,9 @@ def written_params(
         return ()
 
 
-def source_files(result: build.BuildResult) -> frozenset[str]:
+def source_files(part: BuildPart) -> frozenset[str]:
     """List the files that mypy looked at, as absolute paths."""
-    places = {state.path.rpartition(os.sep)[::2] for state in result.graph.values() if state.path}
+    places = {state.path.rpartition(os.sep)[::2] for state in part.states.values() if state.path}
     # A folder is followed through its links once for all of its files: there are thousands.
     folders = {folder: Path(folder).resolve() for folder in {folder for folder, _ in places}}
     return frozenset(f"{folders[folder]}{os.sep}{name}" for folder, name in places)
@@ -326,9 +332,9 @@ def expression_types(
                 yield statement.expr.name, get_proper_type(checked)
 
 
-def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
+def class_info(modules: Mapping[str, MypyFile], ref: Ref) -> TypeInfo | None:
     """Find mypy's description of a class; None for a module without types."""
-    tree = result.manager.modules.get(ref.module)
+    tree = modules.get(ref.module)
     if tree is None:
         return None
     symbols = tree.names

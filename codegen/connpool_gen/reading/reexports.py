@@ -16,26 +16,26 @@ from mypy.nodes import MypyFile, TypeAlias, TypeInfo, TypeVarLikeExpr, Var
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mypy.build import BuildResult
+    from connpool_gen.reading.mypy_build import BuildPart
 
 _STAR = re.compile(r"^[ \t]*from[ \t]*(\.*)([\w.]*)[ \t]+import[ \t]*\*", re.MULTILINE)
 _ANY_STAR = re.compile(r"import[ \t]*\*")
 
 
-def depends_on_reexports(result: BuildResult) -> bool:
-    """Return whether a module of a strict build uses what another one imports and does not export.
+def depends_on_reexports(part: BuildPart) -> bool:
+    """Return whether a module of a part of a strict build uses what another one imports and does not export.
 
     A word in a comment counts as a use: the answer may be True for nothing.
     """
-    return _Reexports(result).are_needed()
+    return _Reexports(part).are_needed()
 
 
 class _Reexports:
-    def __init__(self, result: BuildResult) -> None:
-        paths = {name: state.path for name, state in result.graph.items()}
+    def __init__(self, part: BuildPart) -> None:
+        paths = {name: state.path for name, state in part.states.items()}
         self._modules: Mapping[str, MypyFile] = {
             name: tree
-            for name, tree in result.manager.modules.items()
+            for name, tree in part.modules.items()
             if not tree.is_stub and Path(paths.get(name) or "").suffix == ".py"
         }
         self._texts: dict[str, str] = {}

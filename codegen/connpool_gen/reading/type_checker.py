@@ -1,12 +1,13 @@
-"""Holds the build of mypy in which a client is read and its wrapper verified."""
+"""Holds the build of mypy in which clients are read and their wrappers verified."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from connpool_gen.config.request import SearchPath
     from connpool_gen.reading.mypy_build import IncrementalBuild
     from connpool_gen.reading.mypy_options import MakeOptions
@@ -15,10 +16,11 @@ __all__ = ["TypeChecker"]
 
 
 class TypeChecker:
-    """The type checker for one wrapper. Not safe for threads; use it as a context manager.
+    """The type checker for the wrappers of a run. Not safe for threads; use it as a context manager.
 
-    The client, its namespaces, and the wrapper are checked in one build one after another. `mypy` is imported
-    when it is first needed, for an output that is up to date needs none.
+    A client, its namespaces, and the wrapper are checked in one build one after another, and so is the next client
+    that is looked for in the same folders. `mypy` is imported when it is first needed, for an output that is up to
+    date needs none.
 
     Arguments:
         cache_dir: the folder for mypy's caches; None remembers nothing.
@@ -28,8 +30,14 @@ class TypeChecker:
         self._cache_dir = cache_dir
         self._build: IncrementalBuild | None = None
         self._kind: tuple[str, SearchPath] | None = None
+        self._is_of_another = False
         self.reads_reexports = False
         """Whether types of the client depend on what its modules import and do not export."""
+
+    def begin(self) -> None:
+        """Begin with a client; what another one left in the build must not show in its wrapper."""
+        self.reads_reexports = False
+        self._is_of_another = self._build is not None
 
     def build(self, search: SearchPath, *, reexporting: bool = False) -> IncrementalBuild:
         """Return the build for reading; one of another kind is closed, as mypy can go on with the last one only.
@@ -51,16 +59,21 @@ class TypeChecker:
         """
         from connpool_gen.reading.mypy_options import check_options
 
-        kind = "read" if self._kind == ("read", search) else "verify"
+        kind = "read" if self._kind == ("read", _without_output(search)) else "verify"
         return self._opened(kind, search, check_options)
 
     def _opened(self, kind: str, search: SearchPath, make: MakeOptions) -> IncrementalBuild:
         from connpool_gen.reading.mypy_build import IncrementalBuild
 
-        if self._build is None or self._kind != (kind, search):
+        wanted = (kind, _without_output(search))
+        options = partial(make, search, self._cache_dir and self._cache_dir / kind)
+        if self._build is None or self._kind != wanted:
             self.close()
-            self._build = IncrementalBuild(make(search, self._cache_dir and self._cache_dir / kind))
-            self._kind = (kind, search)
+            self._build = IncrementalBuild(options())
+            self._kind = wanted
+        elif self._is_of_another:
+            self._build.begin_another(options())
+        self._is_of_another = False
         return self._build
 
     def close(self) -> None:
@@ -74,3 +87,8 @@ class TypeChecker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _without_output(search: SearchPath) -> SearchPath:
+    """Return what holds for other outputs too."""
+    return replace(search, output=Path())

@@ -90,7 +90,7 @@ class FollowingBuild:
         while True:
             options = self._options()
             try:
-                return run_mypy(sources, options, stderr=io.StringIO())
+                return run_mypy(sources, options, stderr=io.StringIO(), load_all=True)
             except CompileError as error:
                 culprit = error.module_with_blocker
                 file = self._file_of(culprit, options)

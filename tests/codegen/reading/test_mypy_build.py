@@ -112,6 +112,7 @@ def going(options: Options, tmp_path: Path) -> Iterator[IncrementalBuild]:
     (tmp_path / "library.py").write_text(dedent(library))
     (tmp_path / "more.py").write_text("import library\nnumber = library.number\n")
     (tmp_path / "left_out.py").write_text("x: int = 0\n")
+    (tmp_path / "user.py").write_text("import own\nx = own.f()\n")
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
     (tmp_path / "package" / "part.py").write_text("x: int = 0\n")
@@ -225,3 +226,107 @@ def test_the_garbage_collector_is_left_as_it_was_by_each_check(going: Incrementa
     errors(going, "second", "x: int = 0\n")
     assert gc.get_threshold() == before
     assert gc.isenabled()
+
+
+def same_options(options: Options) -> Options:
+    """Options for another client of the same build."""
+    again = Options()
+    again.export_types, again.preserve_asts = options.export_types, options.preserve_asts
+    return again
+
+
+def test_another_client_goes_on_with_the_build(
+    going: IncrementalBuild, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next client finds analyzed what it has in common with the last, of which it sees nothing else."""
+    assert errors(going, "first", "import more, package.part\nx: str = more.number()\n") == 1
+    going.begin_another(same_options(options))
+    assert "first" not in going.result.graph
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "build", None)
+        assert errors(going, "second", "import library\nx: str = library.number()\n") == 1
+    seen = going.imported
+    assert {"second", "library", "builtins"} <= seen.modules.keys() == seen.states.keys()
+    assert seen.modules.keys().isdisjoint({"first", "more", "package", "package.part"})
+    assert "more" in going.result.manager.modules  # for a third client
+
+
+def test_what_a_client_imports_are_all_its_texts(going: IncrementalBuild) -> None:
+    """A text that replaces another of the same client takes nothing away from what is seen; packages are seen with their parts."""
+    errors(going, "first", "import package.part\n")
+    errors(going, "first", "import more\n")
+    assert {"first", "more", "library", "package", "package.part"} <= going.imported.modules.keys()
+
+
+def test_packages_of_what_is_imported_count(options: Options, tmp_path: Path) -> None:
+    """The packages that an imported module lies in are imported too, also where no import names them."""
+    package = tmp_path / "outer" / "inner"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "part.py").write_text("x: int = 0\n")
+    (tmp_path / "user.py").write_text("from outer.inner.part import x as x\n")
+    for _ in range(2):  # read from its text, then from mypy's cache
+        with IncrementalBuild(options) as going:
+            assert errors(going, "first", "from user import x\ny: str = x\n") == 1
+            packages = {"outer", "outer.inner", "outer.inner.part"}
+            assert packages <= going.imported.modules.keys() & going.imported.states.keys()
+
+
+def test_a_text_of_another_client_may_be_a_file_by_now(
+    going: IncrementalBuild, options: Options, tmp_path: Path
+) -> None:
+    """What was checked as a text for one client is read as it was written for the next, whoever looked for it meanwhile."""
+    errors(going, "later", "x: str = ''\n")
+    assert errors(going, "first", "import later, missing\ny: int = later.x\n") == 2
+    (tmp_path / "later.py").write_text("x: int = 0\n")
+    (tmp_path / "missing.py").write_text("x: int = 0\n")
+    going.begin_another(same_options(options))
+    assert errors(going, "second", "import later, missing\nx: int = later.x + missing.x\n") == 0
+
+
+def test_what_one_client_missed_another_does_not(going: IncrementalBuild, options: Options) -> None:
+    """A module that a text imports and that does not exist is no excuse for the texts of the next client."""
+    assert errors(going, "first", "import package.gone\nx: str = package.gone.y\n") == 1
+    going.begin_another(same_options(options))
+    assert errors(going, "second", "import package\nx: str = package.gone.y\n") == 1
+
+
+def test_a_text_that_the_build_depends_on_ends_it(
+    going: IncrementalBuild, options: Options, tmp_path: Path
+) -> None:
+    """Where a module imports a text of the last client, the next client sees both as they are on disk."""
+    errors(going, "own", "def f() -> int: ...\n")
+    assert errors(going, "first", "import user\nx: int = user.x\n") == 0
+    (tmp_path / "own.py").write_text("def f() -> str: ...\n")
+    ended = going.result.manager.metastore
+    going.begin_another(same_options(options))
+    assert isinstance(ended, SqliteMetadataStore)
+    assert ended.dbs == []
+    assert errors(going, "second", "import user\nx: int = user.x\n") == 1
+
+
+def test_a_file_may_have_another_name_for_another_client(options: Options, tmp_path: Path) -> None:
+    """A file that one client knows as a module of a package, and another as one at the top, stops neither."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "part.py").write_text("x: int = 0\n")
+    options.mypy_path.append(str(package))
+    with IncrementalBuild(options) as going:
+        errors(going, "first", "import package.part\n")
+        with pytest.raises(CompileError):  # as one client may not
+            errors(going, "second", "import part\n")
+        errors(going, "first", "import package.part\n")
+        going.begin_another(same_options(options))
+        assert errors(going, "second", "import part\nx: str = part.x\n") == 1
+
+
+def test_options_of_modules_are_those_of_the_client(
+    going: IncrementalBuild, options: Options
+) -> None:
+    """What was left out to verify the wrapper of one client is read for the next."""
+    going.options.per_module_options["left_out"] = {"follow_imports": "skip"}
+    assert errors(going, "first", "import left_out\ny: str = left_out.x\n") == 0
+    going.begin_another(same_options(options))
+    assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 1

@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 from mypy.modulefinder import BuildSource
 
-from connpool_gen.reading.mypy_build import run_mypy
+from connpool_gen.reading.mypy_build import BuildPart, run_mypy
 from connpool_gen.reading.mypy_options import check_options
 from connpool_gen.reading.reexports import depends_on_reexports
 from tests.codegen.made import Maker
@@ -58,7 +58,7 @@ def answer(maker: Maker, folder: Path, text: str, cached: bool = False) -> bool:
     if cached:
         result = run_mypy(sources, options)
         assert result.graph[f"{name}.asked"].is_fresh()
-    return depends_on_reexports(result)
+    return depends_on_reexports(BuildPart.whole(result))
 
 
 @pytest.mark.parametrize("text", NEEDED)

@@ -143,6 +143,27 @@ def made(maker: Maker, client: str = "plainly.client:Client", **options: Any) ->
     return generate(maker.request(client, **options))
 
 
+def test_what_is_remembered_changes_nothing(maker: Maker, site: Path, tmp_path: Path) -> None:
+    """A wrapper is the same when mypy has its package in the cache, as by the names that a package exports."""
+    package = site / "plainly" / "_inner"
+    package.mkdir()
+    (site / "plainly" / "outer").mkdir()
+    (site / "plainly" / "outer" / "__init__.py").write_text(
+        "from plainly.outer._own import Own as Own\n"
+    )
+    (site / "plainly" / "outer" / "_own.py").write_text("class Own:\n    name: str = ''\n")
+    (package / "client.py").write_text(
+        "from plainly.outer._own import Own\n"
+        "class Client:\n"
+        "    def get(self, key: str) -> Own: ...\n"
+        "    def count(self, key: str) -> int: ...\n"
+    )
+    cache = tmp_path / "cache"
+    texts = [made(maker, "plainly._inner.client:Client", cache_dir=cache).text for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert "from plainly.outer import Own" in texts[0]
+
+
 def test_each_member_keeps_what_is_written(maker: Maker, site: Path) -> None:
     """Annotations reach the wrapper; what is missing or cannot be read is Any, there alone."""
     text = made(maker).text
