@@ -8,8 +8,10 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from time import time_ns
 
 from benchmarks.measurement import Bar, Measurement
@@ -18,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 # Kept between runs: what is measured is a developer's machine that has seen the client before.
 WARM = ROOT / "build" / "benchmarks"
 PROCESSES = 1  # a round takes minutes
+# What takes seconds is measured several times in the round, in turns with its measure.
+TURNS = 5
 # No garbage is collected, as in the command.
 BLACK_ALONE = """
 import atexit, gc, sys
@@ -81,12 +85,18 @@ BARS["check"] = Bar("--check when up to date, with a warm cache, against a cold 
 
 
 def measure() -> Measurement:
-    """Run each command once; the processes that this is run in are the rounds."""
+    """Run each command; the processes that this is run in are the rounds."""
     with tempfile.TemporaryDirectory() as folder:
         figures = {target.key: _generating(target, Path(folder)) for target in TARGETS}
-        figures["cold"] = _from_nothing(CHECKED, Path(folder))
-        figures["check"] = _checking(CHECKED, Path(folder))
+    figures["cold"] = median(_in_new_folders(_from_nothing))
+    figures["check"] = median(_in_new_folders(_checking))
     return Measurement(figures)
+
+
+def _in_new_folders(measured: Callable[[Target, Path], float]) -> Iterator[float]:
+    for _ in range(TURNS):
+        with tempfile.TemporaryDirectory() as folder:
+            yield measured(CHECKED, Path(folder))
 
 
 def _generating(target: Target, folder: Path) -> float:

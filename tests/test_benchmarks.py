@@ -27,6 +27,7 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = [replace(target, client="smtplib:SMTP") for target in generation.TARGETS]
     monkeypatch.setattr(generation, "TARGETS", small)
     monkeypatch.setattr(generation, "CHECKED", small[0])
+    monkeypatch.setattr(generation, "TURNS", 1)
     monkeypatch.setattr(generation, "WARM", tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,8 @@ def render(
     `folder` holds templates that take the place of ours by name; they reach ours as
     `builtin/<name>`, to extend them block by block. `variables` are for such templates.
     """
-    environment = Environment(
-        loader=loader(folder),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     try:
-        template = environment.get_template("module.py.j2")
+        template = environment_for(folder).get_template("module.py.j2")
         return template.render(module=module, variables=variables or {})
     except Exception as error:  # a template is code and may raise anything
         place = ""
@@ -48,6 +41,30 @@ def render(
         raise GenerationError(
             f"a template failed: {type(error).__name__}: {error}{place}"
         ) from error
+
+
+def environment_for(folder: Path | None) -> Environment:
+    """Find the environment of a folder of templates, if there is one, as it is now."""
+    if folder is None:
+        return environment(None, ())
+    folder = folder.resolve()
+    return environment(folder, tuple(sorted(path.name for path in folder.glob("*.j2"))))
+
+
+@lru_cache(maxsize=8)
+def environment(folder: Path | None, _names: tuple[str, ...]) -> Environment:
+    """Create an environment, which compiles a template once, and again when its file has changed.
+
+    Not when a folder has got a template that takes the place of ours: therefore the names of those that it has.
+    """
+    return Environment(
+        loader=loader(folder),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def loader(folder: Path | None) -> BaseLoader:

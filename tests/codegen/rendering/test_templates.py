@@ -1,5 +1,6 @@
 """Templates of one's own: single files overridden, variables declared, mistakes named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def test_one_template_is_overridden(maker: Maker) -> None:
     text = maker.text(SOURCE, templates=folder)
     assert "OURS = 1" in text
     assert "def get(self, key: str) -> str:" in text
+
+
+def test_changed_templates_are_used(maker: Maker) -> None:
+    """A template that is added, changed or removed while a program runs counts from the next wrapper on."""
+    ours = template_text("module.py.j2")
+    folder = folder_of(maker, method__py__j2=template_text("method.py.j2"))
+    module = folder / "module.py.j2"
+    assert "EXTRA" not in maker.text(SOURCE, templates=folder)
+    for number in (1, 2):
+        module.write_text(ours.replace("__all__ =", f"EXTRA = {number}\n__all__ ="), "utf-8")
+        os.utime(module, ns=(number, number))
+        assert f"EXTRA = {number}" in maker.text(SOURCE, templates=folder)
+    module.unlink()
+    assert "EXTRA" not in maker.text(SOURCE, templates=folder)
 
 
 def test_variables_reach_the_templates(maker: Maker) -> None:
