@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,8 @@ class Environment:
         return self.run(
             "python", "-m", "pip", "--disable-pip-version-check", *arguments, folder=self._bin
         )
+
+
+def oldest(requirement: str) -> str:
+    """Pin a requirement to the lowest version that it allows."""
+    return re.sub(r">=([\w.]+).*", r"==\1", requirement)

@@ -19,7 +19,7 @@ from local_servers import (
     MilvusServer,
     RedisServer,
 )
-from tests.packaging.environment import Environment
+from tests.packaging.environment import Environment, oldest
 from tests.runtime.discovery.interfaces import Interface, json_answer
 from tests.thorough import thorough
 
@@ -292,12 +292,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.parametrize("lowest", [False, True], ids=["newest", "lowest"])
 @pytest.mark.parametrize("extra", USES)
-def test_an_extra_is_enough(extra: str, wheel: Path, tmp_path: Path) -> None:
-    """With one extra installed and nothing else, what it is for works."""
+def test_an_extra_is_enough(extra: str, lowest: bool, wheel: Path, tmp_path: Path) -> None:
+    """With one extra installed and nothing else, what it is for works; also with the oldest libraries that it allows."""
     server, program, printed = USES[extra]
     environment = Environment(tmp_path / "venv")
-    environment.install(f"{wheel}[{extra}]")
+    pins = [oldest(requirement) for requirement in EXTRAS[extra]] if lowest else []
+    environment.install(f"{wheel}[{extra}]", *pins)
     with ExitStack() as stack:
         address = stack.enter_context(server())
         said = environment.run("python", "-W", "error", "-c", program, address, folder=tmp_path)

@@ -1,14 +1,16 @@
 """What users install works in an environment where this checkout is not at hand."""
 
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from tests.packaging.environment import Environment
+from tests.packaging.environment import Environment, oldest
 from tests.pythons import make_environment, need_python
 from tests.thorough import thorough
 
@@ -131,6 +133,37 @@ def test_the_tool_in_an_environment_of_its_own(installed: Environment, tmp_path:
     installed.run("connpool-gen", folder=tmp_path)
     name = Path("generated", "redis_pool.py")
     assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+@thorough
+def test_the_oldest_libraries_do(
+    installed: Environment, wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    """With the oldest versions that the tool allows, its commands work, and lay wrappers out as with the newest."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    others = [text for text in project["dependencies"] if not text.startswith("connpool-runtime")]
+    environment = Environment(tmp_path / "venv")
+    environment.install(*map(str, wheels.values()), *map(oldest, others))
+    generate_and_use(environment, tmp_path)
+    for command in (
+        "--help",
+        "--version",
+        "schema",
+        "add shop:Shop",
+        "list",
+        "templates list",
+        "adopt --help",
+    ):
+        assert environment.run("connpool-gen", *command.split(), folder=tmp_path)
+    client = "http.client:HTTPConnection"
+    made = [
+        one.run(
+            "connpool-gen", "--client", client, "--exclude", "set_*", "--stdout", folder=tmp_path
+        )
+        for one in (environment, installed)
+    ]
+    old, new = (re.sub(r"(?m)^# (formatter|fingerprint): .*\n", "", text) for text in made)
+    assert old == new
 
 
 @thorough
