@@ -138,6 +138,7 @@ class IncrementalBuild:
         self._result = None  # what an exception leaves half done is not used again
         texts = {source.module for source in sources}
         self._texts |= texts
+        self.options.build_per_module_cache()  # they may have been changed
         try:
             with _garbage_collector_off(self.options):
                 if last is None or not self._add(last, sources):
@@ -176,8 +177,7 @@ class IncrementalBuild:
     @property
     def imported(self) -> BuildPart:
         """What the texts of this client import, after a check that mypy did not stop."""
-        with _garbage_collector_off(self.options):
-            _load(self._imported, self.result)
+        _load(self._imported, self.result)
         return BuildPart.of(self.result, self._imported)
 
     @property
@@ -212,7 +212,6 @@ class IncrementalBuild:
         done = False
         try:
             if modules_state.modules is manager.modules:
-                self.options.build_per_module_cache()  # they may have been changed
                 manager.errors.reset()
                 _forget({source.module for source in sources}, last)
                 done = _load_and_process(sources, last.graph, manager)

@@ -210,6 +210,13 @@ def test_options_for_modules_to_come(going: IncrementalBuild) -> None:
     assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 0
 
 
+def test_options_for_modules_of_another_build(going: IncrementalBuild, options: Options) -> None:
+    """They hold also where the build cannot be gone on with."""
+    run_mypy([BuildSource(None, "other", "x: int = 0\n")], same_options(options))
+    going.options.per_module_options["left_out"] = {"follow_imports": "skip"}
+    assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 0
+
+
 def test_the_cache_serves_the_next_build(going: IncrementalBuild, options: Options) -> None:
     """What a text brings is remembered as what a build of its own brings."""
     errors(going, "second", "import json\n")
