@@ -382,10 +382,23 @@ async def test_a_real_server_is_asked_once() -> None:
         threads = RedisPool()
         threads.pool.add_client(redis.Redis("127.0.0.1", server.port))
         threads.pool.register_middleware(Coalesce(["get"]))
-        look.execute_command("CLIENT", "PAUSE", "300", "ALL")
+        threads.get("other")  # connected, so that the first of all waits for its answer
+        asking = threading.Semaphore(0)
+
+        def ask(_: int) -> object:
+            asking.release()
+            return threads.get("key")
+
         with ThreadPoolExecutor(20) as executor:
-            answers = list(executor.map(lambda _: threads.get("key"), range(20)))
-        assert set(answers) == {b"value"}
-        assert gets() == 2
+            server.hang()
+            try:
+                answers = executor.map(ask, range(20))
+                for _ in range(20):
+                    assert asking.acquire(timeout=PATIENCE)
+                await asyncio.sleep(0.3)  # for the last one to come from there into the call
+            finally:
+                server.resume()
+            assert set(answers) == {b"value"}
+        assert gets() == 3
         threads.pool.close()
         look.close()
