@@ -236,6 +236,9 @@ class HealthMonitor(Generic[C]):
             self._endpoints.connect_failed(endpoint, error)
 
     def _connect(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
+        # A check of a client fails when the pool closes it meanwhile; threads go on after `stop`.
+        if self._endpoints.stopped:
+            return
         inherited, endpoint.inherited = endpoint.inherited, False
         reopen = self._endpoints.reopening(endpoint)
         if reopen is not None:
