@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,14 @@ def test_another_environment_is_noticed(
         metadata.rmdir()
 
 
+@pytest.fixture
+def own_anew() -> Iterator[None]:
+    """What the tool's interpreter was told to have is forgotten after the test."""
+    yield
+    interpreter.own.cache_clear()
+
+
+@pytest.mark.usefixtures("own_anew")
 def test_another_hook_is_noticed(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -249,8 +257,6 @@ def test_another_hook_is_noticed(
     assert read_anew() == 1
     metadata.rename(metadata.with_name("shop-1.1.dist-info"))
     assert read_anew() == 1
-    monkeypatch.undo()
-    interpreter.own.cache_clear()
 
 
 def test_checking_writes_no_output(maker: Maker) -> Any:

@@ -24,10 +24,8 @@ PACKAGE = {
         class Parcels:
             def find(self, number: int) -> list[Reply]: ...
     """,
-    # Reply is exported here, and private to those that do not read this module.
+    # Uses what shop.orders imports and does not export.
     "other.py": """
-        import shop.replies
-        from shop.replies import Reply as Reply
         from shop import orders
         class Other:
             def get(self) -> orders.Reply: ...
@@ -60,14 +58,19 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return begun
 
 
-def request(client: str, cache: Path, **options: Any) -> GenerateRequest:
+def request(client: str, cache: Path) -> GenerateRequest:
     """Ask for a wrapper in a module of its own."""
-    usual: dict[str, Any] = {"app_dirs": (Path(),), "cache_dir": cache, "from_manifest": True}
-    usual["output"] = Path(f"{client.partition(':')[2].lower()}_pool.py")
-    return GenerateRequest(client=client, **(usual | options))
+    return GenerateRequest(
+        client=client,
+        output=Path(f"{client.partition(':')[2].lower()}_pool.py"),
+        app_dirs=(Path(),),
+        cache_dir=cache,
+        from_manifest=True,
+    )
 
 
 def run(requests: list[GenerateRequest], action: Action = Action.STDOUT) -> Iterator[Result]:
+    """Run the requests as the command does."""
     return run_all(requests, action, force=False, watch=lambda request: lambda step: None)
 
 

@@ -210,9 +210,9 @@ def test_options_for_modules_to_come(going: IncrementalBuild) -> None:
     assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 0
 
 
-def test_options_for_modules_of_another_build(going: IncrementalBuild, options: Options) -> None:
-    """They hold also where the build cannot be gone on with."""
-    run_mypy([BuildSource(None, "other", "x: int = 0\n")], same_options(options))
+def test_changed_options_hold_in_a_new_build(going: IncrementalBuild, options: Options) -> None:
+    """Options that are changed between checks hold also where the next check has to begin a new build."""
+    run_mypy([BuildSource(None, "other", "x: int = 0\n")], options)
     going.options.per_module_options["left_out"] = {"follow_imports": "skip"}
     assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 0
 
@@ -235,19 +235,12 @@ def test_the_garbage_collector_is_left_as_it_was_by_each_check(going: Incrementa
     assert gc.isenabled()
 
 
-def same_options(options: Options) -> Options:
-    """Options for another client of the same build."""
-    again = Options()
-    again.export_types, again.preserve_asts = options.export_types, options.preserve_asts
-    return again
-
-
 def test_another_client_goes_on_with_the_build(
-    going: IncrementalBuild, options: Options, monkeypatch: pytest.MonkeyPatch
+    going: IncrementalBuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next client finds analyzed what it has in common with the last, of which it sees nothing else."""
     assert errors(going, "first", "import more, package.part\nx: str = more.number()\n") == 1
-    going.begin_another(same_options(options))
+    going.begin_another(Options())
     assert "first" not in going.result.graph
     with monkeypatch.context() as patched:
         patched.setattr(build, "build", None)
@@ -281,33 +274,31 @@ def test_packages_of_what_is_imported_count(options: Options, tmp_path: Path) ->
 
 
 def test_a_text_of_another_client_may_be_a_file_by_now(
-    going: IncrementalBuild, options: Options, tmp_path: Path
+    going: IncrementalBuild, tmp_path: Path
 ) -> None:
     """What was checked as a text for one client is read as it was written for the next, whoever looked for it meanwhile."""
     errors(going, "later", "x: str = ''\n")
     assert errors(going, "first", "import later, missing\ny: int = later.x\n") == 2
     (tmp_path / "later.py").write_text("x: int = 0\n")
     (tmp_path / "missing.py").write_text("x: int = 0\n")
-    going.begin_another(same_options(options))
+    going.begin_another(Options())
     assert errors(going, "second", "import later, missing\nx: int = later.x + missing.x\n") == 0
 
 
-def test_what_one_client_missed_another_does_not(going: IncrementalBuild, options: Options) -> None:
+def test_what_one_client_missed_another_does_not(going: IncrementalBuild) -> None:
     """A module that a text imports and that does not exist is no excuse for the texts of the next client."""
     assert errors(going, "first", "import package.gone\nx: str = package.gone.y\n") == 1
-    going.begin_another(same_options(options))
+    going.begin_another(Options())
     assert errors(going, "second", "import package\nx: str = package.gone.y\n") == 1
 
 
-def test_a_text_that_the_build_depends_on_ends_it(
-    going: IncrementalBuild, options: Options, tmp_path: Path
-) -> None:
+def test_a_text_that_the_build_depends_on_ends_it(going: IncrementalBuild, tmp_path: Path) -> None:
     """Where a module imports a text of the last client, the next client sees both as they are on disk."""
     errors(going, "own", "def f() -> int: ...\n")
     assert errors(going, "first", "import user\nx: int = user.x\n") == 0
     (tmp_path / "own.py").write_text("def f() -> str: ...\n")
     ended = going.result.manager.metastore
-    going.begin_another(same_options(options))
+    going.begin_another(Options())
     assert isinstance(ended, SqliteMetadataStore)
     assert ended.dbs == []
     assert errors(going, "second", "import user\nx: int = user.x\n") == 1
@@ -325,15 +316,13 @@ def test_a_file_may_have_another_name_for_another_client(options: Options, tmp_p
         with pytest.raises(CompileError):  # as one client may not
             errors(going, "second", "import part\n")
         errors(going, "first", "import package.part\n")
-        going.begin_another(same_options(options))
+        going.begin_another(Options())
         assert errors(going, "second", "import part\nx: str = part.x\n") == 1
 
 
-def test_options_of_modules_are_those_of_the_client(
-    going: IncrementalBuild, options: Options
-) -> None:
+def test_options_of_modules_are_those_of_the_client(going: IncrementalBuild) -> None:
     """What was left out to verify the wrapper of one client is read for the next."""
     going.options.per_module_options["left_out"] = {"follow_imports": "skip"}
     assert errors(going, "first", "import left_out\ny: str = left_out.x\n") == 0
-    going.begin_another(same_options(options))
+    going.begin_another(Options())
     assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 1
