@@ -19,6 +19,8 @@ pytestmark = pytest.mark.servers
 MAX_FAILS = 3
 COOLDOWN = 0.3
 TASKS = 16
+# More than the steps of the loop that a call takes to connect, send and wait (about ten).
+STEPS_OF_A_CALL = 30
 
 
 @pytest.fixture
@@ -78,22 +80,27 @@ async def test_scanning_holds_one_server_to_the_end(wrapper: AsyncRedisPool) -> 
 async def test_a_cancelled_call_blames_nobody(
     wrapper: AsyncRedisPool, redis_servers: list[RedisServer]
 ) -> None:
-    """Cancelling calls that wait for a hanging server frees the member and opens no breaker."""
-    wrapper.pool.eject("b")
-    wrapper.pool.eject("c")
+    """Calls to a hanging server, cancelled at any step, free the member and open no breaker."""
+    for name in "abc":
+        wrapper.pool.eject(name)
+    # Without a timeout of its own: with one the client sends inside `asyncio.wait_for`, which before
+    # Python 3.12 loses a cancellation that comes as the sending ends (python/cpython issue 86296).
+    client = Redis(
+        port=redis_servers[0].port, retry=ClientRetry(NoBackoff(), 0), socket_timeout=None
+    )
+    wrapper.pool.add_client(client, name="without timeout")
+    member = wrapper.pool.members[-1]
     redis_servers[0].hang()
-    tasks = [asyncio.ensure_future(wrapper.get("key")) for _ in range(MAX_FAILS + 2)]
-    member = wrapper.pool.members[0]
-    async with asyncio.timeout(20):
-        while member.in_flight < len(tasks):  # noqa: ASYNC110 - the pool has no event for this
-            await asyncio.sleep(0.005)
-    for task in tasks:
+    for steps in range(STEPS_OF_A_CALL):
+        task = asyncio.ensure_future(wrapper.get("key"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
         task.cancel()
-    # The server goes on hanging till they have ended: an answer could come before its cancellation.
-    await asyncio.wait(tasks, timeout=20)
-    assert all(task.cancelled() for task in tasks)
+        # The server goes on hanging till the call has ended: it could answer before.
+        await asyncio.wait([task], timeout=20)
+        assert task.cancelled(), steps
+        assert (member.in_flight, member.breaker.state) == (0, BreakerState.CLOSED), steps
     redis_servers[0].resume()
-    assert (member.in_flight, member.breaker.state) == (0, BreakerState.CLOSED)
 
 
 @pytest.mark.stress
