@@ -92,13 +92,15 @@ async def test_a_cancelled_call_blames_nobody(
     member = wrapper.pool.members[-1]
     redis_servers[0].hang()
     for steps in range(STEPS_OF_A_CALL):
-        task = asyncio.ensure_future(wrapper.get("key"))
+        tasks = [asyncio.ensure_future(wrapper.get("key")) for _ in range(MAX_FAILS + 2)]
         for _ in range(steps):
             await asyncio.sleep(0)
-        task.cancel()
-        # The server goes on hanging till the call has ended: it could answer before.
-        await asyncio.wait([task], timeout=20)
-        assert task.cancelled(), steps
+        assert member.in_flight == (len(tasks) if steps else 0)
+        for task in tasks:
+            task.cancel()
+        # The server goes on hanging till the calls have ended: it could answer before.
+        await asyncio.wait(tasks, timeout=20)
+        assert all(task.cancelled() for task in tasks), steps
         assert (member.in_flight, member.breaker.state) == (0, BreakerState.CLOSED), steps
     redis_servers[0].resume()
 
