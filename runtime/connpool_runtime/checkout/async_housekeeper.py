@@ -26,6 +26,7 @@ from connpool_runtime.members.member import Member
 __all__ = ["AsyncHousekeeper"]
 
 RESETTERS = 4  # helpers that reset clients of one endpoint at a time
+LAST_OPENING = 0.5  # seconds that the end of a pool waits at most for clients that are just being opened
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
 
 
@@ -61,14 +62,18 @@ class AsyncHousekeeper:
         self._worker.wake()
 
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:
-        """Close a client that was opened for an endpoint which had left meanwhile."""
+        """Close the clients that were opened for an endpoint which had left meanwhile."""
         self._closers.start(close_discarded, pool, store)
 
     async def stop(self, seconds: float) -> None:
-        """Open nothing any more, and wait for clients that are being closed; called when the pool is closed."""
+        """Open nothing any more, and wait for clients that are being closed; called when the pool is closed.
+
+        A client that is just being opened is closed as soon as it is open; a factory that hangs is not waited for.
+        """
         self._worker.stop()
         self._openers.cancel()
         await self._worker.join(seconds)
+        await self._openers.join(min(seconds, LAST_OPENING))
         await self._closers.join(seconds)
 
     async def _tend(self) -> float:

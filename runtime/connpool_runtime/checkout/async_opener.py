@@ -16,6 +16,7 @@ from connpool_runtime.calls.lease import AnyLease
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.member_health import mark_unhealthy
 from connpool_runtime.checkout.opening import (
+    close_late,
     close_unused,
     discard,
     give_back_unused,
@@ -148,8 +149,7 @@ async def open_idle(checkout: AnyCheckout, member: Member[Any], store: ClientSto
             put(opened)
     finally:
         close_unused(checkout, store, opened)
-    if store.closed and checkout.state.housekeeper is not None:
-        checkout.state.housekeeper.close_late(checkout.state.name, store)
+    close_late(checkout, store)
     return True
 
 
@@ -203,8 +203,7 @@ def _was_reset(
         store.was_reset(entry, state.clock(), fit=fit)
         state.queue.free(member)
         state.maintenance_due = True
-    if store.closed and state.housekeeper is not None:
-        state.housekeeper.close_late(state.name, store)
+    close_late(checkout, store)
 
 
 async def close_discarded(pool: str, store: ClientStore[Any]) -> None:

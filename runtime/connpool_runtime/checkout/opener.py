@@ -17,6 +17,7 @@ from connpool_runtime.calls.lease import AnyLease
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.member_health import mark_unhealthy
 from connpool_runtime.checkout.opening import (
+    close_late,
     close_unused,
     discard,
     give_back_unused,
@@ -149,8 +150,7 @@ def open_idle(checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any
             put(opened)
     finally:
         close_unused(checkout, store, opened)
-    if store.closed and checkout.state.housekeeper is not None:
-        checkout.state.housekeeper.close_late(checkout.state.name, store)
+    close_late(checkout, store)
     return True
 
 
@@ -202,8 +202,7 @@ def _was_reset(
         store.was_reset(entry, state.clock(), fit=fit)
         state.queue.free(member)
         state.maintenance_due = True
-    if store.closed and state.housekeeper is not None:
-        state.housekeeper.close_late(state.name, store)
+    close_late(checkout, store)
 
 
 def close_discarded(pool: str, store: ClientStore[Any]) -> None:

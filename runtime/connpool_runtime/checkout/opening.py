@@ -20,6 +20,8 @@ from connpool_runtime.errors import PoolTimeout
 from connpool_runtime.members.member import Member
 
 __all__ = [
+    "close_late",
+    "close_unused",
     "discard",
     "give_back_unused",
     "lend_opened",
@@ -96,6 +98,14 @@ def close_unused(checkout: AnyCheckout, store: ClientStore[Any], opened: list[An
         with state.after_lock, state.lock:
             store.to_close.extend(opened)
             state.maintenance_due = True
+        close_late(checkout, store)
+
+
+def close_late(checkout: AnyCheckout, store: ClientStore[Any]) -> None:
+    """Have the clients closed that an endpoint got after it had left: its own closing no longer sees them."""
+    state = checkout.state
+    if store.closed and state.housekeeper is not None:
+        state.housekeeper.close_late(state.name, store)
 
 
 def opening_failed(checkout: AnyCheckout, lease: AnyLease, call: Call, error: Exception) -> None:

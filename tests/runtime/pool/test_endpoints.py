@@ -468,6 +468,76 @@ async def test_a_client_that_comes_when_its_endpoint_has_left_is_closed(new_face
     await face.close()
 
 
+class Configure:
+    """Configures clients; the last one of a number stands still until it is released, and may fail then."""
+
+    def __init__(self, face: Face, held: int, error: Exception | None) -> None:
+        self.face, self._held, self._error = face, held, error
+        self.begun = 0
+        self._go = threading.Event()
+
+    def __call__(self, client: Client) -> Any:
+        self.begun += 1
+        hold = self.begun == self._held
+        return self._in_thread(hold) if self.face.kind == "threads" else self._in_task(hold)
+
+    def _in_thread(self, hold: bool) -> None:
+        assert not hold or self._go.wait(PATIENCE)
+        self._fail(hold)
+
+    async def _in_task(self, hold: bool) -> None:
+        await until(lambda: not hold or self._go.is_set())
+        self._fail(hold)
+
+    def _fail(self, hold: bool) -> None:
+        if hold and self._error is not None:
+            raise self._error
+
+    def release(self) -> None:
+        self._go.set()
+
+
+HOW_OPENING_ENDS = pytest.mark.parametrize(
+    "error", [None, ConnectionError("not configured")], ids=["opened", "failed"]
+)
+
+
+@HOW_OPENING_ENDS
+async def test_a_client_opened_in_the_background_is_closed_with_its_pool(
+    new_face: NewFace, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close` waits for an opening that ends soon, also if the opening is broken off or fails after the factory."""
+    for module in ("housekeeper", "async_housekeeper"):
+        monkeypatch.setattr(f"connpool_runtime.checkout.{module}.LAST_OPENING", PATIENCE)
+    face = new_face()
+    configure = Configure(face, 2, error)
+    server = Server(face, configure=configure, min_size=2)
+    await face.call()
+    await until(lambda: configure.begun == 2)
+    closing = asyncio.ensure_future(face.close(drain_timeout=PATIENCE))
+    await until(lambda: "a1" in server.closed)
+    configure.release()
+    await closing
+    assert server.closed == ["a1", "a2"]
+
+
+@HOW_OPENING_ENDS
+async def test_a_client_opened_by_a_call_that_outlasts_the_drain_is_closed(
+    new_face: NewFace, error: Exception | None
+) -> None:
+    """Also if the call gives its member back before the client that it could not configure is closed."""
+    face = new_face()
+    configure = Configure(face, 1, error)
+    server = Server(face, configure=configure)
+    call = face.start()
+    await until(lambda: configure.begun == 1)
+    with pytest.raises(ExceptionGroup):
+        await face.close(drain_timeout=0.0)
+    configure.release()
+    await face.outcome(call)
+    await until(lambda: server.closed == ["a1"])
+
+
 async def test_the_end_of_a_pool_cancels_no_closing(new_face: NewFace) -> None:
     """Not even that of a client which came when its endpoint had left (tasks can be cancelled)."""
     face = new_face()
