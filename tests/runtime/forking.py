@@ -5,6 +5,7 @@ import select
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,10 @@ class Child:
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._read, write = os.pipe()
-        self._pid = os.fork()
+        # From Python 3.12 on a fork beside other threads is warned of; what a child needs, the runtime renews.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This process", DeprecationWarning)
+            self._pid = os.fork()
         if self._pid == 0:
             try:
                 os.write(write, str(work()).encode())
