@@ -16,6 +16,7 @@ from connpool_runtime.admin.pool_owners import OwnedPools, Reloadable, ReloadRes
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
+from connpool_runtime.members.labels import checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.options.validation import nearest
 from connpool_runtime.pool.async_pool import AsyncPool
@@ -54,6 +55,7 @@ class Actions:
             "/uneject": self.uneject,
             "/drain": self.drain,
             "/weight": self.weight,
+            "/labels": self.labels,
             "/metrics-only": self.metrics_only,
             "/reload": self.reload,
         }
@@ -77,6 +79,19 @@ class Actions:
         before = member.weight
         await self._run(pool, lambda: pool.set_weight(member.name, cast("int", weight)))
         return self._done("weighted", name, member, before=before, weight=weight)
+
+    async def labels(self, given: Answer) -> Answer:
+        """Replace all labels of a member, as after a failover."""
+        name, pool, member = self._member(given)
+        if "labels" not in given:
+            raise Problem(422, "`labels` must have all labels of the member; {} if it has none")
+        try:
+            labels = checked_labels(given["labels"] or {})
+        except TypeError as error:
+            raise Problem(422, masked(str(error))) from error
+        before = dict(member.labels)
+        await self._run(pool, lambda: pool.set_labels(member.name, labels))
+        return self._done("labelled", name, member, before=before, labels=dict(labels))
 
     async def metrics_only(self, given: Answer) -> Answer:
         """Turn `metrics_only` on or off for the breakers of a service."""

@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 _AT_A_TIME = 16  # workers that are queried at once
 _EVERY = 0.5  # seconds between polls for events
-_PATHS = ("/eject", "/uneject", "/drain", "/weight", "/metrics-only", "/reload")
+_PATHS = ("/eject", "/uneject", "/drain", "/weight", "/labels", "/metrics-only", "/reload")
 _LONGEST = 90.0  # seconds for a change, which may wait for a drain
 
 

@@ -26,7 +26,9 @@ from connpool_runtime.members.member import Member
 __all__ = ["AsyncHousekeeper"]
 
 RESETTERS = 4  # helpers that reset clients of one endpoint at a time
-LAST_OPENING = 0.5  # seconds that the end of a pool waits at most for clients that are just being opened
+LAST_OPENING = (
+    0.5  # seconds that the end of a pool waits at most for clients that are just being opened
+)
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
 
 

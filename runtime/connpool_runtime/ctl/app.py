@@ -26,6 +26,7 @@ from connpool_runtime.ctl.tables import (
     OUTCOMES,
     members_table,
     methods_table,
+    plain_labels,
     sentence,
     services_table,
 )
@@ -315,6 +316,8 @@ def _change(
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return plain_labels(cast("Document", value))
     return (
         "; ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
     )
@@ -365,6 +368,32 @@ def weight(
     """Change the weight of a member."""
     body = {"service": service, "member": member, "weight": value}
     _change(context, "/weight", shape, body)
+
+
+@app.command()
+def labels(
+    context: typer.Context,
+    member: Member,
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="As role=primary.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="It has no labels.")] = False,
+    service: OneService = None,
+    shape: Shape = Format.TABLE,
+) -> None:
+    """Replace all labels of a member, as after a failover."""
+    wanted = dict(_label(one) for one in given or ())
+    if bool(wanted) is none:
+        raise typer.BadParameter("give all labels of the member, as role=primary, or --none")
+    body = {"service": service, "member": member, "labels": wanted}
+    _change(context, "/labels", shape, body)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise typer.BadParameter(f"{text!r} is no label: give name and value, as role=primary")
+    return name, value
 
 
 @app.command("metrics-only")

@@ -12,7 +12,15 @@ from rich.text import Text
 from connpool_runtime.admin.client import Document
 from connpool_runtime.admin.quantiles import quantile
 
-__all__ = ["STYLES", "members_table", "methods_table", "sentence", "services_table", "state_of"]
+__all__ = [
+    "STYLES",
+    "members_table",
+    "methods_table",
+    "plain_labels",
+    "sentence",
+    "services_table",
+    "state_of",
+]
 
 OUTCOMES = ("successes", "failures", "answers", "overloads", "unknowns", "neutrals")
 ERRORS = ("failures", "overloads", "unknowns")
@@ -151,9 +159,16 @@ def sentence(event: Document) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return plain_labels(cast("Document", value))
     return (
         ",".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
     )
+
+
+def plain_labels(labels: Document) -> str:
+    """Format labels as they are given on the command line."""
+    return ",".join(f"{name}={value}" for name, value in labels.items()) or "none"
 
 
 def _table(*columns: str) -> Table:

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from connpool_runtime import AsyncPool, Pool, Registry
+from connpool_runtime import AsyncPool, NoMemberForRoute, Pool, Registry
 from connpool_runtime.admin import admin_app
 from connpool_runtime.connectors.redis import RedisConfig
 from connpool_runtime.manager import Manager, ServiceConfig
@@ -175,6 +175,30 @@ def test_weight() -> None:
             refused = admin.post("/weight", json={"member": "m0", "weight": wrong})
             assert refused.status_code == 422, wrong
         assert pool.members[0].weight == 3
+
+
+def test_labels() -> None:
+    """Labels are replaced as a whole, so that a failover can be told to a running process; other things are refused."""
+    pool = shop_pool(2, default_route="primary")
+    pool.set_labels("m0", {"role": "primary", "rack": "a"})
+    pool.set_labels("m1", {"role": "replica"})
+    with served({"shop": pool}) as (_, admin):
+        answer = admin.post("/labels", json={"member": "m0", "labels": {"role": "replica"}}).json()
+        before = {"role": "primary", "rack": "a"}
+        assert (answer["done"], answer["before"]) == ("labelled", before)
+        assert answer["labels"] == dict(pool.members[0].labels) == {"role": "replica"}
+        with pytest.raises(NoMemberForRoute):
+            pool.call(GET)
+        admin.post("/labels", json={"member": "m1", "labels": {"role": "primary"}})
+        pool.call(GET)
+        assert [member.served for member in pool.members] == [0, 1]
+        for wrong in ({"role": 1}, {"": "x"}, ["role"], "role", 1, True):
+            refused = admin.post("/labels", json={"member": "m1", "labels": wrong})
+            assert refused.status_code == 422, wrong
+        assert admin.post("/labels", json={"member": "m1"}).status_code == 422
+        assert dict(pool.members[1].labels) == {"role": "primary"}
+        assert admin.post("/labels", json={"member": "m1", "labels": {}}).json()["labels"] == {}
+        assert dict(pool.members[1].labels) == {}
 
 
 def test_drain(pool: Pool[Shop], admin: httpx.Client) -> None:

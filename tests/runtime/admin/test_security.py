@@ -35,6 +35,7 @@ WRITES = {
     "/uneject": {"member": "m0"},
     "/drain": {"member": "m0"},
     "/weight": {"member": "m0", "weight": 1},
+    "/labels": {"member": "m0", "labels": {"role": "primary"}},
     "/metrics-only": {"on": True},
     "/reload": {},
 }

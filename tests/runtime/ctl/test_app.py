@@ -91,6 +91,10 @@ def test_what_it_changes(process: Any, pool: Pool[Shop]) -> None:
     assert pool.members[0].ready
     assert "done=drained" in ctl("drain", "m0", "--wait", "--timeout", "5").stdout
     assert [member.name for member in pool.members] == ["m1", "m2"]
+    assert "labels=role=primary,rack=a" in ctl("labels", "m1", "role=primary", "rack=a").stdout
+    assert dict(pool.members[0].labels) == {"role": "primary", "rack": "a"}
+    assert "labels=none" in ctl("labels", "m1", "--none").stdout
+    assert dict(pool.members[0].labels) == {}
     assert ctl("metrics-only", "true").exit_code == 0
     assert pool.metrics_only
     refused = ctl("weight", "m1", "3")
@@ -105,6 +109,8 @@ def test_exit_codes(process: Any, pool: Pool[Shop], folder: Path) -> None:
     assert ctl("--name", "api", "stats").exit_code == 3
     assert ctl("--url", "127.0.0.1:1", "stats").exit_code == 3
     assert ctl("weight", "m0", "0").exit_code == 2
+    for wrong in ([], ["role"], ["=x"], ["role=x", "--none"]):
+        assert ctl("labels", "m0", *wrong).exit_code == 2
     assert ctl("--url", "x", "--name", "y", "stats").exit_code == 2
     for member in pool.members:
         pool.eject(member.name)

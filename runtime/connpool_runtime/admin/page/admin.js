@@ -434,9 +434,14 @@ function sentence(one) {
     case "lost": return `${one.count} events were lost: this page was too slow`;
     case "metrics_only": return `${who}: breakers ${one.on ? "only count" : "eject members"}${hand}`;
     case "weighted": return `${who}: weight ${one.before} → ${one.weight}${hand}`;
+    case "labelled": return `${who}: labels ${listed(one.before)} → ${listed(one.labels)}${hand}`;
     case "config_reloaded": return one.applied ? `config ${one.version} is in force` : `config not applied: ${one.errors.join("; ")}`;
     default: return `${who}: ${one.type.replaceAll("_", " ")}${hand}${why}`;
   }
+}
+
+function listed(labels) {
+  return Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(", ") || "none";
 }
 
 // Changing something
