@@ -154,14 +154,14 @@ async def test_a_storage_gets_half_of_the_time_that_is_left(
 ) -> None:
     """The call still has the other half; a caller in a hurry is no reason to leave the storage alone."""
     face, storage = TaskFace("a"), Slow(60.0)
-    face.pool.register_middleware(SharedRateLimit("9/minute", storage, timeout=0.48))
+    face.pool.register_middleware(SharedRateLimit("9/minute", storage, timeout=1.44))
     with caplog.at_level(logging.CRITICAL):
         for _ in range(2):
-            with deadline(0.09):
+            with deadline(0.27):
                 assert await face.call() == "a"
                 assert remaining() > 0
         assert storage.asked == 2
-        with deadline(0.8):
+        with deadline(2.4):
             assert await face.call() == "a"
             assert await face.call() == "a"
             assert remaining() > 0
