@@ -22,6 +22,7 @@ from threading import Lock
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
+from connpool_runtime._concurrency.locks import plain_lock
 from connpool_runtime._log import log_failure
 
 __all__ = ["all_locks", "all_renewables", "keep", "new_lock", "renew_after_fork"]
@@ -40,7 +41,7 @@ _kept: list[object] = []
 
 def new_lock() -> Lock:
     """Return a lock that is free in a child process, even if it was held at the fork."""
-    lock = Lock()
+    lock = plain_lock()
     _locks.add(lock)
     return lock
 

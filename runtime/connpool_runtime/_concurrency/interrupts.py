@@ -19,6 +19,7 @@ from types import FrameType
 
 from connpool_runtime._concurrency.forks import all_locks
 from connpool_runtime._concurrency.introspection import current_frame
+from connpool_runtime._concurrency.locks import is_held_here
 from connpool_runtime._log import log_failure
 
 __all__ = ["run_beside_finalizer", "run_in_thread_if_interrupted"]
@@ -70,11 +71,7 @@ def _holds_a_lock() -> bool:
     if not taken or not _was_interrupted(current_frame()):
         return False
     until = monotonic() + PATIENCE
-    for lock in taken:
-        if not lock.acquire(timeout=max(0.0, until - monotonic())):
-            return True
-        lock.release()
-    return False
+    return any(is_held_here(lock, max(0.0, until - monotonic())) for lock in taken)
 
 
 def _was_interrupted(frame: FrameType | None) -> bool:
