@@ -53,6 +53,8 @@ class Call:
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
         error_judge: judges errors that no middleware judges.
+        may_go_elsewhere: whether another member than those that were tried could be picked, when the latest attempt
+            failed on one that asks to wait.
         may_be_fast: whether its next attempt may take the fast path: only the pool's balancer, by method and
             arguments, and the members that were tried decide which member is picked.
         spent: seconds that passed before the middleware ran.
@@ -74,6 +76,7 @@ class Call:
     attempt: int
     member: Member[Any] | None = None
     verdict: Verdict | None = None
+    may_go_elsewhere = False
     suspects: list[tuple[Member[Any], object, BaseException]] | None = None
     tried: Sequence[Member[Any]]
     reopen: Reopen | None = None

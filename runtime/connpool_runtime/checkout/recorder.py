@@ -126,6 +126,7 @@ class Recorder(Generic[C]):
             member.count(counted_as)
             if error is not None:
                 member.last_error = (_name_of(error), counted_as, verdict.reason)
+                self._look_elsewhere_locked(call, verdict)
         # 6. Changes of the member are followed up: who may be picked, events, the end of a drain.
         if not routine:
             if only_counts and member.breaker.state is _CLOSED and not member.leaving:
@@ -133,6 +134,11 @@ class Recorder(Generic[C]):
             else:
                 self._router.changed_locked(member, before)
         return verdict
+
+    def _look_elsewhere_locked(self, call: Call | None, verdict: Verdict) -> None:
+        """Note for a retry whether a call whose member asks to wait could go on with another one."""
+        if call is not None and verdict.retry_after is not None:
+            call.may_go_elsewhere = self._router.has_untried_locked(call)
 
     def _broke_off(self, lease: Lease[C], error: BaseException | None) -> bool:
         """Return whether an interrupt or a cancellation broke off the use of the client."""

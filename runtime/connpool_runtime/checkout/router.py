@@ -134,6 +134,12 @@ class Router(Generic[C]):
             return None
         return Wanted(self, state, call, state.routing.steps(call.method.route))
 
+    def has_untried_locked(self, call: Call) -> bool:
+        """Return whether a member that a call has not tried could be picked for it."""
+        wanted = self.wanted(call)
+        found = self._state.membership.candidates if wanted is None else wanted.candidates_locked()
+        return len(found) > sum(found.has(member) for member in frozenset(call.tried))
+
     def chosen_locked(
         self, steps: tuple[Selector, ...], passed_over: Collection[Member[Any]] = ()
     ) -> Candidates:

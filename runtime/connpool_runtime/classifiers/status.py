@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.verdict import (
     MayRetry,
@@ -96,10 +97,12 @@ def http_verdict(status: int, retry_after: float | None = None) -> Verdict:
 
     Arguments:
         status: from 400 to 599.
-        retry_after: seconds that the answer asks to wait; a 503 with it is overload, not failure.
+        retry_after: seconds that the answer asks to wait.
     """
-    if status in _TOO_MUCH or (status == 503 and retry_after is not None):
+    if status in _TOO_MUCH:
         return pushed_back(f"HTTP {status}", retry_after)
+    if status == 503 and retry_after is not None:  # this server cannot; others perhaps can
+        return Verdict(Outcome.FAILURE, MayRetry.PUSHED_BACK, "HTTP 503", retry_after)
     if status in FAILED_STATUSES:
         return failure(f"HTTP {status}")
     return _OTHERS.get(status) or answer(f"HTTP {status}")
@@ -117,7 +120,7 @@ def grpc_verdict(name: str, error: BaseException) -> Verdict:
         if asked is not None and asked < 0:
             return Verdict(verdict.outcome, MayRetry.NO, verdict.reason)
         if asked is not None:
-            return pushed_back(verdict.reason, asked)
+            return Verdict(verdict.outcome, MayRetry.PUSHED_BACK, verdict.reason, asked)
     if name == "RESOURCE_EXHAUSTED" and "larger than max" in str(_called(error, "details")):
         return _TOO_LARGE  # the size of this message, in either direction
     return verdict

@@ -11,6 +11,7 @@ from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import full_jitter
+from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Phase, Proceed
@@ -46,9 +47,10 @@ class Retry:
     opened again as long as it has given no item.
 
     The waits are the "full jitter" back-off of Brooker, "Exponential Backoff And Jitter"; they
-    begin only after the time that an error asked for, in an attribute `retry_after`. A retry that
-    would wait longer than `cap` for that, or to the caller's deadline, is not made, nor is one that
-    the budget does not allow.
+    begin only after the time that an error asks for, in an attribute `retry_after` or as its classifier
+    knows. Not so after a failure of one server (HTTP 503 with `Retry-After`), while another member may be
+    called. A retry that would wait longer than `cap` for that, or to the caller's deadline, is not made,
+    nor is one that the budget does not allow.
 
     A method's own `RetryPolicy`, and `calling(retry=...)` for the calls of a block, say otherwise for some calls.
 
@@ -254,7 +256,12 @@ class Retry:
                 attempt=call.attempt,
             )
             asked = None
-        return asked or call.judge(error).retry_after or 0.0
+        if asked:
+            return asked
+        verdict = call.judge(error)
+        if verdict.outcome is Outcome.FAILURE and call.may_go_elsewhere:
+            return 0.0  # what a server that cannot work asks for is meant for those who come back to it
+        return verdict.retry_after or 0.0
 
 
 class _Failures:

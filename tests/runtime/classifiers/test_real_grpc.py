@@ -99,7 +99,7 @@ async def test_a_slip_of_the_server_is_a_failure(asking: Asking, address: str) -
 @pytest.mark.parametrize(
     ("request_", "outcome", "retry", "wait"),
     [
-        ("UNAVAILABLE 250", Outcome.NEUTRAL, MayRetry.PUSHED_BACK, 0.25),
+        ("UNAVAILABLE 250", Outcome.FAILURE, MayRetry.PUSHED_BACK, 0.25),
         ("UNAVAILABLE -1", Outcome.FAILURE, MayRetry.NO, None),
         ("RESOURCE_EXHAUSTED 0", Outcome.NEUTRAL, MayRetry.PUSHED_BACK, 0.0),
     ],

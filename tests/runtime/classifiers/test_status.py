@@ -70,7 +70,6 @@ def test_statuses_that_are_answers(number: int) -> None:
         (http_error(429, Retry_After="0.5"), 0.5),
         (http_error(429, retry_after_ms="250"), 0.25),
         (http_error(529), None),
-        (http_error(503, retry_after="30"), 30.0),
         (http_error(429, retry_after="soon"), None),
     ],
 )
@@ -79,6 +78,12 @@ def test_push_back(error: Exception, seconds: float | None) -> None:
     verdict = verdict_of(error)
     assert (verdict.outcome, verdict.retry) == (Outcome.NEUTRAL, MayRetry.PUSHED_BACK)
     assert verdict.retry_after == seconds
+
+
+def test_a_server_that_cannot_work_is_to_blame_also_if_it_says_for_how_long() -> None:
+    """A 503 is a failure of its server with and without `Retry-After`."""
+    verdict = verdict_of(http_error(503, retry_after="30"))
+    assert verdict == Verdict(Outcome.FAILURE, MayRetry.PUSHED_BACK, "HTTP 503", 30.0)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ def test_failures_of_grpc() -> None:
 @pytest.mark.parametrize(
     ("code", "pushback", "verdict"),
     [
-        (Code.UNAVAILABLE, "200", Verdict(Outcome.NEUTRAL, MayRetry.PUSHED_BACK, "gRPC UNAVAILABLE", 0.2)),
+        (Code.UNAVAILABLE, "200", Verdict(Outcome.FAILURE, MayRetry.PUSHED_BACK, "gRPC UNAVAILABLE", 0.2)),
         (Code.UNAVAILABLE, "-1", Verdict(Outcome.FAILURE, MayRetry.NO, "gRPC UNAVAILABLE")),
         (Code.UNAVAILABLE, "junk", Verdict(Outcome.FAILURE, MayRetry.NO, "gRPC UNAVAILABLE")),
         (Code.RESOURCE_EXHAUSTED, "1500", Verdict(Outcome.NEUTRAL, MayRetry.PUSHED_BACK, "gRPC RESOURCE_EXHAUSTED", 1.5)),

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from connpool_runtime import (
     AllMembersOpen,
     AsyncPool,
+    BreakerState,
     Method,
     Outcome,
     PoolClosed,
@@ -173,6 +175,66 @@ async def test_a_push_back_beyond_the_cap_ends_the_call(
     with pytest.raises(Busy):
         await face.call(face.method(idempotent=True))
     assert naps.taken == []
+
+
+class Answered(Exception):
+    """The answer of an HTTP server, as client libraries raise it."""
+
+    def __init__(self, status: int, retry_after: str) -> None:
+        super().__init__(f"HTTP {status}")
+        headers = {"retry-after": retry_after}
+        self.response = SimpleNamespace(status_code=status, headers=headers)
+
+
+@pytest.mark.parametrize("seconds", ["1", "60"])
+async def test_what_a_server_that_cannot_work_asks_for_binds_no_other(
+    face: Face, retrying: Callable[..., Naps], seconds: str
+) -> None:
+    """A 503 with `Retry-After` is tried on another member at once, and opens the breaker of its own, as one without."""
+    naps = retrying(base=0.0)
+    face.fail("a", 9, error=Answered(503, seconds))
+    method = face.method(idempotent=True)
+    assert {await face.call(method) for _ in range(9)} == {"b", "c"}
+    assert (naps.taken, face.member("a").breaker.state) == ([], BreakerState.OPEN)
+
+
+async def test_a_server_without_another_is_waited_for(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A 503 with `Retry-After` is obeyed where no other member may be called, or all were tried."""
+    naps = retrying(base=0.0, attempts=4)
+    for name in "abc":
+        face.fail(name, error=Answered(503, "1.5"))
+    assert await face.call(face.method(idempotent=True)) in "abc"
+    assert naps.taken == [1.5]
+    for name in "bc":
+        face.pool.eject(name)
+    face.fail("a", error=Answered(503, "1.25"))
+    assert await face.call(face.method(idempotent=True)) == "a"
+    assert naps.taken == [1.5, 1.25]
+
+
+async def test_a_server_without_another_of_its_role_is_waited_for(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Members that are not for this call are no others."""
+    naps = retrying(base=0.0)
+    face.pool.set_labels("a", {"role": "primary"})
+    face.pool.set_labels("b", {"role": "replica"})
+    face.pool.reconfigure(default_route="primary")
+    face.fail("a", error=Answered(503, "1.5"))
+    assert await face.call(face.method(idempotent=True)) == "a"
+    assert naps.taken == [1.5]
+
+
+async def test_a_limit_of_the_caller_holds_for_all_members(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A 429 says that the caller asks too often: another server would say the same."""
+    naps = retrying(base=0.0)
+    face.fail("a", error=Answered(429, "1.5"))
+    assert await face.call(face.method(idempotent=True)) == "b"
+    assert naps.taken == [1.5]
 
 
 async def test_a_push_back_may_be_read_by_a_function(
