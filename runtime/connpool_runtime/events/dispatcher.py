@@ -54,14 +54,22 @@ class EventDispatcher:
 
     def deliver(self) -> None:
         """Deliver the queued events, unless another thread is doing so, which then delivers these too."""
-        lock = self._lock
         # Checked again after the release: an event queued meanwhile found the lock taken.
-        while self.waiting and lock.acquire(blocking=False):
-            try:
-                while self.waiting:
-                    self._tell(self.waiting.popleft())
-            finally:
-                lock.release()
+        while self.waiting and self._deliver_all():
+            pass
+
+    def _deliver_all(self) -> bool:
+        """Deliver what is queued by now; return False, and do nothing, if another thread is doing so."""
+        taken: list[bool] = []
+        try:
+            # One call in C, so that an interrupt finds the lock taken and that noted, or neither.
+            taken.extend(map(self._lock.acquire, (False,)))
+            while taken[0] and self.waiting:
+                self._tell(self.waiting.popleft())
+            return taken[0]
+        finally:
+            if taken and taken[0]:
+                self._lock.release()
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -1,6 +1,5 @@
 """The lock that guards a few statements."""
 
-import signal
 import sys
 import threading
 from typing import Any
@@ -9,16 +8,11 @@ import pytest
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.locks import is_held_here
+from tests.runtime.alarms import interrupted, needs_alarms
 from tests.waiting import eventually
 
-INTERRUPTS = 300
 
-
-class Interrupted(Exception):
-    """Raised by the signal handler."""
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+@needs_alarms
 def test_an_interrupt_leaves_no_lock_taken() -> None:
     """Wherever a signal handler raises in a thread that takes a lock again and again, the lock is free afterwards.
 
@@ -26,24 +20,12 @@ def test_an_interrupt_leaves_no_lock_taken() -> None:
     """
     lock = new_lock()
 
-    def interrupt(*_: object) -> None:
-        raise Interrupted
+    def take() -> None:
+        with lock:
+            pass
 
-    def take_again_and_again(seconds: float) -> None:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        while True:
-            with lock:
-                pass
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        for number in range(INTERRUPTS):
-            with pytest.raises(Interrupted):
-                take_again_and_again(0.0005 + number * 1e-6)
-            assert not lock.locked()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+    for _ in interrupted(take, 300):
+        assert not lock.locked()
 
 
 def test_nobody_enters_while_the_lock_is_held() -> None:

@@ -14,6 +14,8 @@ from connpool_runtime import (
     MemberDrained,
     MemberLeaving,
 )
+from connpool_runtime.events.dispatcher import EventDispatcher
+from tests.runtime.alarms import interrupted, needs_alarms
 from tests.runtime.faces import Client, Face
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -55,6 +57,22 @@ async def test_manual_changes_are_told_too(face: Face) -> None:
     face.pool.eject("a")
     face.pool.uneject("a")
     assert [type(event) for event in face.events] == [BreakerChanged] * 2
+
+
+@needs_alarms
+def test_events_are_delivered_after_an_interrupt() -> None:
+    """Wherever a signal handler raises in a thread that delivers events, the next delivery delivers."""
+    dispatcher, told = EventDispatcher(), list[Event]()
+    dispatcher.subscribe(told.append)
+
+    def tell() -> None:
+        dispatcher.queue(of(MemberAdded, "a"))
+        dispatcher.deliver()
+
+    for _ in interrupted(tell, 300):
+        told.clear()
+        tell()
+        assert told
 
 
 async def test_listeners_run_without_the_lock(face: Face) -> None:
