@@ -5,6 +5,7 @@ from __future__ import annotations
 from connpool_gen.reading.facts import (
     VARIADIC,
     ClassFacts,
+    Expression,
     ResultKind,
     RuntimeMember,
     StaticMember,
@@ -14,6 +15,33 @@ from connpool_gen.reading.facts import (
 CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
 OPENERS = ("connect", "open", "initialize")
+# Words in the names of parameters that say where a server is.
+ADDRESSES = frozenset(
+    [
+        "host",
+        "hostname",
+        "server",
+        "servers",
+        "address",
+        "addr",
+        "ip",
+        "port",
+        "path",
+        "socket",
+        "url",
+        "urls",
+        "uri",
+        "uris",
+        "endpoint",
+        "endpoints",
+        "dsn",
+        "broker",
+        "brokers",
+        "target",
+        "node",
+        "nodes",
+    ]
+)
 
 
 def closers(facts: ClassFacts) -> tuple[str, ...]:
@@ -40,24 +68,89 @@ def closes(name: str, facts: ClassFacts) -> bool:
 
 def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:
     """Return whether a member can be called without arguments and returns no value, as a closing method does."""
-    return takes_nothing(member) and gives_nothing(static)
+    return takes_nothing(member, static) and gives_nothing(static)
 
 
 def opens_everything(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Return whether an opening method means the same for every client: no parameters, no result."""
-    return member.name in OPENERS and not member.params and gives_nothing(static)
+    """Return whether an opening method means the same for every client.
+
+    It needs no arguments and takes no address, and what it returns, if anything, is plain data. A
+    result of the client's own, such as a connection or a session, is what callers want it for.
+    """
+    if member.name not in OPENERS:
+        return False
+    if not parameters(member, static):
+        return gives_nothing(static) or gives_data(static)
+    known = static is not None and (gives_data(static) or gives_none(static))
+    return known and takes_nothing(member, static) and not takes_address(member, static)
 
 
 def opens_one(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Return whether an opening method needs arguments, such as one client's address."""
-    return member.name in OPENERS and bool(member.params) and gives_nothing(static)
+    """Return whether an opening method needs arguments, such as one client's address.
 
-
-def takes_nothing(member: RuntimeMember) -> bool:
-    """Return whether a member can be called without arguments."""
-    return member.params is not None and all(
-        p.default is not None or p.kind in VARIADIC for p in member.params
+    Only of `connect` is that clear where it returns a value: an `open` that does may open a file.
+    """
+    if member.name not in OPENERS or not parameters(member, static):
+        return False
+    if opens_everything(member, static):
+        return False
+    connects = member.name == "connect" and gives_no_handle(static)
+    return gives_nothing(static) or (
+        connects and (gives_data(static) or takes_address(member, static))
     )
+
+
+def parameters(member: RuntimeMember, static: StaticMember | None) -> dict[str, bool] | None:
+    """Return which parameters a member has, and whether a call must give them; None if nobody knows.
+
+    A function of a C extension may have a signature in the stub alone.
+    """
+    if member.params is not None:
+        return {p.name: p.default is None and p.kind not in VARIADIC for p in member.params}
+    if static is None or not static.signatures:
+        return None
+    # Overloads are ways to call it: the one that needs the least is what matters.
+    least = min(static.signatures, key=lambda one: sum(p.required for p in one.params))
+    return {p.name or f"{place}": p.required for place, p in enumerate(least.params)}
+
+
+def takes_nothing(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Return whether a member can be called without arguments."""
+    known = parameters(member, static)
+    return known is not None and not any(known.values())
+
+
+def takes_address(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Return whether a member has a parameter that says where a server is."""
+    words = {word for name in parameters(member, static) or () for word in name.split("_")}
+    return not ADDRESSES.isdisjoint(words)
+
+
+def gives_none(static: StaticMember) -> bool:
+    """Return whether a member's result is known to be None."""
+    return bool(static.signatures) and all(given(s).parts == ("None",) for s in static.signatures)
+
+
+def gives_data(static: StaticMember | None) -> bool:
+    """Return whether a member's result is of builtin types alone."""
+    if static is None or not static.signatures or not gives_no_handle(static):
+        return False
+    parts = [part for one in static.signatures for part in given(one).parts]
+    return all(isinstance(part, str) or part.module == "builtins" for part in parts)
+
+
+def gives_no_handle(static: StaticMember | None) -> bool:
+    """Return whether a member's result is not something that lives on a connection, or has to be entered."""
+    plain = (ResultKind.VALUE, ResultKind.COROUTINE)
+    return static is not None and all(
+        one.result in plain and not one.bound and not one.may_stream for one in static.signatures
+    )
+
+
+def given(signature: StaticSignature) -> Expression:
+    """Return what a call gives in the end, after awaiting it."""
+    inner = signature.inner if signature.result is ResultKind.COROUTINE else None
+    return inner if inner is not None else signature.returns
 
 
 def gives_nothing(static: StaticMember | None) -> bool:

@@ -149,6 +149,16 @@ def test_what_is_skipped_has_its_reason(maker: Maker, other: str, member: str, r
         ),
         (["def connect(self) -> None: ..."], {"connect": "broadcast"}),
         (["def connect(self, host: str) -> None: ..."], {"connect": "skipped"}),
+        (["def connect(self, host: str = '') -> None: ..."], {"connect": "skipped"}),
+        (["def connect(self, timeout: float = 1.0) -> None: ..."], {"connect": "broadcast"}),
+        (["def connect(self, timeout=1.0): ..."], {"connect": "skipped"}),
+        (["def connect(self) -> tuple[int, str]: ..."], {"connect": "broadcast"}),
+        (["def connect(self, wait: bool = True) -> bool: ..."], {"connect": "broadcast"}),
+        (["def connect(self, *, socket_path: str = '') -> str: ..."], {"connect": "skipped"}),
+        (["def connect(self, host: str) -> Pattern[str]: ..."], {"connect": "skipped"}),
+        (["def connect(self) -> socket.socket: ..."], {"connect": "wrapped"}),
+        (["def connect(self, host: str) -> socket.socket: ..."], {"connect": "wrapped"}),
+        (["def connect(self, keyspace: str = '') -> Pattern[str]: ..."], {"connect": "wrapped"}),
         (["def open(self, path: str) -> bytes: ..."], {"open": "wrapped"}),
         (["def __enter__(self) -> Client: ...", "def __exit__(self, *e: Any) -> None: ..."], {}),
     ],
@@ -161,6 +171,14 @@ def test_lifecycle_is_never_balanced(
     made = maker.make(source)
     assert {n: e.fate.value for n, e in made.names.items() if n != "certainly"} == fates
     assert all(entry.reason for entry in made.names.values() if entry.fate.value != "wrapped")
+
+
+def test_a_stub_says_what_a_function_in_c_takes(maker: Maker) -> None:
+    """Where no signature is there at run time, the static one decides what opens and closes a client."""
+    made = maker.of("_socket:socket")
+    assert made.names["close"].fate is Fate.POOL
+    assert made.names["connect"].fate is Fate.SKIPPED
+    assert "close=lambda client: client.close()," in made.text
 
 
 def test_the_pool_knows_how_to_close_a_client(maker: Maker) -> None:
