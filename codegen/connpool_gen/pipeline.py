@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connpool_gen._version import __version__
-from connpool_gen.building.build import build
+from connpool_gen.building.build import build, is_asynchronous
 from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.lifecycle import unclosed_note
 from connpool_gen.planning.reads.known_reads import reads_note
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
@@ -71,6 +72,8 @@ def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tup
     notes = notes_on_types(facts)
     notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
     if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
+        notes.append(note)
+    if (note := unclosed_note(facts, asynchronous=is_asynchronous(facts))) is not None:
         notes.append(note)
     names = [entry.name for entry in ledger.entries]
     library = library_of(request.module, facts.home)

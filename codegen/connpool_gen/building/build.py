@@ -12,6 +12,7 @@ from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.planning.deadline_parameters import deadline_parameter
 from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate, Ledger, LedgerEntry
+from connpool_gen.planning.lifecycle import leaving_entry
 from connpool_gen.planning.members import noted, plan_member, special
 from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
@@ -73,6 +74,8 @@ def build(
         Skip(name, ONLY_STATIC)
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
+    if (left := leaving_entry(facts, asynchronous=asynchronous)) is not None:
+        plans.append(left)
     leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
     names = {plan.name for plan in [*plans, *leaves]}
     library = library_of(request.module, facts.home)

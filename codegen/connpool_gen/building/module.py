@@ -70,6 +70,8 @@ DEPRECATED = Ref("connpool_runtime.wrapper", "deprecated")
 UNKNOWN = Ref("connpool_runtime.typing", "Unknown")
 PROPERTY = (Ref("builtins", "property"),)
 CLASS_METHOD = (Ref("builtins", "classmethod"),)
+LEAVING = ("__exit__", "__aexit__")
+NO_ERROR = ("None", "None", "None")  # what a `with` block without an error passes
 METHODCALLER = Ref("operator", "methodcaller")
 # The method of the pool that a member of each form calls.
 POOL_CALLS = {
@@ -314,13 +316,15 @@ class ModuleBuilder:
         return string_literal(balancer) if balancer else None
 
     def _closer(self) -> str | None:
-        """Write how a member is closed: by the client's `aclose` or `close`."""
+        """Write how a member is closed: by a method of the client's, or as a `with` block leaves it."""
         closing = self._outline.closing
         if closing is None:
             return None
+        nothing = NO_ERROR if closing in LEAVING else ()
         if self._outline.closing_untyped:
-            return f'{self._names.spell_running(METHODCALLER)}("{closing}")'
-        return f"lambda client: client.{closing}()"
+            given = ", ".join([string_literal(closing), *nothing])
+            return f"{self._names.spell_running(METHODCALLER)}({given})"
+        return f"lambda client: client.{closing}({', '.join(nothing)})"
 
     def _entry(self, plan: Plan) -> EntryModel:
         """Write one function of the method table."""

@@ -10,11 +10,11 @@ from connpool_gen.building.connecting import Connectors
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
-from connpool_gen.planning.lifecycle import closers
+from connpool_gen.planning.lifecycle import closing_of
 from connpool_gen.planning.namespaces import Namespace
 from connpool_gen.planning.plan import FORWARDS, Plan, Skip
 from connpool_gen.planning.signature import ANY
-from connpool_gen.reading.facts import ClassFacts, Expression, Ref
+from connpool_gen.reading.facts import ClassFacts, Expression, Ref, StaticSignature
 
 RUNTIME = "connpool_runtime"
 TYPING = "typing"
@@ -169,14 +169,18 @@ class Outline:
 
     @cached_property
     def closing(self) -> str | None:
-        """The member that closes a client; the asynchronous one if there are two."""
-        return min(closers(self.facts), default=None)
+        """The member that closes a client."""
+        return closing_of(self.facts, asynchronous=self.asynchronous)
 
     @property
     def closing_untyped(self) -> bool:
         """Return whether strict code may not call the closing method directly."""
         static = self.facts.static.get(self.closing or "")
-        return static is None or any(signature.untyped for signature in static.signatures)
+        if static is None or any(signature.untyped for signature in static.signatures):
+            return True
+        # Many annotate what `__exit__` takes as if there always were an error.
+        leaving = (self.closing or "").startswith("__")
+        return leaving and not all(takes_none(signature) for signature in static.signatures)
 
     @cached_property
     def connectors(self) -> Connectors | None:
@@ -194,6 +198,12 @@ class Outline:
 def function_name(label: str) -> str:
     """`chat.completions.create` -> `chat_completions_create`."""
     return "_".join(snake_case(part) for part in label.split(".")) or "method"
+
+
+def takes_none(signature: StaticSignature) -> bool:
+    """Return whether every parameter takes None, as its annotation is written."""
+    annotations = [param.annotation.plain for param in signature.params]
+    return all(text in ("object", "Any") or "None" in text for text in annotations)
 
 
 def applied(ref: Ref | Expression, args: list[Expression]) -> Expression:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.plan import Skip
 from connpool_gen.reading.facts import (
     VARIADIC,
     ClassFacts,
@@ -14,6 +16,12 @@ from connpool_gen.reading.facts import (
 
 CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
+# Methods that may close a client, for the advice where no other member is known to do so.
+LIKELY_CLOSERS = (
+    *(*CLOSERS, *CLOSERS_OF_LAST_RESORT, "quit", "unbind", "terminate"),
+    *("close_async", "close_sync"),
+)
+UNCLOSED = "members are not closed when they leave, since no member is known to be for that alone"
 OPENERS = ("connect", "open", "initialize")
 # Words in the names of parameters that say where a server is.
 ADDRESSES = frozenset(
@@ -64,6 +72,48 @@ def closes(name: str, facts: ClassFacts) -> bool:
     """Return whether a member closes a client."""
     # All members are looked at for few names only: a client has hundreds, and is asked about each.
     return name in CLOSERS + CLOSERS_OF_LAST_RESORT and name in closers(facts)
+
+
+def leaver(facts: ClassFacts, *, asynchronous: bool) -> str | None:
+    """Find the member by which a client is left, `__exit__` or `__aexit__`."""
+    name = "__aexit__" if asynchronous else "__exit__"
+    return name if any(member.name == name for member in facts.runtime.members) else None
+
+
+def closing_of(facts: ClassFacts, *, asynchronous: bool) -> str | None:
+    """Find the member that closes a client when it leaves the pool; the asynchronous one if there are two.
+
+    Without a closing method it is the one that leaves the client, if entering it does nothing but return
+    it. What a client does more when it is entered, leaving may only undo; members have not been entered.
+    """
+    found = min(closers(facts), default=None)
+    leaving = leaver(facts, asynchronous=asynchronous)
+    if found is not None or leaving is None:
+        return found
+    entering = leaving.replace("exit", "enter")
+    plainly = any(m.name == entering and m.returns_receiver for m in facts.runtime.members)
+    return leaving if plainly else None
+
+
+def leaving_entry(facts: ClassFacts, *, asynchronous: bool) -> Skip | None:
+    """Say for the ledger what leaving a client is for, where no other member closes it."""
+    name = leaver(facts, asynchronous=asynchronous)
+    if name is None or closers(facts):
+        return None
+    closes_members = closing_of(facts, asynchronous=asynchronous) == name
+    said = "members are closed with it" if closes_members else UNCLOSED
+    return Skip(name, f"lifecycle: {said}", Fate.POOL)
+
+
+def unclosed_note(facts: ClassFacts, *, asynchronous: bool) -> str | None:
+    """Say that members are not closed, and how to name what closes them; None where they are, or nothing seems to."""
+    named = {member.name for member in facts.runtime.members}
+    likely = [name for name in LIKELY_CLOSERS if name in named]
+    leaving = leaver(facts, asynchronous=asynchronous)
+    if closing_of(facts, asynchronous=asynchronous) or not (likely or leaving):
+        return None
+    example = f"client.{likely[0]}" if likely else "..."
+    return f"{UNCLOSED}; name one where you add a client: pool.add_client(client, close={example})"
 
 
 def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:

@@ -17,7 +17,7 @@ from connpool_gen.probe.defaults import describe_default
 from connpool_gen.probe.deprecation import deprecation, undeprecated
 from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
-from connpool_gen.probe.source import function_at, looks_at_keywords
+from connpool_gen.probe.source import function_at, looks_at_keywords, returns_its_receiver
 
 Json = dict[str, Any]
 
@@ -46,6 +46,8 @@ COPYING = frozenset(
     [f"__{stem}__" for stem in ("copy", "deepcopy", "replace")]
     + [f"__{stem}__" for stem in ("setstate", "getnewargs", "getnewargs_ex")]
 )
+# How a client is entered.
+ENTERS = ("__enter__", "__aenter__")
 DUNDERS = OPERATIONS | OF_EACH_OBJECT | COPYING
 
 STORE_ATTR, EXTENDED_ARG = dis.opmap["STORE_ATTR"], dis.EXTENDED_ARG
@@ -296,6 +298,8 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     described["params"] = shown
     if asks_for_literals(inner):
         described["literal"] = True
+    if name in ENTERS and (node := function_at(function)) and returns_its_receiver(node):
+        described["returns_receiver"] = True
     if outer != shown:
         described["outer"] = outer
         if is_looked_through(function):

@@ -57,6 +57,17 @@ def looks_at_keywords(node: Function) -> bool:
     )
 
 
+def returns_its_receiver(node: Function) -> bool:
+    """Return whether a method does nothing but return the object it is called on; it has no decorators."""
+    first = [*node.args.posonlyargs, *node.args.args][:1]
+    described = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+    body = node.body[1:] if described else node.body
+    if node.decorator_list or len(body) != 1 or not isinstance(body[0], ast.Return):
+        return False
+    returned = body[0].value
+    return isinstance(returned, ast.Name) and [returned.id] == [param.arg for param in first]
+
+
 def imports_in(file: str) -> list[ast.ImportFrom]:
     """Yield each `from ... import ...` of a file; perhaps also one that stands in a string."""
     found: list[ast.ImportFrom] = []

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from connpool_gen.probe.members import DISPATCHED
-from connpool_gen.probe.source import looks_at_keywords
+from connpool_gen.probe.members import DISPATCHED, ENTERS
+from connpool_gen.probe.source import looks_at_keywords, returns_its_receiver
 from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.nodes import (
     docstring,
@@ -73,6 +73,8 @@ class Functions:
                 described["reads_keywords"] = True
         if asks_for_literals(function.innermost):
             described["literal"] = True
+        if enters_plainly(function):
+            described["returns_receiver"] = True
         return described
 
     def _of_class(self, held: ClassMethod) -> Json:
@@ -163,6 +165,20 @@ class Functions:
         return any(self._classes.finds(found, name) is not None for name in leaving)
 
 
+def enters_plainly(function: Function) -> bool:
+    """Return whether a method enters a client and does nothing but return it."""
+    if not isinstance(function.node, cst.FunctionDef) or function.node.name.value not in ENTERS:
+        return False
+    return returns_its_receiver(parsed(function.node))
+
+
+def parsed(node: cst.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    """Parse a function's text alone."""
+    [found] = ast.parse(textwrap.dedent(cst.Module([]).code_for_node(node))).body
+    assert isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef))
+    return found
+
+
 def is_looked_through(function: Function) -> bool:
     """Return whether a decorator of a function looks at the keywords of a call."""
     while isinstance(function.wrapped, Function):
@@ -171,8 +187,7 @@ def is_looked_through(function: Function) -> bool:
             or function.node.params.star_kwarg is None
         ):
             return False
-        [node] = ast.parse(textwrap.dedent(cst.Module([]).code_for_node(function.node))).body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and looks_at_keywords(node):
+        if looks_at_keywords(parsed(function.node)):
             return True
         function = function.wrapped
     return False

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connpool_gen import generate
 from connpool_gen.planning.ledger import Fate
 from tests.codegen.made import Made, Maker
 
@@ -160,7 +161,14 @@ def test_what_is_skipped_has_its_reason(maker: Maker, other: str, member: str, r
         (["def connect(self, host: str) -> socket.socket: ..."], {"connect": "wrapped"}),
         (["def connect(self, keyspace: str = '') -> Pattern[str]: ..."], {"connect": "wrapped"}),
         (["def open(self, path: str) -> bytes: ..."], {"open": "wrapped"}),
-        (["def __enter__(self) -> Client: ...", "def __exit__(self, *e: Any) -> None: ..."], {}),
+        (
+            ["def __enter__(self) -> Client: ...", "def __exit__(self, *e: Any) -> None: ..."],
+            {"__exit__": "pool"},
+        ),
+        (
+            ["def __exit__(self, *e: Any) -> None: ...", "def close(self) -> None: ..."],
+            {"close": "pool"},
+        ),
     ],
 )
 def test_lifecycle_is_never_balanced(
@@ -190,6 +198,68 @@ def test_the_pool_knows_how_to_close_a_client(maker: Maker) -> None:
     ):
         assert f"close=lambda client: {closer}" in maker.text(PREAMBLE + source)
     assert "close=" not in maker.text(PREAMBLE + SYNC)
+
+
+ENTER = "    def __enter__(self) -> Client:\n        {}\n"
+EXIT = "    def __exit__(self, *exc: object) -> None: ...\n"
+AENTER = "    async def __aenter__(self) -> Client:\n        {}\n"
+AEXIT = "    async def __aexit__(self, *exc: object) -> None: ...\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "closer"),
+    [
+        (SYNC + ENTER.format("return self") + EXIT, "lambda client: client.__exit__(None, None, None)"),
+        (ASYNC + AENTER.format("return self") + AEXIT, "lambda client: client.__aexit__(None, None, None)"),
+        (SYNC + ENTER.format("'It.'\n        return self") + EXIT, "lambda client: client.__exit__(None, None, None)"),
+        (SYNC + ENTER.format("return self") + EXIT.replace("*exc: object", "*exc"), 'methodcaller("__exit__", None, None, None)'),
+        (SYNC + ENTER.format("return self") + EXIT.replace("*exc: object", "a: type[BaseException], b: Any, c: Any"), 'methodcaller("__exit__", None, None, None)'),
+        (SYNC + "    def __enter__(self): return self\n    def __exit__(self, a, b, c): ...\n", 'methodcaller("__exit__", None, None, None)'),
+        (SYNC + ENTER.format("self.bind(); return self") + EXIT, None),
+        (SYNC + ENTER.format("return Client()") + EXIT, None),
+        (SYNC + ENTER.format("return self") + EXIT + "    def disconnect(self) -> None: ...\n", "lambda client: client.disconnect()"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("static", [False, True])
+def test_leaving_a_client_closes_it_if_entering_does_nothing(
+    maker: Maker, source: str, closer: str | None, static: bool
+) -> None:
+    """Where no method closes a client, a member is left as at the end of `with`, unless that may undo an entering."""
+    text = maker.text(PREAMBLE + source, static=static, verify=True)
+    assert ("close=" in text) == (closer is not None)
+    assert closer is None or f"close={closer}," in text
+
+
+def test_the_run_says_that_members_are_not_closed(maker: Maker) -> None:
+    """Where nothing is known to close a client and something may, a note names a way to say what does."""
+    entering = SYNC + ENTER.format("self.bind(); return self") + EXIT
+    for source, advice in (
+        (entering + "    def unbind(self, c: int = 0) -> bool: ...\n", "close=client.unbind)"),
+        (entering, "close=...)"),
+        (SYNC + "    def close(self, index: str) -> None: ...\n", "close=client.close)"),
+    ):
+        request = maker.request(f"{maker.write(PREAMBLE + source)}:Client")
+        [note] = generate(request).notes
+        assert note.startswith("members are not closed when they leave")
+        assert note.endswith(f"pool.add_client(client, {advice}")
+    for source in (SYNC, SYNC + "    def close(self) -> None: ...\n"):
+        assert not generate(maker.request(f"{maker.write(PREAMBLE + source)}:Client")).notes
+
+
+def test_a_member_is_left_when_it_leaves_the_pool(maker: Maker) -> None:
+    """Closing the pool leaves each client once, without an error."""
+    made = maker.make(
+        PREAMBLE
+        + SYNC
+        + "    left: tuple[object, ...] = ()\n"
+        + ENTER.format("return self")
+        + "    def __exit__(self, *exc: object) -> None: self.left += exc\n"
+    )
+    client = made.client()
+    with made.over(client):
+        assert client.left == ()
+    assert client.left == (None, None, None)
+    assert made.names["__exit__"].reason == "lifecycle: members are closed with it"
 
 
 def test_an_inherited_static_view_says_so(maker: Maker) -> None:
