@@ -2,7 +2,7 @@
 # source: redis.asyncio:Redis
 # command: connpool-gen --client redis.asyncio:Redis
 # formatter: ruff 0.17.6
-# fingerprint: 1:69d01f1ecc6e06a070f49a94131a4ac2
+# fingerprint: 1:3433adbcdccae1357e600fc1424bc6b8
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -20,7 +20,8 @@ require_contract(1, __name__)  # tells what to do if another runtime is installe
 
 import builtins as _builtins
 from connpool_runtime import AsyncPool, default_of, method, unless_default
-from connpool_runtime.wrapper import explain_missing
+from connpool_runtime.wrapper import Closer, explain_missing
+from operator import methodcaller
 from redis.asyncio import Redis
 from typing import TYPE_CHECKING
 
@@ -3833,6 +3834,7 @@ class AsyncRedisPool:
         """
         options.setdefault("classifier", "redis")  # knows this library's errors
         options.setdefault("balancer", "consistent_hash")
+        self._pool_closer: Closer[Redis] = Closer(lambda client: client.aclose())
         self.pool: AsyncPool[Redis] = AsyncPool(
             name,
             methods=(
@@ -4246,7 +4248,7 @@ class AsyncRedisPool:
                 _connection,
                 _auto_close_connection_pool,
             ),
-            close=lambda client: client.aclose(),
+            close=self._pool_closer,
             **options,
         )
 
@@ -4594,11 +4596,17 @@ class AsyncRedisPool:
                 By default, let Redis.auto_close_connection_pool decide
                 whether to close the connection pool.
         """
-        await self.pool.aclose()
+        await self._pool_closer.aclose(
+            self.pool,
+            lambda client: client.aclose(close_connection_pool=close_connection_pool),
+        )
 
     async def close(self, close_connection_pool: Any = None) -> Any:
         """Alias for aclose(), for backwards compatibility"""
-        await self.pool.aclose()
+        await self._pool_closer.aclose(
+            self.pool,
+            methodcaller("close", close_connection_pool=close_connection_pool),
+        )
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command and return a parsed response"""

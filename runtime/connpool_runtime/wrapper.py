@@ -1,22 +1,66 @@
-"""What generated wrappers need beside the pool: explanations of missing names, deprecated members."""
+"""What generated wrappers need beside the pool: how they close it, explanations of missing names, deprecated members."""
 
 from __future__ import annotations
 
 import functools
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     # Type checkers know this name from their own stubs. At run time the function below is used, because only
     # newer Pythons have the name and the runtime has no dependency that brings it.
     from typing_extensions import deprecated
 
-__all__ = ["deprecated", "explain_missing"]
+    from connpool_runtime import AsyncPool, Pool
 
+__all__ = ["Closer", "deprecated", "explain_missing"]
+
+C = TypeVar("C")
+R = TypeVar("R")
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Closer(Generic[C]):
+    """Closes the members of a wrapper's pool, where the client's closing method takes arguments or gives an answer.
+
+    The pool calls it with the client of each member that leaves; a member that was added with a way to be
+    closed of its own is closed in that way.
+
+    Arguments:
+        close: closes a client; may be a coroutine function.
+    """
+
+    def __init__(self, close: Callable[[C], object]) -> None:
+        self._close: Callable[[C], object] = close
+
+    def __call__(self, client: C) -> object:
+        """Close one client."""
+        return self._close(client)
+
+    def close(self, pool: Pool[C], close: Callable[[C], R]) -> list[R]:
+        """Close a pool, its members from now on by `close`; return what that gave for those closed in time."""
+        given: list[R] = []
+
+        def closing(client: C) -> None:
+            given.append(close(client))
+
+        self._close = closing
+        pool.close()
+        return given.copy()
+
+    async def aclose(self, pool: AsyncPool[C], close: Callable[[C], Awaitable[R]]) -> list[R]:
+        """Do the same for a coroutine function."""
+        given: list[R] = []
+
+        async def closing(client: C) -> None:
+            given.append(await close(client))
+
+        self._close = closing
+        await pool.aclose()
+        return given.copy()
 
 
 def explain_missing(

@@ -6,8 +6,35 @@ import sys
 
 import pytest
 
-from connpool_runtime import Pool
-from connpool_runtime.wrapper import deprecated, explain_missing
+from connpool_runtime import AsyncPool, Pool
+from connpool_runtime.wrapper import Closer, deprecated, explain_missing
+
+
+def test_members_are_closed_as_a_wrapper_was_told() -> None:
+    """A member that leaves before is closed as usual, all others as said last, but for those with a way of their own."""
+    closed: list[object] = []
+    closer: Closer[str] = Closer(lambda client: closed.append((client, "usual")))
+    pool: Pool[str] = Pool(close=closer)
+    pool.add_client("a", name="a")
+    pool.add_client("b", name="b")
+    pool.add_client("c", name="c", close=lambda: closed.append("own"))
+    pool.remove_client("a")
+    assert closer.close(pool, lambda client: client + "!") == ["b!"]
+    assert closed == [("a", "usual"), "own"]
+    assert closer.close(pool, lambda client: client) == []
+
+
+async def test_members_are_closed_as_a_wrapper_of_tasks_was_told() -> None:
+    """The same is true of a coroutine function, which is awaited."""
+
+    async def shout(client: str) -> str:
+        return client + "!"
+
+    closer: Closer[str] = Closer(shout)
+    pool: AsyncPool[str] = AsyncPool(close=closer)
+    pool.add_client("a")
+    pool.add_client("b")
+    assert sorted(await closer.aclose(pool, shout)) == ["a!", "b!"]
 
 
 class Wrapper:

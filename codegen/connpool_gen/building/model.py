@@ -150,6 +150,7 @@ class ModuleModel:
     classifier: str | None
     balancer: str | None
     closer: str | None
+    kept_closer: AttributeModel | None
     asynchronous: bool
     metrics: bool
     namespaces: tuple[NamespaceModel, ...]

@@ -28,7 +28,7 @@ from connpool_gen.building.model import (
     with_texts,
 )
 from connpool_gen.building.names import NO_TYPES, Names, NameUse, Spelling
-from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
+from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied, is_told_how
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.config.retry import RetrySettings
 from connpool_gen.config.route import roles
@@ -72,6 +72,9 @@ PROPERTY = (Ref("builtins", "property"),)
 CLASS_METHOD = (Ref("builtins", "classmethod"),)
 LEAVING = ("__exit__", "__aexit__")
 NO_ERROR = ("None", "None", "None")  # what a `with` block without an error passes
+CLOSES = Ref("connpool_runtime.wrapper", "Closer")
+ALL = Ref("builtins", "all")
+CLOSER = "_pool_closer"  # the attribute of the wrapper with that
 METHODCALLER = Ref("operator", "methodcaller")
 # The method of the pool that a member of each form calls.
 POOL_CALLS = {
@@ -208,6 +211,7 @@ class ModuleBuilder:
             classifier=string_literal(library) if (library := self._library) else None,
             balancer=self._balancer(),
             closer=self._closer(),
+            kept_closer=self._kept_closer() if outline.keeps_closer else None,
             asynchronous=outline.asynchronous,
             metrics=request.metrics,
             namespaces=tuple(self._namespace(namespace) for namespace in outline.namespaces),
@@ -325,6 +329,13 @@ class ModuleBuilder:
             given = ", ".join([string_literal(closing), *nothing])
             return f"{self._names.spell_running(METHODCALLER)}({given})"
         return f"lambda client: client.{closing}({', '.join(nothing)})"
+
+    def _kept_closer(self) -> AttributeModel:
+        """Write what hands the arguments of the wrapper's closing methods to those of the clients."""
+        spell = self._names.spell
+        annotation = Expression.of(CLOSES, "[", self._outline.client_type, "]")
+        made = f"{self._names.spell_running(CLOSES)}({self._closer()})"
+        return AttributeModel(name=CLOSER, annotation=spell(annotation), value=made)
 
     def _entry(self, plan: Plan) -> EntryModel:
         """Write one function of the method table."""
@@ -519,10 +530,8 @@ class ModuleBuilder:
             passed = self._names.spell_running(forwarded)
             call = f"{self._of_client_class(plan)}({passed})"
             return f"await {call}" if plan.coroutine else call
-        if plan.form is Form.CLOSE:
-            return f"{pool}.close()"
-        if plan.form is Form.ACLOSE:
-            return f"await {pool}.aclose()"
+        if plan.form in (Form.CLOSE, Form.ACLOSE):
+            return self._closing(plan, pool)
         function = self._outline.functions[plan.label]
         given = f"{function}, {arguments(plan.params)}" if plan.params else function
         called = POOL_CALLS[plan.form]
@@ -537,6 +546,31 @@ class ModuleBuilder:
         if plan.form is Form.TASK:
             return f"{self._names.spell_running(ENSURE_FUTURE)}({call})"
         return f"await {call}" if plan.form in AWAITED else call
+
+    def _closing(self, plan: Plan, pool: str) -> str:
+        """Write how a wrapper is closed: as its pool, or with the arguments and the answer of each client."""
+        called = "await {}.aclose({})" if plan.form is Form.ACLOSE else "{}.close({})"
+        if not is_told_how(plan):
+            return called.format(pool, "")
+        receiver = pool.partition(".")[0]
+        text = called.format(f"{receiver}.{CLOSER}", f"{pool}, {self._told_how(plan)}")
+        return f"{self._names.spell_running(ALL)}({text})" if plan.answers else text
+
+    def _told_how(self, plan: Plan) -> str:
+        """Write how each client is closed, with the arguments that the wrapper's method was given."""
+        only_given = has_hidden(plan.params)
+        passed = (
+            forwarding_only_given(plan.params, watched=False)
+            if only_given
+            else forwarding(plan.params)
+        )
+        given = self._names.spell_running(passed)
+        loose = plan.inherited or plan.static_params is not None or bool(plan.overloads)
+        if loose or plan.untyped or self._outline.calls_any(plan):
+            listed = f"{string_literal(plan.name)}, {given}" if given else string_literal(plan.name)
+            return f"{self._names.spell_running(METHODCALLER)}({listed})"
+        client = distinct("client", {param.name for param in plan.params})
+        return f"lambda {client}: {client}.{plan.name}({given})"
 
     def _of_client_class(self, plan: Plan) -> str:
         """Write an attribute of the client class; by `getattr` where strict code may not see its type."""
@@ -595,7 +629,7 @@ def body_form(plan: Plan) -> BodyForm:
     """Choose the statement around a method's expression."""
     if plan.never_returns:
         return BodyForm.NEVER_RETURNS
-    if plan.form in (Form.CLOSE, Form.ACLOSE) and plan.returns in (NONE, ANY):
+    if plan.form in (Form.CLOSE, Form.ACLOSE) and plan.returns in (NONE, ANY) and not plan.answers:
         return BodyForm.STATEMENT  # checkers reject `return` before an expression without a value
     if plan.form is Form.GENERATE and plan.typed_local is not None:
         return BodyForm.GENERATE_ANY if plan.typed_local == ANY else BodyForm.GENERATE_VALUE

@@ -12,7 +12,7 @@ from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
 from connpool_gen.planning.lifecycle import closing_of
 from connpool_gen.planning.namespaces import Namespace
-from connpool_gen.planning.plan import FORWARDS, Plan, Skip
+from connpool_gen.planning.plan import FORWARDS, Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
 from connpool_gen.reading.facts import ClassFacts, Expression, Ref, StaticSignature
 
@@ -106,8 +106,8 @@ class Outline:
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         own |= set(self.class_names.values())
         # Some bodies use imported names, so their parameters must not shadow these: the client class in class
-        # methods, and the defaults that functions of the table compare with.
-        naming = [plan for plan in self.members if plan.form in FORWARDS]
+        # methods, what calls a closing method, and the defaults that functions of the table compare with.
+        naming = [p for p in self.members if p.form in FORWARDS or is_told_how(p)]
         naming += [plan for plan in self.pooled if plan.forwards_only_given]
         own |= {param.name for plan in naming for param in plan.params}
         return own | {plan.name for plan in self.members} | set(self.functions.values())
@@ -173,6 +173,11 @@ class Outline:
         return closing_of(self.facts, asynchronous=self.asynchronous)
 
     @property
+    def keeps_closer(self) -> bool:
+        """Return whether the wrapper's closing methods tell the pool how to close its members."""
+        return any(is_told_how(plan) for plan in self.members)
+
+    @property
     def closing_untyped(self) -> bool:
         """Return whether strict code may not call the closing method directly."""
         static = self.facts.static.get(self.closing or "")
@@ -198,6 +203,11 @@ class Outline:
 def function_name(label: str) -> str:
     """`chat.completions.create` -> `chat_completions_create`."""
     return "_".join(snake_case(part) for part in label.split(".")) or "method"
+
+
+def is_told_how(plan: Plan) -> bool:
+    """Return whether a member closes the pool and has arguments for its members, or an answer from them."""
+    return plan.form in (Form.CLOSE, Form.ACLOSE) and (bool(plan.params) or plan.answers)
 
 
 def takes_none(signature: StaticSignature) -> bool:

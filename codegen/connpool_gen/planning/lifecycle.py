@@ -181,6 +181,13 @@ def gives_none(static: StaticMember) -> bool:
     return bool(static.signatures) and all(given(s).parts == ("None",) for s in static.signatures)
 
 
+def answers(static: StaticMember | None) -> bool:
+    """Return whether a member's result is a bool: a closing method says whether it did something."""
+    return static is not None and any(
+        given(one).plain.startswith("bool") for one in static.signatures
+    )
+
+
 def gives_data(static: StaticMember | None) -> bool:
     """Return whether a member's result is of builtin types alone."""
     if static is None or not static.signatures or not gives_no_handle(static):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from connpool_gen.identifiers import distinct
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.lifecycle import closes, opens_everything, opens_one
+from connpool_gen.planning.lifecycle import answers, closes, opens_everything, opens_one
 from connpool_gen.planning.plan import Form, Overload, Plan, Skip
 from connpool_gen.planning.signature import (
     ANY,
@@ -174,12 +174,17 @@ class MethodPlanner:
         coroutine = self._result() is ResultKind.COROUTINE
         if self.asynchronous and not coroutine:
             return Skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
+        shape = self._shape(Form.AWAIT if coroutine else Form.CALL)
+        unknown = self.member.params is None and bool(self.signatures)
+        takes_any = not unknown or any(signature.params for signature in self.signatures)
         return replace(
-            self._shape(Form.AWAIT if coroutine else Form.CALL),
+            shape,
+            params=shape.params if takes_any else [],
             fate=Fate.POOL,
             reason="lifecycle: closes the pool and all members",
             form=Form.ACLOSE if coroutine else Form.CLOSE,
             pooled=False,
+            answers=answers(self.static),
         )
 
     def _broadcast(self, plan: Plan | Skip) -> Plan | Skip:

@@ -81,7 +81,7 @@ class Plan:
     calls a client about which the type checker knows nothing. `generic`: type variables are left in
     the result. `receiver_alone`: `self` is positional-only. `receiver`: it is for clients with these
     type arguments alone. `distrusted`: Any stands in place of annotations that cannot be right.
-    `comments` stand above the member in its stub.
+    `answers`: it closes the pool and says whether all members said yes. `comments` stand above the member in its stub.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Plan:
     generic: bool = False
     receiver_alone: bool = False
     distrusted: bool = False
+    answers: bool = False
     comments: tuple[str, ...] = ()
 
     @property

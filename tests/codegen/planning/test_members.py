@@ -200,6 +200,58 @@ def test_the_pool_knows_how_to_close_a_client(maker: Maker) -> None:
     assert "close=" not in maker.text(PREAMBLE + SYNC)
 
 
+REMEMBERS = """
+    def __init__(self) -> None: self.seen: list[object] = []
+    def certainly(self) -> int: ...
+    def close(self, code: int = 0, *rest: int, reason: str = "x", **more: int) -> bool:
+        self.seen.append((code, rest, reason, more))
+        return code < 2
+"""
+REMEMBERS_TOO = """
+    def __init__(self) -> None: self.seen: list[object] = []
+    async def certainly(self) -> int: ...
+    async def disconnect(self, reason: str = "", *, wait: float = 1.0) -> bool:
+        self.seen.append((reason, wait))
+        return reason != "no"
+"""
+
+
+@pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
+def test_closing_hands_on_its_arguments(maker: Maker, mode: str) -> None:
+    """Every member is closed with what the wrapper's closing method was given, and all have to say yes."""
+    made = maker.make(PREAMBLE + REMEMBERS, mode=mode, verify=True)
+    first, second, early = made.client(), made.client(), made.client()
+    wrapper = made.over(first, second)
+    wrapper.pool.add_client(early, name="early")
+    wrapper.pool.remove_client("early")
+    assert early.seen == [(0, (), "x", {})]
+    assert wrapper.close(1, 2, reason="bye", extra=3) is True
+    assert first.seen == second.seen == [(1, (2,), "bye", {"extra": 3})]
+    assert wrapper.close() is True
+    assert made.over(made.client()).close(2) is False
+    with made.over(last := made.client()):
+        pass
+    assert last.seen == early.seen
+
+
+async def test_an_asynchronous_closing_hands_on_its_arguments(maker: Maker) -> None:
+    """The same is true where closing is awaited."""
+    made = maker.make(PREAMBLE + REMEMBERS_TOO, verify=True)
+    first, second = made.client(), made.client()
+    assert await made.over(first, second).disconnect("bye", wait=2.0) is True
+    assert first.seen == second.seen == [("bye", 2.0)]
+    assert await made.over(made.client(), made.client()).disconnect("no") is False
+
+
+def test_a_closing_without_types_hands_on_its_arguments(maker: Maker) -> None:
+    """A client without annotations, and a stub's function, get their arguments too."""
+    source = "class Client:\n    def f(self): ...\n    def close(self, code=0): self.code = code\n"
+    made = maker.make(source, verify=True)
+    client = made.client()
+    made.over(client).close(code=4)
+    assert client.code == 4
+
+
 ENTER = "    def __enter__(self) -> Client:\n        {}\n"
 EXIT = "    def __exit__(self, *exc: object) -> None: ...\n"
 AENTER = "    async def __aenter__(self) -> Client:\n        {}\n"
