@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable
-from threading import Event, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._concurrency.threads import Gate
 from connpool_runtime._tracebacks import StandIn, without_traceback
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -26,17 +27,28 @@ __all__ = ["Coalesce"]
 
 
 class _Flight:
-    """A call of a `Pool` that others may share."""
+    """What one caller of a `Pool` makes or waits for: a call that others may share, or a place among those who wait.
 
-    __slots__ = ("ended", "error", "leader", "lost", "result", "waiting")
+    Made before it is registered anywhere, so that it always has an owner who ends it. Each who waits has a gate
+    of its own: an interrupt can strike the owner of a gate that several wait at where it keeps the others out.
+    """
+
+    __slots__ = ("ended", "error", "gate", "guests", "leader", "lost", "result", "shares")
 
     def __init__(self) -> None:
         self.leader = get_ident()
-        self.waiting = 0
-        self.ended = Event()
+        self.guests: set[_Flight] = set()  # who wait for this call
+        self.ended = False
         self.lost = True  # no answer so far, or the leading call was interrupted
         self.result: Any = None
         self.error: Exception | None = None
+        self.shares: _Flight | None = None  # the call that its owner waits for
+        self.gate: Gate | None = None  # opens when that has ended
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for this call."""
+        return len(self.guests)
 
 
 class _TaskFlight:
@@ -107,56 +119,84 @@ class Coalesce:
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`, or wait for an equal one."""
         key = self._key(call, proceed)
-        while key is not None:
-            with self._lock:
-                flight = self._flights.get(key)
-                leads = flight is None and len(self._flights) < self._max_calls
-                if leads:
-                    flight = self._flights[key] = _Flight()
-                elif flight is not None and self._may_join(flight, get_ident()):
-                    flight.waiting += 1
-                else:
-                    flight = None
+        if key is None:
+            return proceed(call)
+        own = _Flight()
+        try:
+            try:
+                return self._share(key, own, call, proceed)
+            finally:
+                self._end(key, own)
+        finally:
+            if not own.ended:  # an interrupt struck in between
+                self._end(key, own)
+
+    def _share(self, key: Hashable, own: _Flight, call: Call, proceed: Proceed) -> Any:
+        while True:
+            flight = self._lead_or_join(key, own)
             if flight is None:
-                break
-            if leads:
-                return self._lead(key, flight, call, proceed)
-            self._wait_for(flight, call)
+                return proceed(call)
+            if flight is own:
+                return self._lead(own, call, proceed)
+            self._wait_for(flight, own, call)
             if not flight.lost:
                 self._tally.add("coalesced")
                 if flight.error is not None:
                     raise _own_copy(flight.error)
                 return flight.result
-        return proceed(call)
 
-    def _may_join(self, flight: _Flight, caller: int) -> bool:
+    def _lead_or_join(self, key: Hashable, own: _Flight) -> _Flight | None:
+        """Return the caller's own flight, now registered, or the one that it waits for; None if it does neither."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                if len(self._flights) >= self._max_calls:
+                    return None
+                self._flights[key] = own
+                return own
+            if not self._may_join(flight, own):
+                return None
+            own.gate, own.shares = Gate(), flight
+            flight.guests.add(own)
+            return flight
+
+    def _may_join(self, flight: _Flight, own: _Flight) -> bool:
         """Return whether a caller may wait for a call: not if the caller itself is making it."""
-        return flight.leader != caller and flight.waiting < self._max_waiting
+        return flight.leader != own.leader and flight.waiting < self._max_waiting
 
-    def _lead(self, key: Hashable, flight: _Flight, call: Call, proceed: Proceed) -> Any:
+    def _lead(self, own: _Flight, call: Call, proceed: Proceed) -> Any:
         try:
-            try:
-                flight.result = result = proceed(call)
-                flight.lost = False
-                return result
-            except DeadlineExceeded:
-                raise  # the leading caller's deadline; the others may have more time
-            except Exception as error:
-                flight.error, flight.lost = error, False
-                raise
-        finally:
-            try:
-                self._flights.pop(key, None)
-            finally:
-                flight.ended.set()
+            own.result = result = proceed(call)
+            own.lost = False
+            return result
+        except DeadlineExceeded:
+            raise  # the leading caller's deadline; the others may have more time
+        except Exception as error:
+            own.error, own.lost = error, False
+            raise
 
-    def _wait_for(self, flight: _Flight, call: Call) -> None:
+    def _wait_for(self, flight: _Flight, own: _Flight, call: Call) -> None:
         left = remaining()
-        try:
-            if not flight.ended.wait(None if left == math.inf else left):
-                raise _too_late(call, left)
-        finally:
-            flight.waiting -= 1
+        if own.gate is not None and not own.gate.wait(left):
+            raise _too_late(call, left)
+        with self._lock:
+            self._leave(own)
+
+    def _end(self, key: Hashable, own: _Flight) -> None:
+        """Wait no more, and wake all who wait for this flight. Harmless when done already."""
+        with self._lock:
+            if self._flights.get(key) is own:
+                del self._flights[key]
+            self._leave(own)
+            for guest in own.guests:
+                if guest.gate is not None:
+                    guest.gate.open()
+        own.ended = True
+
+    def _leave(self, own: _Flight) -> None:
+        if own.shares is not None:
+            own.shares.guests.discard(own)
+            own.shares = None
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool` in a task, or wait for an equal one."""

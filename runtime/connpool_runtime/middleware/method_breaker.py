@@ -40,10 +40,11 @@ class BreakerPermit:
         cause: the error that ejected the last of them.
         generations: of the breakers, so that late results are known.
         probes: the members that it may be a probe of.
+        has_end: whether its end is queued, or will be when its stream or context ends.
         settled: whether the breakers know how it ended.
     """
 
-    __slots__ = ("barred", "cause", "generations", "probes", "retry_after", "settled")
+    __slots__ = ("barred", "cause", "generations", "has_end", "probes", "retry_after", "settled")
 
     def __init__(self) -> None:
         self.generations: dict[AnyMember, object] = {}
@@ -51,7 +52,7 @@ class BreakerPermit:
         self.barred: frozenset[AnyMember] = frozenset()
         self.retry_after = 0.0
         self.cause: BaseException | None = None
-        self.settled = False
+        self.has_end = self.settled = False
 
     def refusal(self, pool: str, method: str) -> AllMembersOpen:
         """Return the error for a call when all members are ejected for its method."""
@@ -91,13 +92,13 @@ class MethodBreakers:
         """Forget all failures."""
         self.ill, self.counts, self._relative = {}, {}, {}
 
-    def begin(self, method: str, now: float) -> BreakerPermit:
-        """Return the permit of an attempt, before a member is picked for it.
+    def begin(self, method: str, now: float, trial: BreakerPermit | None = None) -> BreakerPermit:
+        """Return the permit of an attempt, the given one or another, before a member is picked for it.
 
         It becomes the probe of a pair whose cooldown is over: as the member is not picked yet, it
         may go elsewhere, and the probe is given back.
         """
-        trial = BreakerPermit()
+        trial = trial or BreakerPermit()
         pairs = self.ill.get(method)
         if not pairs:
             return trial
@@ -109,8 +110,10 @@ class MethodBreakers:
             trial.generations[member] = breaker.generation
             if not breaker.admits:
                 barred[member] = breaker
-            elif breaker.state is BreakerState.HALF_OPEN and breaker.admit(trial, now):
-                trial.probes.append(member)
+            elif breaker.state is BreakerState.HALF_OPEN:
+                trial.probes.append(member)  # first, so that no interrupt loses the probe
+                if not breaker.admit(trial, now):
+                    trial.probes.remove(member)
         if barred:
             trial.barred = frozenset(barred)
             trial.retry_after = max(0.0, min(one.wake_at for one in barred.values()) - now)
@@ -241,26 +244,31 @@ class MethodBreaker:
         trial: BreakerPermit | None = None
         if attempts:
             call.run_on_close(self)  # from an attempt that failed after it had begun
-        if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
-            trial = self._begin(call)
         try:
-            result = proceed(call)
-        except BaseException as error:
-            self._end(call, trial or BreakerPermit(), attempts, error)
-            raise
-        member = call.member
-        if trial is not None or self._ends.work or pairs.ill.get(method) or call.held:
-            self._passed(call, trial or BreakerPermit(), attempts)
-        elif call.attempt > attempts and member is not None:
-            if member.leaving:
-                self._passed(call, BreakerPermit(), attempts)
-                return result
             try:
-                count = pairs.counts[method][member]
-            except KeyError:
-                count = pairs.ended(method, member)
-            count.calls += 1
-        return result
+                if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
+                    trial = BreakerPermit()  # before it is a probe, so that it always has an owner
+                    self._begin(call, trial)
+                result = proceed(call)
+            except BaseException as error:
+                self._end(call, trial or BreakerPermit(), attempts, error)
+                raise
+            member = call.member
+            if trial is not None or self._ends.work or pairs.ill.get(method) or call.held:
+                self._passed(call, trial or BreakerPermit(), attempts)
+            elif call.attempt > attempts and member is not None:
+                if member.leaving:
+                    self._passed(call, BreakerPermit(), attempts)
+                    return result
+                try:
+                    count = pairs.counts[method][member]
+                except KeyError:
+                    count = pairs.ended(method, member)
+                count.calls += 1
+            return result
+        finally:
+            if trial is not None and not trial.has_end:  # an interrupt struck in between
+                self._end(call, trial, attempts)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
@@ -269,7 +277,8 @@ class MethodBreaker:
         if attempts:
             call.run_on_close(self)  # from an attempt that failed after it had begun
         if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
-            trial = self._begin(call)
+            trial = BreakerPermit()
+            self._begin(call, trial)
         try:
             result = await proceed(call)
         except BaseException as error:
@@ -295,19 +304,19 @@ class MethodBreaker:
             self._ends.run_locked()
         return self._tally.numbers()
 
-    def _begin(self, call: Call) -> BreakerPermit:
-        """Return the permit of an attempt."""
+    def _begin(self, call: Call, trial: BreakerPermit) -> None:
+        """Fill in the permit of an attempt."""
         with self._lock:
             self._ends.run_locked()
-            trial = self._pairs.begin(call.method.name, self._clock())
+            self._pairs.begin(call.method.name, self._clock(), trial)
         if trial.barred:
             refusal = partial(trial.refusal, call.pool, call.method.name)
             call.exclude(self, lambda: trial.barred, refusal)
-        return trial
 
     def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
         if call.held:  # the outcome of a stream is known at its end
             call.on_close(self, partial(self._end, call, trial, attempts))
+            trial.has_end = True
         else:
             self._end(call, trial, attempts)
 
@@ -326,6 +335,7 @@ class MethodBreaker:
         cause = without_traceback(error) if counts and error is not None else None
         end = partial(self._settle, method, trial, member, verdict, self._clock(), cause)
         self._ends.add(end)
+        trial.has_end = True
 
     def _settle(self, method: str, trial: BreakerPermit, *end: Any) -> None:
         """Inform the breakers of the end of an attempt; the lock must be held. Calling it again does nothing."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import os
 import threading
 import weakref
@@ -242,6 +243,34 @@ async def test_a_leader_that_is_interrupted_fails_nobody_else() -> None:
 async def _error(future: "asyncio.Future[Any]") -> BaseException | None:
     await asyncio.wait([future])
     return future.exception()
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])
+async def test_a_caller_cancelled_at_any_await_leaves_nobody_waiting(others: int) -> None:
+    """Wherever the caller is cancelled, or one who waits with it: equal calls get an answer, and none stays registered."""
+
+    class Patient:
+        async def aget(self, *_args: Any) -> str:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return "fine"
+
+    for steps in itertools.count():
+        coalesce, pool = Coalesce(), AsyncPool[Any]("site")
+        pool.register_middleware(coalesce)
+        pool.add_client(Patient())
+        together = [asyncio.ensure_future(pool.call(AGET)) for _ in range(1 + others)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        reached = together[-1].cancel()
+        equal = asyncio.ensure_future(pool.call(AGET))
+        done, _ = await asyncio.wait([*together, equal], timeout=PATIENCE)
+        assert len(done) == 2 + others
+        assert {one.result() for one in done if not one.cancelled()} == {"fine"}
+        assert not coalesce._task_flights
+        if not reached:
+            break
+    assert steps > 3
 
 
 async def test_each_caller_waits_until_its_own_deadline(crowd: Crowd) -> None:

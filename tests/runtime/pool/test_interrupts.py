@@ -36,14 +36,22 @@ from connpool_runtime import (
 )
 from connpool_runtime._concurrency import threads
 from connpool_runtime.balancing import p2c, ring_hash
+from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.middleware import (
     AdaptiveLimit,
+    AdaptiveThrottle,
     Bulkhead,
+    Chaos,
+    Coalesce,
     Deadline,
     ErrorLog,
+    Fallback,
+    Harm,
+    MethodBreaker,
     RateLimit,
     Retry,
+    Timeout,
 )
 from tests.runtime.faces import FakeClock
 from tests.thorough import THOROUGH
@@ -185,6 +193,15 @@ def bounded(pool: Pool[Client], clock: FakeClock) -> None:
     pool.register_middleware(AdaptiveLimit(1, least=1))
 
 
+def judged(pool: Pool[Client], clock: FakeClock) -> None:
+    """The middleware that look at a call's answer, or at its error."""
+    pool.register_middleware(Fallback("instead", errors=(KeyError,)))
+    pool.register_middleware(Coalesce())
+    pool.register_middleware(AdaptiveThrottle(clock=clock))
+    pool.register_middleware(Timeout())
+    pool.register_middleware(Chaos(Harm(wrong_rate=1.0, wrong=str), switched_on=True))
+
+
 def exclusive(pool: Pool[Client], clock: FakeClock) -> None:
     pass
 
@@ -201,7 +218,17 @@ def listened(pool: Pool[Client], clock: FakeClock) -> None:
 
 
 ACTIONS = [call, stream, closed_stream, context, lease, execute]
-STATES = [healthy, failing, half_open, has_middleware, bounded, listened, exclusive, stocked]
+STATES = [
+    healthy,
+    failing,
+    half_open,
+    has_middleware,
+    bounded,
+    judged,
+    listened,
+    exclusive,
+    stocked,
+]
 
 
 @pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
@@ -367,7 +394,7 @@ def test_an_interrupt_at_any_line_still_serves_the_next_in_line(
         client = Client()
         pool.add_client(client)
         served: list[object] = []
-        waiter = threading.Thread(target=lambda pool=pool, to=served: to.append(pool.call(GET)))  # type: ignore[misc]
+        waiter = threading.Thread(target=lambda pool=pool, to=served: to.append(pool.call(GET)))
 
         def meet(pool: Pool[Client] = pool, waiter: threading.Thread = waiter) -> str:
             if not waiter.ident:  # in the first call, which holds the member
@@ -395,6 +422,113 @@ def test_an_interrupt_at_any_line_still_serves_the_next_in_line(
         if interrupter.fired is None:
             break
     assert line > 5, "the tracer saw nothing"
+
+
+@pytest.mark.usefixtures("quick_switches")
+def test_an_interrupt_at_any_line_of_a_shared_call_leaves_nobody_waiting() -> None:
+    """Wherever Ctrl-C strikes the one who makes the call for all: the others get an answer all the same."""
+    for line in lines_to_strike():
+        pool, coalesce, served = Pool[Client]("test"), Coalesce(), list[object]()
+        client = Client()
+        pool.add_client(client)
+        pool.register_middleware(coalesce)
+        guest = threading.Thread(
+            target=lambda pool=pool, to=served: to.append(pool.call(GET)),
+            daemon=True,
+        )
+
+        def meet(
+            coalesce: Coalesce = coalesce, guest: threading.Thread = guest, client: Client = client
+        ) -> str:
+            del client.get  # type: ignore[method-assign] # the next call is an ordinary one
+            guest.start()
+            while not any(flight.guests for flight in coalesce._flights.values()):
+                time.sleep(0)
+            return "fine"
+
+        client.get = meet  # type: ignore[method-assign]
+        fired = interrupted_at(line, lambda pool=pool: pool.call(GET))  # type: ignore[misc]
+        if guest.ident:
+            guest.join(5)
+            assert served == ["fine"], fired
+        assert not coalesce._flights, fired
+        if fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
+
+
+@pytest.mark.usefixtures("quick_switches")
+def test_an_interrupt_at_any_line_of_waiting_for_a_shared_call_leaves_no_trace() -> None:
+    """Wherever Ctrl-C strikes one who waits for another's call: it waits no more, and its place is free."""
+    for line in lines_to_strike():
+        pool, coalesce = Pool[Client]("test"), Coalesce()
+        client, joined, done = Client(), list[int](), threading.Event()
+        pool.add_client(client)
+        pool.register_middleware(coalesce)
+
+        def answer(
+            coalesce: Coalesce = coalesce, joined: list[int] = joined, done: threading.Event = done
+        ) -> str:
+            flights = coalesce._flights
+            while not any(flight.guests for flight in flights.values()) and not done.is_set():
+                time.sleep(0)
+            joined.append(1)
+            return "fine"
+
+        client.get = answer  # type: ignore[method-assign]
+        leader = threading.Thread(target=lambda pool=pool: pool.call(GET), daemon=True)
+        leader.start()
+        assert eventually(lambda coalesce=coalesce: bool(coalesce._flights))  # type: ignore[misc]
+        (flight,) = coalesce._flights.values()
+        fired = interrupted_at(line, lambda pool=pool: pool.call(GET))  # type: ignore[misc]
+        done.set()
+        leader.join(5)
+        assert not leader.is_alive(), fired
+        assert (coalesce._flights, flight.guests) == ({}, set()), fired
+        if fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
+
+
+def interrupted_at(line: int, act: Callable[[], object]) -> str | None:
+    """Interrupt an action at its so-manieth line; tell where that was."""
+    interrupter = Interrupter(line)
+    sys.settrace(interrupter)
+    try:
+        act()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    return interrupter.fired
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_an_interrupt_at_any_line_loses_no_probe_of_a_method(failures: int) -> None:
+    """Wherever Ctrl-C strikes a call that probes a member for its method, the next call may probe it."""
+    for line in lines_to_strike():
+        clock, pool, client = FakeClock(), Pool[Client]("test"), Client(1)
+        breaker = MethodBreaker(1, 5.0, clock=clock, random=lambda: 0.0)
+        pool.add_client(client)
+        pool.register_middleware(breaker)
+        with pytest.raises(ConnectionError):
+            pool.call(GET)
+        clock.sleep(10)
+        client.failures = failures
+        fired = interrupted_at(line, lambda pool=pool: probe(pool))  # type: ignore[misc]
+        client.failures = 0
+        breaker.numbers()  # hears of the ends
+        pairs = breaker._pairs.ill["get"].values()
+        if not any(one.state is BreakerState.OPEN for one in pairs):  # as the probe failed
+            assert pool.call(GET) == "fine", fired
+        if fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
+
+
+def probe(pool: Pool[Client]) -> None:
+    with suppress(ConnectionError):
+        pool.call(GET)
 
 
 @pytest.mark.usefixtures("quick_switches")
