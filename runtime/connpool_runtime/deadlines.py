@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -18,6 +19,7 @@ from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.options.validation import seconds as check_seconds
 
 __all__ = [
+    "DeadlineBlock",
     "DeadlineScope",
     "at_first_use",
     "current_deadline",
@@ -51,8 +53,11 @@ def note_use() -> None:
             act()
 
 
-class DeadlineScope:
-    """A deadline for one `with` block; made by `deadline`, for one use.
+class DeadlineBlock:
+    """A deadline for one `with` block, as the context variable holds it; for one use.
+
+    In the runtime `leave` is called in a `finally` around the `with` too: an interrupt can strike before the first
+    instruction of an `__exit__`. Where that cannot be asked for, there is a `DeadlineScope`.
 
     A block that ends as blocks do, after those inside it, puts the one around it back in its place.
     But a generator that is suspended inside a block may be closed later than blocks that began
@@ -60,20 +65,34 @@ class DeadlineScope:
     wherever it is still the current one.
 
     Attributes:
-        stray: whether it is such a block.
+        stray: true of such a block, and of one that an interrupt kept from being left.
+
+    Arguments:
+        seconds: how long from the moment the block is entered.
+        clock: monotonic seconds.
     """
 
-    __slots__ = ("_at", "_clock", "_entered", "_inside", "_outer", "_seconds", "_token", "stray")
+    __slots__ = (
+        "_at",
+        "_clock",
+        "_entered",
+        "_inside",
+        "_outer",
+        "_seconds",
+        "_token",
+        "_watch",
+        "stray",
+    )
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
         self._at = math.inf
         self._entered = False
         self._inside = False
-        self.stray = False
-        self._outer: DeadlineScope | None = None
-        self._token: Token[DeadlineScope | None] | None = None
+        self.stray: bool | list[object] = False
+        self._outer: DeadlineBlock | None = None
+        self._token: Token[DeadlineBlock | None] | None = None
 
     def remaining(self) -> float:
         """Return the seconds left, 0.0 when the time is over; enclosing blocks count too."""
@@ -91,7 +110,7 @@ class DeadlineScope:
             scope = outer
 
     @staticmethod
-    def latest_open(scope: DeadlineScope | None) -> DeadlineScope | None:
+    def latest_open(scope: DeadlineBlock | None) -> DeadlineBlock | None:
         """Return the innermost block that is still open: the given one, or one around it."""
         while scope is not None and scope.stray:
             scope = scope._outer
@@ -133,14 +152,56 @@ class DeadlineScope:
             _current.set(self._outer)
         self._inside = False
 
+    def end_with(self, scope: object) -> None:
+        """Be a stray block as soon as a scope is gone, unless the block is left before."""
+        # An empty list, which the death of the scope puts something into, and not a function of ours, in which
+        # another interrupt could strike and be lost: nothing can be raised out of a finalizer.
+        self.stray = gone = list[object]()
+        self._watch = weakref.ref(scope, gone.append)
+
+
+class DeadlineScope:
+    """A deadline for one `with` block; made by `deadline`, for one use.
+
+    The `with` statement keeps this object, and the context variable does not. So a block that an interrupt kept
+    from being left, because it struck right before the block or right behind it, ends with this object, by the
+    latest when the interrupt has been handled.
+    """
+
+    __slots__ = ("__weakref__", "_block")
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._block = DeadlineBlock(seconds, clock)
+        self._block.end_with(self)
+
+    def remaining(self) -> float:
+        """Return the seconds left, 0.0 when the time is over; enclosing blocks count too."""
+        return self._block.remaining()
+
+    def leave(self) -> None:
+        """End the block. Harmless when it has ended already."""
+        self._block.leave()
+
+    def __enter__(self) -> Self:
+        self._block.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._block.leave()
+
     def __repr__(self) -> str:
         return f"<deadline in {self.remaining():.3g} s>"
 
 
-_current: ContextVar[DeadlineScope | None] = ContextVar("connpool_deadline", default=None)
+_current: ContextVar[DeadlineBlock | None] = ContextVar("connpool_deadline", default=None)
 
 
-def _is_of_this_context(token: Token[DeadlineScope | None] | None) -> bool:
+def _is_of_this_context(token: Token[DeadlineBlock | None] | None) -> bool:
     """Return whether a block was entered in the current context, and not in one it was copied from."""
     if token is None:  # an interrupt kept the token from being stored
         return True
@@ -171,10 +232,10 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
     return DeadlineScope(seconds, clock)
 
 
-def current_deadline() -> DeadlineScope | None:
+def current_deadline() -> DeadlineBlock | None:
     """Return the innermost open deadline; `remaining` works on it even after the block has ended."""
     scope = _current.get()
-    return DeadlineScope.latest_open(scope) if scope is not None and scope.stray else scope
+    return DeadlineBlock.latest_open(scope) if scope is not None and scope.stray else scope
 
 
 def remaining() -> float:
@@ -185,7 +246,7 @@ def remaining() -> float:
     # not through `current_deadline`: one more function call would be measurable
     scope = _current.get()
     if scope is not None and scope.stray:
-        scope = DeadlineScope.latest_open(scope)
+        scope = DeadlineBlock.latest_open(scope)
     return math.inf if scope is None else scope.remaining()
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from connpool_runtime._extras import extra
 from connpool_runtime.calls.deadline_parameter import Rpc, in_time
 from connpool_runtime.calls.method import Method
-from connpool_runtime.deadlines import DeadlineScope, current_deadline
+from connpool_runtime.deadlines import DeadlineBlock, current_deadline
 from connpool_runtime.pool.pool import Pool
 
 with extra("grpc"):
@@ -90,7 +90,7 @@ def _future(start: Rpc, rpc: Any) -> Any:
     return start(rpc.future)
 
 
-def _leave(lease: Any, method: Method[Any, Any], scope: DeadlineScope | None, future: Any) -> None:
+def _leave(lease: Any, method: Method[Any, Any], scope: DeadlineBlock | None, future: Any) -> None:
     """Give a lease back with the result of a finished future; a cancelled one says nothing about the member.
 
     One that had no more time until the deadline of its caller says little.

@@ -21,7 +21,7 @@ from connpool_runtime import (
     remaining,
 )
 from connpool_runtime.calls.error_judge import ErrorJudge
-from connpool_runtime.deadlines import DeadlineScope, require_time
+from connpool_runtime.deadlines import DeadlineBlock, require_time
 from tests.runtime.faces import FakeClock
 
 
@@ -138,15 +138,15 @@ async def test_abandoned_blocks_do_not_pile_up() -> None:
 
     async def items() -> AsyncIterator[int]:
         with deadline(5.0) as scope:
-            scopes.append(weakref.ref(scope))
+            scopes.append(weakref.ref(scope._block))
             yield 1
 
-    class Scope(DeadlineScope):
+    class Scope(DeadlineBlock):
         __slots__ = ("__weakref__",)
 
-    scopes: list[weakref.ref[DeadlineScope]] = []
+    scopes: list[weakref.ref[DeadlineBlock]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("connpool_runtime.deadlines.DeadlineScope", Scope)
+        patch.setattr("connpool_runtime.deadlines.DeadlineBlock", Scope)
         for _ in range(20):
             async for _ in items():
                 break

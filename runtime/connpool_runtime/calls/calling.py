@@ -15,6 +15,7 @@ from connpool_runtime.options.validation import seconds
 
 __all__ = [
     "CallOptions",
+    "CallingBlock",
     "CallingScope",
     "Watcher",
     "are_blocks_open",
@@ -57,24 +58,57 @@ class Watcher(Protocol):
         """Make each call from now on look whether it is inside a block."""
 
 
-current_block: ContextVar[CallingScope | None] = ContextVar("connpool_calling", default=None)
+current_block: ContextVar[CallingBlock | None] = ContextVar("connpool_calling", default=None)
 """The innermost block; what it says is told by `current_options`."""
 # The pools whose calls do not look for blocks, and the number of open blocks in this process.
 _blind: weakref.WeakSet[Any] = weakref.WeakSet()
 _open: weakref.WeakSet[CallingScope] = weakref.WeakSet()
 
 
+class CallingBlock:
+    """What a `with` block of `calling` says, as the context variable holds it.
+
+    Attributes:
+        options: the merged ones.
+        outer: the block around it.
+        ended: true if it says nothing any more.
+    """
+
+    __slots__ = ("_watch", "ended", "options", "outer")
+
+    def __init__(self, options: CallOptions) -> None:
+        self.options = options
+        self.outer: CallingBlock | None = None
+        self.ended: bool | list[object] = False
+
+    def end_with(self, scope: object) -> None:
+        """End as soon as a scope is gone; see `DeadlineBlock.end_with`."""
+        self.ended = gone = list[object]()
+        self._watch = weakref.ref(scope, gone.append)
+
+    @staticmethod
+    def latest_open(block: CallingBlock | None) -> CallingBlock | None:
+        """Return the innermost block that is still open: the given one, or one around it."""
+        while block is not None and block.ended:
+            block = block.outer
+        return block
+
+
 class CallingScope:
-    """Options for one `with` block; made by `calling`, for one use."""
+    """Options for one `with` block; made by `calling`, for one use.
 
-    __slots__ = ("__weakref__", "_entered", "_given", "_outer", "ended", "options")
+    The `with` statement keeps this object, and the context variable does not. So a block that an interrupt kept
+    from being left, because it struck right before the block or right behind it, ends with this object, by the
+    latest when the interrupt has been handled.
+    """
 
-    options: CallOptions
+    __slots__ = ("__weakref__", "_block", "_entered", "_given")
 
     def __init__(self, given: CallOptions) -> None:
-        self.options = self._given = given
-        self._entered = self.ended = False
-        self._outer: CallingScope | None = None
+        self._block = CallingBlock(given)
+        self._block.end_with(self)
+        self._given = given
+        self._entered = False
 
     def __enter__(self) -> Self:
         if self._entered:
@@ -82,21 +116,15 @@ class CallingScope:
         self._entered = True
         if self._given.timeout is not None:
             note_use()
-        self._outer = self.latest_open(current_block.get())
-        if self._outer is not None:
-            self.options = self._given.over(self._outer.options)
+        block = self._block
+        block.outer = CallingBlock.latest_open(current_block.get())
+        if block.outer is not None:
+            block.options = self._given.over(block.outer.options)
         _open.add(self)
         for pool in _blind_pools():
             pool.look_for_blocks()
-        current_block.set(self)
+        current_block.set(block)
         return self
-
-    @staticmethod
-    def latest_open(scope: CallingScope | None) -> CallingScope | None:
-        """Return the innermost block that is still open: the given one, or one around it."""
-        while scope is not None and scope.ended:
-            scope = scope._outer
-        return scope
 
     def __exit__(
         self,
@@ -106,11 +134,12 @@ class CallingScope:
     ) -> None:
         # A generator suspended inside a block may be closed after blocks that began later, or in another
         # context. Then this block is only marked as closed; it is skipped where it is still the current one.
-        self.ended = True
+        block = self._block
+        block.ended = True
         _open.discard(self)
-        self._outer = self.latest_open(self._outer)
-        if current_block.get() is self:
-            current_block.set(self._outer)
+        block.outer = CallingBlock.latest_open(block.outer)
+        if current_block.get() is block:
+            current_block.set(block.outer)
 
     def __repr__(self) -> str:
         given = [
@@ -172,10 +201,10 @@ def calling(
 
 def current_options() -> CallOptions | None:
     """Return the merged options of the blocks around the caller; None if there are none."""
-    scope = current_block.get()
-    if scope is not None and scope.ended:
-        scope = CallingScope.latest_open(scope)
-    return None if scope is None else scope.options
+    block = current_block.get()
+    if block is not None and block.ended:
+        block = CallingBlock.latest_open(block)
+    return None if block is None else block.options
 
 
 def are_blocks_open() -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from connpool_runtime._concurrency.introspection import is_coroutine
 from connpool_runtime.calls.calling import current_options
-from connpool_runtime.deadlines import DeadlineScope, remaining
+from connpool_runtime.deadlines import DeadlineBlock, remaining
 from connpool_runtime.errors import DeadlineExceeded, PoolError
 
 __all__ = ["DeadlineParameter", "Rpc", "bounded", "in_time", "run_within"]
@@ -333,7 +333,7 @@ def _refuse_late(method: Any, left: float, error: Exception) -> None:
         ) from error
 
 
-def in_time(method: Any, scope: DeadlineScope, error: Exception) -> Exception:
+def in_time(method: Any, scope: DeadlineBlock, error: Exception) -> Exception:
     """Return the error that ended a call which outlives its request, such as a stream.
 
     Arguments:

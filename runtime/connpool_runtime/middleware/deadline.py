@@ -11,7 +11,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.classifiers.verdict import OUT_OF_TIME
-from connpool_runtime.deadlines import deadline, remaining, require_time
+from connpool_runtime.deadlines import DeadlineBlock, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.options.validation import seconds
@@ -63,19 +63,19 @@ class Deadline:
         """Run the rest of a call of a `Pool`."""
         if self._limit is None:
             return proceed(call)
-        scope = deadline(self._limit)
+        block = DeadlineBlock(self._limit)
         try:
-            with scope:
+            with block:
                 return proceed(call)
         finally:
-            scope.leave()  # done already, unless an interrupt struck in between
+            block.leave()  # done already, unless an interrupt struck in between
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
         run, name = partial(proceed, call), call.method.name
         if self._limit is None:
             return await until_deadline(remaining(), call.pool, name, run, call)
-        with deadline(self._limit):
+        with DeadlineBlock(self._limit):
             return await until_deadline(remaining(), call.pool, name, run, call)
 
 

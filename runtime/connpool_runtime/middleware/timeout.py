@@ -11,7 +11,7 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Invoke, Phase, Proceed
-from connpool_runtime.deadlines import deadline, remaining, require_time
+from connpool_runtime.deadlines import DeadlineBlock, remaining, require_time
 from connpool_runtime.errors import AttemptTimeout, DeadlineExceeded
 from connpool_runtime.middleware.deadline import until_deadline
 from connpool_runtime.middleware.role import Role
@@ -80,8 +80,9 @@ class Timeout:
         if method.deadline_parameter is None:
             self._tell_of(pool, method)
             return run()
+        block = DeadlineBlock(limit)
         try:
-            with deadline(limit):
+            with block:
                 return run()
         except DeadlineExceeded as error:
             if remaining() <= 0.0:
@@ -90,6 +91,8 @@ class Timeout:
             raise AttemptTimeout(
                 f"{pool}.{method.name} took longer than {limit:g} s", pool=pool, cause=cause
             ) from cause
+        finally:
+            block.leave()  # done already, unless an interrupt struck in between
 
     def _tell_of(self, pool: str, method: AnyMethod) -> None:
         if method.name not in self._unlimited:

@@ -11,7 +11,7 @@ from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.classifiers.verdict import Verdict, neutral
-from connpool_runtime.deadlines import DeadlineScope, current_deadline
+from connpool_runtime.deadlines import DeadlineBlock, current_deadline
 from connpool_runtime.members.member import Member
 
 __all__ = ["DROPPED", "LongCall", "is_in_memory"]
@@ -27,7 +27,7 @@ class LongCall(Generic[C]):
     # given back then, since no code is left to take it.
     _interpreter_ends = staticmethod(sys.is_finalizing)
     _lease: AnyLease = Lease()  # never held: for the finalizer after an interrupted __init__
-    _deadline: DeadlineScope | None = None  # the caller's deadline, if it was passed to the client
+    _deadline: DeadlineBlock | None = None  # the caller's deadline, if it was passed to the client
 
     def __init__(self, checkout: Checkout[C], call: Call) -> None:
         self._checkout = checkout

@@ -17,6 +17,7 @@ import time
 import types
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,11 +33,14 @@ from connpool_runtime import (
     Pool,
     PoolError,
     UnknownMember,
+    calling,
+    deadline,
     remaining,
 )
 from connpool_runtime._concurrency import threads
 from connpool_runtime.balancing import p2c, ring_hash
 from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.calls.calling import are_blocks_open, current_options
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.middleware import (
     AdaptiveLimit,
@@ -239,6 +243,48 @@ def test_an_interrupt_at_any_line_leaks_nothing(
 ) -> None:
     """Wherever Ctrl-C strikes: no call in flight, no probe lost, no lock taken, the pool goes on."""
     check_every_line(action, state)
+
+
+@connpool_runtime.method("get", deadline_parameter="timeout", timeout=5.0)
+def get_in_time(client: Client, packed: Any) -> str:
+    _key, timeout = packed
+    return client.get() if timeout else ""
+
+
+def in_a_block_with_a_deadline(pool: Pool[Client]) -> None:
+    with deadline(60.0), deadline(30.0):
+        pool.call(GET)
+
+
+def in_a_block_with_options(pool: Pool[Client]) -> None:
+    with calling(member="a"), calling(retry=False):
+        pool.call(GET)
+
+
+def with_a_timeout(pool: Pool[Client]) -> None:
+    pool.register_middleware(Timeout())
+    pool.call(get_in_time, ("key", None))
+
+
+@pytest.mark.parametrize(
+    "action",
+    [in_a_block_with_a_deadline, in_a_block_with_options, with_a_timeout],
+    ids=lambda action: action.__name__,
+)
+def test_an_interrupt_at_any_line_leaves_the_thread_in_no_block(
+    action: Callable[[Pool[Client]], None],
+) -> None:
+    """Wherever Ctrl-C strikes, also before the block has begun and behind it: what it said ends with it."""
+    for line in lines_to_strike():
+        pool = Pool[Client]("test")
+        for name in "ab":
+            pool.add_client(Client(), name)
+        fired = interrupted_at(line, partial(action, pool))
+        assert (remaining(), current_options()) == (math.inf, None), fired
+        assert not are_blocks_open(), fired
+        if fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
 
 
 def idle(members: Sequence[Member[Client]], call: Call) -> Member[Client]:
