@@ -60,16 +60,16 @@ class EventDispatcher:
 
     def _deliver_all(self) -> bool:
         """Deliver what is queued by now; return False, and do nothing, if another thread is doing so."""
-        taken: list[bool] = []
+        lock, taken = self._lock, list[bool]()  # a listener may fork, and the child has another lock
         try:
             # One call in C, so that an interrupt finds the lock taken and that noted, or neither.
-            taken.extend(map(self._lock.acquire, (False,)))
+            taken.extend(map(lock.acquire, (False,)))
             while taken[0] and self.waiting:
                 self._tell(self.waiting.popleft())
             return taken[0]
         finally:
             if taken and taken[0]:
-                self._lock.release()
+                lock.release()
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:
