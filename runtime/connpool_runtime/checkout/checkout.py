@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.interrupts import run_beside_finalizer
+from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.calling import current_block, current_options
@@ -25,7 +26,7 @@ from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
-from connpool_runtime.clients.source import CLEAN
+from connpool_runtime.clients.source import CLEAN, REMEDY
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
@@ -502,6 +503,8 @@ class Checkout(Generic[C]):
     def _begin_maintenance(self) -> None:
         state = self.state
         state.maintenance_due = False
+        if state.cut_off:
+            _tell_of_cut_offs(state)
         if state.housekeeper is not None:
             state.housekeeper.poke()
         # Where no event loop runs yet, the first call starts the rest.
@@ -530,6 +533,19 @@ class Checkout(Generic[C]):
         # Not if the lock is held, perhaps by this very thread: its holder does it. See `DeferredWork.run`.
         if state.queue.due and not state.lock.locked():
             self._hand_over()
+
+
+def _tell_of_cut_offs(state: PoolState[Any]) -> None:
+    """Warn that members were taken out of use, of which nothing else would tell: their servers are healthy."""
+    with suppress(IndexError):  # other threads take from it, too
+        while True:
+            name = state.cut_off.popleft()
+            runtime_logger().warning(
+                "pool %r: %r is ejected until a health check passes or `uneject`: a call on it was broken off in the"
+                " middle, and there is no `validate` to tell whether its client may be used again: %s",
+                *(state.name, name, REMEDY),
+                extra=extra(event_name="member_cut_off", pool=state.name, member=name),
+            )
 
 
 AnyCheckout: TypeAlias = Checkout[Any]

@@ -151,6 +151,8 @@ class Recorder(Generic[C]):
         """Take a client out of use until a health check succeeds or `uneject` is called."""
         member.fast_generation = None
         member.unreachable = cause = UseBrokenOff()
+        self._state.cut_off.append(member.name)
+        self._state.maintenance_due = True
         if self._state.events.has_listeners:
             from connpool_runtime.events.types import HealthChanged
 

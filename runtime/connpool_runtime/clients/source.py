@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from connpool_runtime.clients.pooled_client import PooledClient
 
-__all__ = ["CLEAN", "Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
+__all__ = [
+    "CLEAN",
+    "REMEDY",
+    "Borrower",
+    "ClientSource",
+    "EndOfUse",
+    "Owner",
+    "SingleClient",
+    "UseBrokenOff",
+]
 
 C_co = TypeVar("C_co", covariant=True)
 
@@ -36,13 +45,17 @@ CLEAN = EndOfUse()
 """No error was seen on the client: it may be used again as it is."""
 
 
+REMEDY = "give `add_client` a `validate`, or `add_endpoint` a factory"
+"""What to do lest a client of one call at a time is no longer lent."""
+
+
 class UseBrokenOff(ConnectionAbortedError):
     """Why an exclusive client is no longer lent: an answer to its last caller may still be on its way."""
 
     def __init__(self) -> None:
         super().__init__(
             "the last call on this client was broken off in the middle, and there is no `validate` to"
-            " tell whether it may be used again; `uneject` lends it again"
+            f" tell whether it may be used again: {REMEDY}; `uneject` lends it again"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.breaker.breaker import BreakerState
-from connpool_runtime.clients.source import UseBrokenOff
+from connpool_runtime.clients.source import REMEDY, UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
     NoMembers,
@@ -404,8 +404,13 @@ class Membership(Generic[C]):
         when = f"for {retry_after:.3g} s"
         if retry_after == math.inf:
             when = "until a health check passes" if ill else "until reset by hand"
-            if isinstance(last.unreachable, UseBrokenOff):
+        if isinstance(last.unreachable, UseBrokenOff):
+            if retry_after == math.inf:
                 when = "until they are validated or unejected"
+            when += (
+                f"; the last call on {last.name!r} was broken off in the middle, and there is no `validate` to tell"
+                f" whether its client may be used again: {REMEDY}"
+            )
         return AllMembersOpen(
             f"all {present} members of pool {self._pool!r} are ejected {when}",
             pool=self._pool,

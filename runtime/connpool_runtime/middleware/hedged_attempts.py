@@ -32,7 +32,7 @@ class HedgedAttempts:
         proceed: makes one attempt.
         delay: seconds after which another one is started beside those that run.
         most: attempts that may be started beside the first.
-        may_start: says, and counts, whether one more may be started.
+        may_start: says, and counts, whether one more may be started beside a call.
 
     Attributes:
         won: whether a further attempt answered the call.
@@ -44,7 +44,7 @@ class HedgedAttempts:
         proceed: Proceed,
         delay: float,
         most: int,
-        may_start: Callable[[], bool],
+        may_start: Callable[[Call], bool],
     ) -> None:
         self._call = call
         self._proceed = proceed
@@ -119,7 +119,7 @@ class HedgedAttempts:
 
     def _start(self) -> None:
         """Start an attempt on a member that no other attempt of this call uses."""
-        if not self._may_start():
+        if not self._may_start(self._call):
             return
         self._left -= 1
         twin = self._call.fork()

@@ -6,8 +6,10 @@ import math
 from time import perf_counter
 from typing import Any
 
+from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.middleware_chain import Proceed
+from connpool_runtime.clients.source import REMEDY, EndOfUse
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.options.validation import amount, seconds, whole_number
@@ -15,6 +17,8 @@ from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["Hedging", "LatencyQuantile"]
+
+_BROKEN_OFF = EndOfUse(broken_off=True)
 
 
 class LatencyQuantile:
@@ -56,6 +60,10 @@ class Hedging:
     When another attempt wins, the first is cancelled, and the answer waits until it has ended: a client
     that takes its time over a cancellation takes the caller's.
 
+    A loser is broken off in the middle. A client that serves one call at a time is then validated before its next
+    use; without a `validate` its member is ejected until `uneject`, so that each race takes a member away. That is
+    logged once, as a warning.
+
     Only for idempotent methods of an `AsyncPool`: a blocking call cannot be cancelled. Streams and
     context managers are not hedged. Register it inside `Retry`, and outside `Timeout`.
 
@@ -93,6 +101,7 @@ class Hedging:
         self._delay = delay
         self._quantile = quantile
         self._max_hedges = max_hedges
+        self._told = False  # whether a warning about members of one call at a time was given
         self._latencies: dict[str, LatencyQuantile] = {}
         self._tally = MiddlewareCounters(
             hedges="Attempts started beside one that took long.",
@@ -121,11 +130,24 @@ class Hedging:
         latencies.add(perf_counter() - started)
         return result
 
-    def _may_hedge(self) -> bool:
+    def _may_hedge(self, call: Call) -> bool:
         if not self.budget.withdraw():
             return False
+        self._tell_of_losers(call)
         self._tally.add("hedges")
         return True
+
+    def _tell_of_losers(self, call: Call) -> None:
+        member = call.member
+        if self._told or member is None or not member.source.is_spoiled_by(_BROKEN_OFF):
+            return
+        self._told = True
+        runtime_logger().warning(
+            "pool %r: Hedging ejects its members: those that lose a race are broken off in the middle, and"
+            " there is no `validate` to tell whether their clients may be used again: %s",
+            *(call.pool, REMEDY),
+            extra=extra(event_name="hedging_cuts_off", pool=call.pool, member=member.name),
+        )
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return the numbers of this middleware, for the stats of its pool."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -570,6 +571,39 @@ async def test_an_exclusive_client_is_not_lent_on_in_mid_conversation(new_face: 
     line.answers.clear()
     face.pool.uneject("a")
     assert await ask(face, "fast") == "fast"
+
+
+async def test_a_member_that_is_cut_off_says_so(
+    new_face: NewFace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each time that it is cut off, by its name and with what helps; so does the refusal that follows."""
+    face, _ = with_line(new_face, max_concurrency=1)
+    face.pool.add_client(Line(), "b", close=lambda: None, max_concurrency=1)
+    with caplog.at_level(logging.WARNING, "connpool_runtime"):
+        for _ in range(2):
+            for _ in "ab":
+                await break_off(face)
+            with pytest.raises(AllMembersOpen, match=r"unejected; .*broken off.*`validate`"):
+                await ask(face, "fast")
+            for name in "ab":
+                face.pool.uneject(name)
+    told = [vars(record) for record in caplog.records]
+    assert [sorted(one["member"] for one in two) for two in (told[:2], told[2:])] == [
+        ["a", "b"]
+    ] * 2
+    assert {(one["event_name"], one["pool"]) for one in told} == {("member_cut_off", "test")}
+    assert all("`validate`" in one["message"] for one in told)
+
+
+async def test_a_member_that_is_validated_is_no_matter_for_a_warning(
+    new_face: NewFace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not cut off, nor is one that calls share."""
+    with caplog.at_level(logging.WARNING, "connpool_runtime"):
+        for limit, checked in ((1, True), (2, False)):
+            face, _ = with_line(new_face, max_concurrency=limit, checked=checked)
+            await break_off(face)
+    assert not caplog.records
 
 
 async def test_those_who_wait_for_it_do_not_get_it_either(new_face: NewFace) -> None:

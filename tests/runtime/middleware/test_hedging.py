@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
+import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
-from connpool_runtime import AsyncPool, Method, Outcome, Pool
+from connpool_runtime import AsyncPool, Call, Member, Method, Outcome, Pool
 from connpool_runtime.middleware import Hedging, Retry, RetryBudget, Timeout
 from tests.runtime.faces import counted, until
 
@@ -61,6 +62,29 @@ async def test_the_second_member_answers_for_one_that_hangs() -> None:
     assert (a.failures, a.neutrals, b.successes) == (0, 1, 1)
     assert counted(pool.stats())[Outcome.SUCCESS] == 1
     assert numbers(pool) == {"hedges": 1, "hedges_won": 1}
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["unchecked", "validated"])
+async def test_members_that_losing_ejects_are_told_of_once(
+    checked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a client serves one call at a time and nothing validates it, each race takes a member away."""
+    pool = AsyncPool[Client]("test", random=lambda: 0.0, max_concurrency=1, balancer=the_first)
+    pool.register_middleware(Hedging(0.005))
+    for client in (Client("a", after=HANGS), Client("b")):
+        pool.add_client(client, client.name, validate=(lambda: True) if checked else None)
+    with caplog.at_level(logging.WARNING, "connpool_runtime"):
+        for _ in range(2):
+            assert await pool.call(GET) == "b"
+            await until(lambda: pool.stats().in_flight == 0)
+            assert pool.stats().members[0].healthy is checked
+            pool.uneject("a")
+    told = [vars(record)["event_name"] for record in caplog.records]
+    assert told == ([] if checked else ["hedging_cuts_off", "member_cut_off", "member_cut_off"])
+
+
+def the_first(members: Sequence[Member[Client]], call: Call) -> Member[Client]:
+    return min(members, key=lambda member: member.name)
 
 
 async def test_a_fast_member_is_not_hedged() -> None:
