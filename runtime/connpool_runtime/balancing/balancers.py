@@ -14,9 +14,10 @@ from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
 from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
 from connpool_runtime.balancing.weighted import WeightedRandom, WeightedRoundRobin
+from connpool_runtime.balancing.weights import MOST_WEIGHT, MOST_WEIGHT_ON_RING
 from connpool_runtime.calls.call import Balancer
 from connpool_runtime.members.group import Group
-from connpool_runtime.options.validation import closest, whole_number
+from connpool_runtime.options.validation import closest, refused, whole_number
 
 __all__ = [
     "BALANCERS",
@@ -26,6 +27,7 @@ __all__ = [
     "Balancer",
     "check_balancer",
     "check_weight",
+    "most_weight",
     "uses_weights",
 ]
 
@@ -73,19 +75,29 @@ def uses_weights(balancer: str | Balancer) -> bool:
     return not isinstance(balancer, str) or balancer in WEIGHTED
 
 
+def most_weight(balancer: str | Balancer) -> int:
+    """Return the largest weight that a balancer takes; 1 if it ignores weights."""
+    if not uses_weights(balancer):
+        return 1
+    on_ring = isinstance(balancer, str) and balancer in BY_CALL
+    return MOST_WEIGHT_ON_RING if on_ring else MOST_WEIGHT
+
+
 def check_weight(weight: object, balancer: str | Balancer) -> None:
-    """Refuse a weight that is invalid, or that the balancer would ignore.
+    """Refuse a weight that is invalid, too large for the balancer, or ignored by it.
 
     Raises:
         ValueError: so it is; the message names the balancers that know weights.
     """
-    whole_number("weight", weight, least=1)
-    if weight != 1 and not uses_weights(balancer):
+    given = whole_number("weight", weight, least=1)
+    if given != 1 and not uses_weights(balancer):
         known = ", ".join(repr(name) for name in (*BALANCERS, *BY_CALL) if name in WEIGHTED)
         raise ValueError(
-            f"weight must be 1 with the balancer {balancer!r}, which ignores weights, not {weight};"
+            f"weight must be 1 with the balancer {balancer!r}, which ignores weights, not {given};"
             f" balancers that know weights are {known}"
         )
+    if given > (most := most_weight(balancer)):
+        raise refused("weight", given, f"at most {most:,} with the balancer {balancer!r}")
 
 
 def check_balancer(wanted: object) -> None:

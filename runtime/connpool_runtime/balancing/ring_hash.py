@@ -18,6 +18,7 @@ from typing import Any, cast
 from connpool_runtime._hashing import point_of, tagged, text_of
 from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest
+from connpool_runtime.balancing.weights import MOST_WEIGHT_ON_RING
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.keys import common_key
 from connpool_runtime.calls.method import Method
@@ -129,7 +130,7 @@ class ByHash(GroupPicker):
             members = tuple(self._members)
             self._load = sum(one.in_flight for one in members)
             self._measure_in = len(members) // 8
-        return math.ceil(self._limit * (self._load + 1) * member.weight)
+        return math.ceil(self._limit * (self._load + 1) * _units(member))
 
 
 class _Ring:
@@ -148,8 +149,11 @@ class _Ring:
 
     def add(self, member: AnyMember) -> None:
         """Add the points of a member to the ring."""
-        self.weight += member.weight
+        self.weight += _units(member)
         self._size += 1
+        # Before the points come: each of them copies an arc.
+        while self.weight * POINTS > 2 * PER_ARC * len(self.arcs[1]):
+            self._cut_finer()
         shift, arcs = self.arcs
         for point in _points(member):
             points, owners = arcs[point >> shift]
@@ -158,12 +162,10 @@ class _Ring:
                 (*points[:place], point, *points[place:]),
                 (*owners[:place], member, *owners[place:]),
             )
-        while self.weight * POINTS > 2 * PER_ARC * len(self.arcs[1]):
-            self._cut_finer()
 
     def remove(self, member: AnyMember) -> None:
         """Remove the points of a member from the ring."""
-        self.weight -= member.weight
+        self.weight -= _units(member)
         self._size -= 1
         shift, arcs = self.arcs
         for point in _points(member):
@@ -197,8 +199,13 @@ class _Ring:
         self.arcs = (shift - 1, halves)
 
 
+def _units(member: AnyMember) -> int:
+    """Return a member's weight on the ring: a call may ask for one in a pool of another balancer."""
+    return min(member.weight, MOST_WEIGHT_ON_RING)
+
+
 def _points(member: AnyMember) -> Iterator[int]:
     name = member.name.encode(errors="surrogatepass")
-    for block in range(POINTS * member.weight * 8 // DIGEST):
+    for block in range(POINTS * _units(member) * 8 // DIGEST):
         digest = blake2b(b"%d:%b" % (block, name), digest_size=DIGEST).digest()
         yield from cast("tuple[int, ...]", unpack("<8Q", digest))

@@ -34,6 +34,13 @@ def _turns(member: AnyMember) -> list[Turn]:
     return [((turn + phase) / weight, member.number, member) for turn in range(weight)]
 
 
+def _turn_from(at: tuple[float, ...], member: AnyMember) -> int:
+    """Return the number of a member's first turn from a position on; its weight if there is none in this round."""
+    phase, weight = _phase(member), member.weight
+    # Searched for, not written out: a weight may be a million.
+    return bisect_left(range(weight), at, key=lambda turn: ((turn + phase) / weight, member.number))
+
+
 class WeightedRandom(GroupPicker):
     """Picks a random member, with chances in proportion to the weights.
 
@@ -103,7 +110,8 @@ class WeightedRoundRobin(GroupPicker):
     picks continue from the same position.
 
     A round of up to `MOST_TURNS` turns is stored as a list, and a pick is one atomic step of an iterator. The
-    turns of a longer one are in a heap, and a pick takes the logarithm of the number of members.
+    next turns of a longer one are in a heap, one for each member, and a pick takes the logarithm of the number of
+    members. So neither depends on how large the weights are.
     """
 
     def __init__(self, group: Group, context: BalancerContext) -> None:
@@ -188,10 +196,10 @@ class WeightedRoundRobin(GroupPicker):
     def _push(self, member: AnyMember) -> None:
         self._token += 1
         token = self._tokens[member] = self._token
-        turns = _turns(member)
-        later = bisect_left(turns, self._at)
-        lap, turn = (self._round, later) if later < len(turns) else (self._round + 1, 0)
-        heappush(self._heap, (lap, turns[turn][0], member.number, turn, token, member))
+        later = _turn_from(self._at, member)
+        lap, turn = (self._round, later) if later < member.weight else (self._round + 1, 0)
+        place = (turn + _phase(member)) / member.weight
+        heappush(self._heap, (lap, place, member.number, turn, token, member))
 
     def _pop(self) -> AnyMember:
         heap = self._heap

@@ -28,7 +28,7 @@ from connpool_runtime._concurrency.tasks import (
 from connpool_runtime._log import LogFields, extra, log_failure, runtime_logger
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing, jittered
-from connpool_runtime.balancing.balancers import uses_weights
+from connpool_runtime.balancing.balancers import most_weight
 from connpool_runtime.checkout import member_health
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Placement, change_members
@@ -140,7 +140,7 @@ class AsyncDiscovery(Generic[C]):
         self._settings = settings
         self._clock = pool.settings.clock
         self._random = pool.settings.random
-        self._weighted = uses_weights(pool.settings.balancer)
+        self._most_weight = most_weight(pool.settings.balancer)
         self._stopped = False
         self._monitor: AsyncHealthMonitor[C] | None = None
         if _is_connector(connect):
@@ -357,10 +357,10 @@ class AsyncDiscovery(Generic[C]):
         raise SourceFailed(f"{name}: {_text_of(error)}", source=name, reason=reason_of(error))
 
     def follow_pool(self) -> None:
-        """Apply a change of the pool's balancer: the new one may use weights that the old one did not."""
-        weighted = uses_weights(self._pool.settings.balancer)
+        """Apply a change of the pool's balancer: the new one may use larger weights, or ignore them."""
+        most = most_weight(self._pool.settings.balancer)
         with self._lock:
-            changed, self._weighted = weighted is not self._weighted, weighted
+            changed, self._most_weight = most != self._most_weight, most
         if changed:
             self._place_anew()
 
@@ -753,8 +753,8 @@ class AsyncDiscovery(Generic[C]):
         )
 
     def _placement(self, endpoint: Endpoint) -> Placement:
-        # The pool's balancer may ignore weights; the source's weights are for other pools, too.
-        weight = endpoint.weight if self._weighted else 1
+        # The pool's balancer may ignore weights, or take smaller ones; the source's weights are for other pools, too.
+        weight = min(endpoint.weight, self._most_weight)
         labels = {} if self._monitor is None else of_all(self._monitor.config.labels)
         known = checked_labels({**labels, **endpoint.metadata})
         return Placement(weight, endpoint.priority, endpoint.zone, known)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self, TypeGuard, cast
 
+from connpool_runtime.balancing.weights import MOST_WEIGHT
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.fields import Refused
 from connpool_runtime.discovery.errors import InvalidEndpoint
@@ -16,7 +18,9 @@ __all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _KEYS = ("id", "address", "weight", "tags", "zone", "priority", "metadata")
-MOST_WEIGHT = 100  # the largest weight; a balancer has that many turns for a member
+MOST_SCALED = (
+    100  # to which larger weights are scaled down; a balancer may have that many turns for a member
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Endpoint:
     Arguments:
         address: `host:port`; an IPv6 host has brackets.
         id: what it is called, also as a member of the pool; the address if not given.
-        weight: share of the calls, for balancers that know weights; at least 1.
+        weight: share of the calls, for balancers that know weights; from 1 to 1,000,000,000.
         tags: what it is marked with, in any order.
         zone: where it is; members of the pool's own zone are preferred.
         priority: those of a higher number are called when too few of the lower ones are healthy.
@@ -50,7 +54,7 @@ class Endpoint:
         given: Any = self
         _put(self, "id", _id(given.id or given.address))
         _put(self, "address", _address(given.address, self.id))
-        _whole("weight", given.weight, 1, self.id)
+        _whole("weight", given.weight, 1, self.id, most=MOST_WEIGHT)
         _whole("priority", given.priority, 0, self.id)
         if given.tags != ():
             _put(self, "tags", _tags(given.tags, self.id))
@@ -151,12 +155,12 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
 
 
 def fitting_weights(weights: Iterable[int]) -> list[int]:
-    """Return weights scaled down in proportion, each at least 1, if one is above `MOST_WEIGHT`; else unchanged.
+    """Return weights scaled down in proportion, each at least 1, if one is above `MOST_SCALED`; else unchanged.
 
     Sources that count in tens of thousands (SRV records may) would cost a balancer as many turns.
     """
     given = list(weights)
-    scale = min(1.0, MOST_WEIGHT / max(given, default=1)) if any(given) else 1.0
+    scale = min(1.0, MOST_SCALED / max(given, default=1)) if any(given) else 1.0
     return [max(1, round(weight * scale)) for weight in given]
 
 
@@ -185,9 +189,11 @@ def _address(given: object, endpoint: str) -> str:
     return f"{host}:{port}"
 
 
-def _whole(name: str, given: object, least: int, endpoint: str) -> None:
-    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+def _whole(name: str, given: object, least: int, endpoint: str, *, most: float = math.inf) -> None:
+    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
         allowed = f"a whole number of at least {least}"
+        if most < math.inf:
+            allowed += f" and at most {most:,}"
         raise InvalidEndpoint(name, repr(given), allowed, endpoint=endpoint)
 
 

@@ -16,7 +16,8 @@ class NewClient(NamedTuple, Generic[C_co]):
     Arguments:
         client: what the methods of the pool are called on.
         name: unique in the pool; m1, m2, ... if not given.
-        weight: share of the calls, for balancers that know weights; at least 1.
+        weight: share of the calls, for balancers that know weights; from 1 to 1,000,000,000, with
+            "consistent_hash" to 1,000.
         close: closes the client when its member leaves; default is the pool's way.
         validate: checks whether a client of one call at a time may be used again after a call that
             failed or was broken off, as in `add_client`.

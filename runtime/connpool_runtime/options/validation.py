@@ -35,7 +35,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_whole_number(value: object, least: int) -> bool:
+def _is_whole_number(value: object, least: int) -> TypeGuard[int]:
     """Return whether a value is an int that is large enough; True is no number."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
@@ -60,10 +60,11 @@ def _least_amount(least: float) -> str:
     return f"a finite number of at least {least:g}"
 
 
-def whole_number(name: str, value: object, *, least: int) -> None:
-    """Refuse everything but an int that is large enough; True is no number."""
+def whole_number(name: str, value: object, *, least: int) -> int:
+    """Refuse everything but an int that is large enough; True is no number. Return it."""
     if not _is_whole_number(value, least):
         raise refused(name, value, _least_whole_number(least))
+    return value
 
 
 def seconds(name: str, value: object) -> float:

@@ -708,7 +708,8 @@ class AsyncPool(BasePool[C]):
                 if it is a coroutine; a blocking call has to end by itself. What the factory raises is
                 evidence that the endpoint cannot be reached; the call goes to another one.
             name: unique in this pool; m1, m2, ... if not given.
-            weight: share of the calls, for balancers that know weights; at least 1.
+            weight: share of the calls, for balancers that know weights; from 1 to 1,000,000,000, with
+                "consistent_hash" to 1,000.
             close: closes one client; may be a coroutine function; default is the pool's way.
             validate: checks one client; False, or any error, says that it is not fit for use.
             configure: gets each new client once, before any call; may be a coroutine function. An error

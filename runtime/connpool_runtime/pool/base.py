@@ -157,7 +157,8 @@ class BasePool(Generic[C]):
         Arguments:
             client: what the methods of this pool are called on.
             name: unique in this pool; m1, m2, ... if not given.
-            weight: share of the calls, for balancers that know weights; at least 1.
+            weight: share of the calls, for balancers that know weights; from 1 to 1,000,000,000, with
+                "consistent_hash" to 1,000.
             close: closes the client when its member leaves; default is the pool's way.
             validate: checks whether a client of one call at a time may be used again after a call that
                 failed or was broken off; False, or any error, says that it may not. In an `AsyncPool`
@@ -466,7 +467,8 @@ class BasePool(Generic[C]):
 
         Arguments:
             name: of the member.
-            weight: share of the calls, for balancers that know weights; at least 1.
+            weight: share of the calls, for balancers that know weights; from 1 to 1,000,000,000, with
+                "consistent_hash" to 1,000.
 
         Raises:
             UnknownMember: there is none of this name.

@@ -1,5 +1,6 @@
 """The built-in balancers, given candidates and randomness."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -196,11 +197,27 @@ def test_weighted_round_robin_is_even_at_any_time(weights: tuple[int, ...]) -> N
         assert all(abs(shares[one] - one.weight * calls / total) < 2 for one in everybody)
 
 
-@pytest.mark.parametrize("weights", [(1, 1, 1), (3, 2, 1), (10, 1, 5, 4)])
+@pytest.mark.parametrize("weights", [(1, 1, 1), (3, 2, 1), (10, 1, 5, 4), (5000, 3, 1)])
 def test_weighted_round_robin_is_exact_over_a_round(weights: tuple[int, ...]) -> None:
     """In as many picks as the weights add up to, each member has exactly its share."""
     shares = Counter(picks("weighted_round_robin", members(*weights), sum(weights)))
     assert [shares[chr(97 + index)] for index in range(len(weights))] == list(weights)
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_what_a_member_costs_does_not_depend_on_its_weight(name: str) -> None:
+    """Nothing is written out for each unit of a weight: a weight of 200,000 takes no 100 kB."""
+    light, heavy, late = members(1, 200_000, 200_000)
+    tracemalloc.start()
+    try:
+        group = group_of([light, heavy])
+        picker = picker_of(name, group, Random(1).random)
+        group.add(late)
+        group.remove(heavy)
+        assert {picker.pick(), picker.pick()} <= {light, late}
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 class CountingGuard:
@@ -293,3 +310,13 @@ def test_a_weight_that_is_ignored_is_refused() -> None:
     check_weight(2, "least_request")
     with pytest.raises(ValueError, match=r"^weight must be 1 with .*'random'.*'weighted_random'"):
         check_weight(2, "random")
+
+
+@pytest.mark.parametrize(
+    ("balancer", "most"), [("weighted_random", 10**9), ("consistent_hash", 1000)]
+)
+def test_a_weight_that_is_too_large_is_refused(balancer: str, most: int) -> None:
+    """The message names the balancer and its largest weight, which passes."""
+    check_weight(most, balancer)
+    with pytest.raises(ValueError, match=f"^weight must be at most {most:,} with .*'{balancer}'"):
+        check_weight(most + 1, balancer)

@@ -70,6 +70,17 @@ def test_weights_are_shares() -> None:
     assert 0.68 < shares["a"] / len(KEYS) < 0.82
 
 
+def test_a_weight_that_is_too_large_for_the_ring_counts_as_the_largest() -> None:
+    """A call may ask for the ring in a pool of another balancer, whose weights may be millions."""
+    ring = Ring([*members(["a"], 1000), *members(["b"], 300)])
+    larger = Ring([*members(["a"], 1500), *members(["b"], 300)])
+    assert larger.owners() == ring.owners()
+    for one in (ring, larger):
+        for member in one.members:
+            member.taken += 100
+    assert larger.owners() == ring.owners()
+
+
 @given(names, st.data())
 def test_when_a_member_goes_only_its_keys_move(of: list[str], data: st.DataObject) -> None:
     """Minimal movement: every other key stays where it was."""

@@ -433,6 +433,16 @@ async def test_a_member_that_was_removed_by_hand_comes_back(face: Face) -> None:
     await face.close()
 
 
+async def test_a_weight_is_no_larger_than_the_balancer_takes(new_face: Callable[..., Face]) -> None:
+    """The endpoint gets the largest weight of the pool's balancer, and its own with a balancer that takes it."""
+    face = new_face(clock=time.monotonic, balancer="consistent_hash")
+    await follow(face, Registry(*endpoints("a", weight=2_000_000)), Clients())
+    assert face.member("a").weight == 1000
+    face.pool.reconfigure(balancer="weighted_random")
+    await until(lambda: face.member("a").weight == 2_000_000)
+    await face.close()
+
+
 async def test_weights_are_for_pools_that_know_them(new_face: Callable[..., Face]) -> None:
     """A pool whose balancer ignores weights takes the endpoints all the same."""
     face = new_face(clock=time.monotonic, balancer="round_robin")

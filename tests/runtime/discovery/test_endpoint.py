@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connpool_runtime.discovery import Endpoint, InvalidEndpoint
-from connpool_runtime.discovery.endpoint import MOST_WEIGHT, fitting_weights, snapshot_of
+from connpool_runtime.discovery.endpoint import MOST_SCALED, fitting_weights, snapshot_of
 
 
 def test_the_address_is_the_id_if_there_is_none() -> None:
@@ -32,6 +32,7 @@ def test_the_address_is_the_id_if_there_is_none() -> None:
         ({"address": "a:1", "weight": -1}, "weight", "-1"),
         ({"address": "a:1", "weight": 0}, "weight", "0"),
         ({"address": "a:1", "weight": True}, "weight", "True"),
+        ({"address": "a:1", "weight": 10**9 + 1}, "weight", "1000000001"),
         ({"address": "a:1", "priority": -1}, "priority", "-1"),
         ({"address": "a:1", "tags": [1]}, "tags", "1"),
         ({"address": "a:1", "zone": ""}, "zone", "''"),
@@ -104,8 +105,8 @@ def test_the_error_can_be_stored() -> None:
 def test_weights_fit(weights: list[int]) -> None:
     """Each is from 1 to the most that balancers are given, and none is turned round by another."""
     fitting = fitting_weights(weights)
-    assert all(1 <= weight <= MOST_WEIGHT for weight in fitting)
+    assert all(1 <= weight <= MOST_SCALED for weight in fitting)
     pairs = sorted(zip(weights, fitting, strict=True))
     assert [fit for _, fit in pairs] == sorted(fitting)
-    if max(weights, default=1) <= MOST_WEIGHT:
+    if max(weights, default=1) <= MOST_SCALED:
         assert fitting == [weight or 1 for weight in weights]
