@@ -253,6 +253,8 @@ class Call:
 
     def close(self) -> None:
         """Run all functions registered for the end of the call. Harmless when done already."""
+        if self.reopen is not None:
+            self.reopen = None  # which refers to this call
         while self._on_close:
             self.run_on_close(next(iter(self._on_close)))
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from connpool_runtime._concurrency.introspection import is_awaitable
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.middleware_chain import around
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import DROPPED, LongCall
@@ -62,9 +61,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
 
         self._start()
         self._loop = running_loop()
-        answer = await self._or_refused(
-            around(self._attempt, self._checkout.state.middleware)(self._call)
-        )
+        answer = await self._or_refused(self._through_middleware(self._attempt))
         self._settle_for(answer)
 
     def _settle_for(self, opened: Any) -> None:

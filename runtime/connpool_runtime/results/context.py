@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.middleware_chain import around
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.results.long_call import LongCall
 
@@ -38,7 +37,7 @@ class PooledContext(LongCall[Any], AbstractContextManager[T]):
         return value
 
     def _run(self) -> T:
-        value: T = around(self._attempt, self._checkout.state.middleware)(self._call)
+        value: T = self._through_middleware(self._attempt)
         return value
 
     def _attempt(self, call: Call) -> T:
@@ -84,7 +83,7 @@ class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
     async def __aenter__(self) -> T:
         self._start()
         try:
-            value: T = await around(self._attempt, self._checkout.state.middleware)(self._call)
+            value: T = await self._through_middleware(self._attempt)
         except BaseException as error:
             self._refused(error)
             raise

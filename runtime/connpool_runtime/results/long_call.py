@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+from weakref import WeakMethod
 
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import AnyLease, Lease
+from connpool_runtime.calls.middleware_chain import Proceed, around
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
@@ -52,6 +55,16 @@ class LongCall(Generic[C]):
                 f"{type(self).__name__} is for one use: ask the pool for another one"
             )
         self._started = self._checkout.state.clock()
+
+    def _through_middleware(self, attempt: Callable[[Call], Any]) -> Any:
+        """Run an attempt through all middleware, to which it does not belong beyond that.
+
+        A `Retry` keeps in the call what it would run again. If that kept this object alive, which keeps
+        the call, the member of one that is dropped would be held until the next garbage collection.
+        """
+        middleware = self._checkout.state.middleware
+        innermost = _weakly(attempt) if middleware else attempt
+        return around(innermost, middleware)(self._call)
 
     def _take(self) -> C:
         """Take a member for one attempt and return its client."""
@@ -151,6 +164,19 @@ class LongCall(Generic[C]):
         call: Call | None = getattr(self, "_call", None)
         if call is not None:  # also after the end, which an interrupt may have cut short
             call.close()
+
+
+def _weakly(attempt: Callable[[Call], Any]) -> Proceed:
+    """Return an attempt of a long call that does not keep it alive."""
+    reference = WeakMethod(attempt)
+
+    def run(call: Call) -> Any:
+        there = reference()
+        if there is None:
+            raise RuntimeError(f"the caller of {call.method.name!r} has dropped what it would get")
+        return there(call)
+
+    return run
 
 
 def is_in_memory(source: object) -> bool:

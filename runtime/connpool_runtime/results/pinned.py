@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
-from connpool_runtime.calls.middleware_chain import around
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import LongCall
 
@@ -81,7 +80,7 @@ class Pinned(_Keeping[C]):
     def run(self, instead_of_client: Any = None) -> Any:
         """Run the call; if the client returns itself, `instead_of_client`, if given, is returned in its place."""
         try:
-            result = around(self._attempt, self._checkout.state.middleware)(self._call)
+            result = self._through_middleware(self._attempt)
         except BaseException as error:
             self._refused(error)
             raise
@@ -104,7 +103,7 @@ class AsyncPinned(_Keeping[C]):
     async def run(self, instead_of_client: Any = None) -> Any:
         """Run the call and wait for the result."""
         try:
-            result = await around(self._attempt, self._checkout.state.middleware)(self._call)
+            result = await self._through_middleware(self._attempt)
         except BaseException as error:
             self._refused(error)
             raise

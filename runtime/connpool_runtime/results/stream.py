@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.middleware_chain import around
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import DROPPED, LongCall, is_in_memory
@@ -40,7 +39,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all middleware."""
         try:
-            opened: Any = around(self._attempt, self._checkout.state.middleware)(self._call)
+            opened: Any = self._through_middleware(self._attempt)
         except BaseException as error:
             self._refused(error)
             raise

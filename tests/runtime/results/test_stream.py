@@ -5,10 +5,12 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import pytest
 
 from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome, Pool, PoolClosed
+from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Face, Items, TaskFace, counted, until
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -101,6 +103,35 @@ async def test_a_dropped_stream_gives_its_member_back(
     gc.collect()
     assert face.in_flight() == 0
     assert counted(face.stats())[outcome] == 1
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """No garbage is collected during the test, but for what nothing refers to."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_what_is_dropped_before_its_end_waits_for_no_collector(face: Face) -> None:
+    """Nothing that a `Retry` keeps in a call, to run it again, keeps a stream or a context and their call alive."""
+    calls = list[ref[Any]]()
+
+    async def note(call: Any, proceed: Any) -> Any:
+        calls.append(ref(call))
+        return await proceed(call)
+
+    face.pool.register_middleware(Retry())
+    face.register(note)
+    stream = await face.stream(9, face.method("items", idempotent=True))
+    context = face.pool.context(face.method("session", idempotent=True))
+    await context.__aenter__() if isinstance(face, TaskFace) else context.__enter__()
+    assert face.in_flight() == 2
+    del stream, context
+    assert face.in_flight() == 0
+    assert [call() for call in calls] == [None, None]
 
 
 async def test_a_stream_dropped_while_its_thread_holds_the_lock_does_not_hang(face: Face) -> None:
