@@ -13,6 +13,7 @@ from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.planning.bypass import bypass_note
+from connpool_gen.planning.conversations import conversation_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import unclosed_note
@@ -68,13 +69,15 @@ def generate(
 
 
 def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tuple[str, ...]:
-    """Note where types come from or are missing, what bypasses the pool, and which methods count as reads."""
+    """Note where types come from or are missing, what bypasses the pool or needs a lease, and what counts as a read."""
     notes = notes_on_types(facts)
     notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
-    if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
-        notes.append(note)
-    if (note := unclosed_note(facts, asynchronous=is_asynchronous(facts))) is not None:
-        notes.append(note)
+    warnings = (
+        bypass_note(ledger, read_as_a_whole(facts)),
+        unclosed_note(facts, asynchronous=is_asynchronous(facts)),
+        conversation_note(facts, ledger),
+    )
+    notes += [note for note in warnings if note is not None]
     names = [entry.name for entry in ledger.entries]
     library = library_of(request.module, facts.home)
     if (note := reads_note(request, facts, library, names)) is not None:

@@ -348,15 +348,21 @@ class MethodPlanner:
         return returned if returned is not None and returned.parts != ("None",) else None
 
     def _handed_out(self) -> str:
-        """Say for the ledger where a client leaves the pool inside a result."""
-        held = any(s.holds_client and not s.returns_client for s in self.signatures)
-        return "what it gives holds clients, which are used past the pool" if held else ""
+        """Say for the ledger where a client leaves the pool inside a result, or the wrapper stands for it."""
+        if any(s.holds_client and not s.returns_client for s in self.signatures):
+            return "what it gives holds clients, which are used past the pool"
+        if any(s.returns_client for s in self.signatures):
+            return (
+                "returns the wrapper for the client itself: what is called on it goes to any member"
+            )
+        return ""
 
     def _reason(self) -> str:
         """Say for the ledger what is unusual about a method."""
         if self.distrusted:
             return "Any, because its annotations do not fit the arguments that a call takes"
-        return self._inherited_because() if self.inherit else self._handed_out()
+        reasons = [self._inherited_because() if self.inherit else "", self._handed_out()]
+        return "; ".join(reason for reason in reasons if reason)
 
     def _inherited_because(self) -> str:
         """Say for the ledger why the static view is taken from the client."""

@@ -1,0 +1,95 @@
+"""Clients that are talked to in several calls: the run and the ledger say that each may meet another member."""
+
+import pytest
+
+from connpool_gen import generate
+from tests.codegen.made import Maker
+
+CURSOR = """
+from __future__ import annotations
+from typing import Self
+class Client:
+    rowcount = -1
+    def execute(self, query: str) -> Self:
+        return self
+    def fetchone(self) -> int:
+        return 1
+    def fetch_table(self) -> int:
+        return 1
+"""
+FLUENT = """
+from __future__ import annotations
+from typing import Self
+class Client:
+    def select(self, db: int) -> Self:
+        return self
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        return cls()
+    def get(self) -> int:
+        return 1
+"""
+PLAIN_CURSOR = """
+class Client:
+    def execute(self, query: str) -> None: ...
+    def fetchall(self, size: int = 1) -> list[int]:
+        return []
+"""
+COMPLETE = """
+class Client:
+    def fetch(self, query: str) -> list[int]:
+        return []
+    def fetchrow(self, query: str) -> int:
+        return 1
+    def fetchall(self, query: str) -> list[int]:
+        return []
+    def fetch_users(self) -> list[int]:
+        return []
+    description = "a shop"
+    def result(self) -> int:
+        return 1
+"""
+
+
+def notes(maker: Maker, source: str) -> list[str]:
+    """What the run says about leases."""
+    request = maker.request(f"{maker.write(source)}:Client")
+    return [note for note in generate(request).notes if "pool.lease()" in note]
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [(CURSOR, {"rowcount", "fetch_table", "fetchone"}), (PLAIN_CURSOR, {"fetchall"})],
+)
+def test_what_an_earlier_call_left_is_read_in_a_lease(
+    maker: Maker, source: str, named: set[str]
+) -> None:
+    """Where methods read the rows of an earlier call, the run names them and says what to do instead."""
+    [note] = notes(maker, source)
+    assert set(note.partition(":")[0].split(", ")) == named
+    assert "another query's data" in note
+
+
+def test_a_chain_of_calls_may_change_members(maker: Maker) -> None:
+    """Where a method returns the client itself, the run names it."""
+    [note] = notes(maker, FLUENT)
+    assert note.startswith("select: ")
+    assert "goes to any member" in note
+
+
+def test_a_call_that_is_complete_needs_no_lease(maker: Maker) -> None:
+    """A method that takes the query itself reads nothing of an earlier call, whatever its name."""
+    assert notes(maker, COMPLETE) == []
+
+
+def test_the_ledger_marks_each_method_that_returns_the_client(maker: Maker) -> None:
+    """What is called on the result of such a method goes to any member."""
+    made = maker.make(CURSOR)
+    assert "goes to any member" in made.names["execute"].reason
+    assert made.names["fetchone"].reason == ""
+
+
+def test_a_member_that_was_left_out_is_not_warned_about(maker: Maker) -> None:
+    """Who excludes the methods that read on has decided."""
+    request = maker.request(f"{maker.write(PLAIN_CURSOR)}:Client", exclude=("fetchall",))
+    assert not [note for note in generate(request).notes if "pool.lease()" in note]
