@@ -485,7 +485,7 @@ class AsyncPool(BasePool[C]):
     ) -> R:
         """Run a method whose result stays bound to its client's connection.
 
-        The member stays taken until the result is gone. A client that returns itself is answered
+        The member stays taken until the result is gone, or a generator at its end. A client that returns itself is answered
         for by `instead_of_client`, the wrapper.
 
         Raises:
@@ -501,8 +501,9 @@ class AsyncPool(BasePool[C]):
     ) -> R:
         """Call a method whose arguments decide whether it returns a stream, as `stream=True` does.
 
-        A stream is handed out as it is, and the member stays taken until it is gone. Any other result ends
-        the call. What goes wrong in the stream later is the caller's to see: the pool does not count it.
+        A stream keeps the member: a generator until its last item, and what it raises is counted. Any other stream is
+        handed out as it is, keeps the member until it is gone, and what goes wrong in it is the caller's to see. Any
+        result that is no stream ends the call.
 
         Raises:
             Rejected: no member was called; the type says why.

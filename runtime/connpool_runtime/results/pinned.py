@@ -2,7 +2,8 @@
 
 Such a result is handed out as it is, with the client's own type, and its member stays taken until
 the result is gone: a member that is drained is not closed under a pipeline that is still in use.
-Where the arguments decide whether there is a stream (`stream=True`), so does the result.
+Where the arguments decide whether there is a stream (`stream=True`), so does the result. A generator
+gives its member back at its last item: the one that is handed out is around the client's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import LongCall
+from connpool_runtime.results.watched import watched
 
 __all__ = ["AsyncPinned", "AsyncStreamOrValue", "Pinned", "StreamOrValue", "SyncPinnedOnAsync"]
 
@@ -29,8 +31,12 @@ class _Keeping(LongCall[C]):
 
     _kept = False  # whether the result came from an attempt on the client
 
-    def _keep(self, client: C, result: Any) -> None:
+    def _keep(self, client: C, result: Any) -> Any:
+        """Hold the member while a result exists; return what is handed out for it."""
         self._kept = True
+        generator = watched(result, self._at_end)
+        if generator is not None:
+            return generator
         try:
             # The finalizer holds this object; when the result is collected, so is this object, and `LongCall`
             # settles.
@@ -40,6 +46,12 @@ class _Keeping(LongCall[C]):
         else:
             if result is client:
                 self._end(None)
+        return result
+
+    def _at_end(self, caught: BaseException | None) -> BaseException | None:
+        error = None if caught is None else self._in_time(caught)
+        self._end(error)
+        return error
 
     def _answer(self, result: Any, instead_of_client: Any) -> Any:
         if not self._kept:
@@ -58,13 +70,13 @@ class _Keeping(LongCall[C]):
 class _KeepingStreams(_Keeping[C]):
     """Holds the member while a stream exists; a value that is not a stream is judged, and ends the call at once."""
 
-    def _keep(self, client: C, result: Any) -> None:
+    def _keep(self, client: C, result: Any) -> Any:
         kind = type(cast("object", result))
         if any(hasattr(kind, name) for name in OF_STREAMS):
-            super()._keep(client, result)
-        else:
-            self._kept = True
-            self._end(None)
+            return super()._keep(client, result)
+        self._kept = True
+        self._end(None)
+        return result
 
     def _invoke(self, method: Method[C, Any]) -> Callable[[C, Any], Any]:
         return method.invoke_in_time
@@ -90,7 +102,7 @@ class Pinned(_Keeping[C]):
         try:
             client = self._take()
             result = self._invoke(call.method)(client, call.args)
-            self._keep(client, result)
+            result = self._keep(client, result)
         except BaseException as error:
             self._give_back(error)
             raise
@@ -113,7 +125,7 @@ class AsyncPinned(_Keeping[C]):
         try:
             client = await self._take_async()
             result = await self._invoke(call.method)(client, call.args)
-            self._keep(client, result)
+            result = self._keep(client, result)
         except BaseException as error:
             self._give_back(error)
             raise
