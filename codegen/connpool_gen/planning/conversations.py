@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.lifecycle import takes_nothing
+from connpool_gen.planning.lifecycle import parameters, takes_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connpool_gen.planning.ledger import Ledger
-    from connpool_gen.reading.facts import ClassFacts
+    from connpool_gen.reading.facts import ClassFacts, RuntimeMember
 
 # What reads the rows of an earlier call, by the names of the DB-API.
 READERS = ("fetchone", "fetchmany", "fetchall", "fetchval", "nextset", "rowcount", "lastrowid")
@@ -21,7 +21,7 @@ REMEDY = "run what belongs together on one member, in a lease: pool.lease()"
 
 
 def conversation_note(facts: ClassFacts, ledger: Ledger) -> str | None:
-    """Warn if a call may need the member of an earlier one: a result is read later, or a call follows in a chain."""
+    """Warn if a call needs the member of an earlier one, because it reads what that has left."""
     fates = {entry.name: entry.fate for entry in ledger.entries}
     pooled = [m for m in facts.runtime.members if fates.get(m.name) in (Fate.WRAPPED, Fate.PASSED)]
     # Class methods, which are passed through, make new clients.
@@ -30,19 +30,22 @@ def conversation_note(facts: ClassFacts, ledger: Ledger) -> str | None:
         member.name
         for member in pooled
         if reads_on(member.name, fluent=bool(fluent))
-        and (member.params is None or takes_nothing(member))
+        and takes_nothing_as_far_as_known(facts, member)
     ]
-    if readers:
-        return (
-            f"{listed(readers)}: what an earlier call left on its member is read from any member, which gives "
-            f"another query's data; {REMEDY}"
-        )
-    if fluent:
-        return (
-            f"{listed(fluent)}: where the client itself is returned, the wrapper is, and the next call in the chain "
-            f"goes to any member; {REMEDY}"
-        )
-    return None
+    if (
+        not readers
+    ):  # a method such as `with_options` returns a client, and nothing need be kept in between
+        return None
+    return (
+        f"{listed(readers)}: what an earlier call left on its member is read from any member, which gives "
+        f"another query's data; {REMEDY}"
+    )
+
+
+def takes_nothing_as_far_as_known(facts: ClassFacts, member: RuntimeMember) -> bool:
+    """Return whether a member can be called without arguments, or is no method, or nobody knows what it takes."""
+    static = facts.static.get(member.name)
+    return parameters(member, static) is None or takes_nothing(member, static)
 
 
 def is_fluent(facts: ClassFacts, name: str) -> bool:

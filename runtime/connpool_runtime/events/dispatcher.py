@@ -60,7 +60,8 @@ class EventDispatcher:
 
     def _deliver_all(self) -> bool:
         """Deliver what is queued by now; return False, and do nothing, if another thread is doing so."""
-        lock, taken = self._lock, list[bool]()  # a listener may fork, and the child has another lock
+        lock = self._lock  # a listener may fork, and the child has another lock
+        taken: list[bool] = []
         try:
             # One call in C, so that an interrupt finds the lock taken and that noted, or neither.
             taken.extend(map(lock.acquire, (False,)))
