@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import AnyLease, Lease
 from connpool_runtime.checkout.checkout import AnyCheckout, Checkout
@@ -45,6 +46,12 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
         if await _prepare(checkout, lease, call, limit.left):
             lease.lent_at = state.clock()  # the time for opening a client does not count as its use
             break
+        if ASYNC:
+            # A factory may fail before it awaits anything, and `connect_backoff=0` has it tried again at once: other
+            # tasks, and who cancels this one, get their turn first.
+            from connpool_runtime._concurrency.tasks import sleep
+
+            await sleep(0)
     call.begin(lease.member)
     lease.used = True
     return lease.client

@@ -192,6 +192,26 @@ async def test_what_one_endpoint_cannot_open_another_may(new_face: NewFace) -> N
     await face.close()
 
 
+async def test_openings_that_fail_at_once_leave_other_tasks_their_turns() -> None:
+    """A call whose factory fails before it awaits anything, without a back-off, can be cancelled meanwhile."""
+    pool = AsyncPool[Client]("test", checkout_timeout=5.0)
+    failed = 0
+
+    async def refuse() -> Client:
+        nonlocal failed
+        failed += 1
+        raise OSError("refused")
+
+    pool.add_endpoint(refuse, "a", connect_backoff=0.0)
+    call = asyncio.ensure_future(pool.execute(lambda client: client.aget()))
+    await until(lambda: failed >= 3)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert pool.stats().in_flight == 0
+    await pool.close()
+
+
 async def test_the_client_used_last_is_used_next(new_face: NewFace) -> None:
     """Surplus clients go cold, so that they expire."""
     face = new_face()
