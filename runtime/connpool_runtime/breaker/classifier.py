@@ -71,10 +71,14 @@ def _passed(result: R, judge: ResultClassifier) -> R:
 
 
 def ask(judge: ResultClassifier, value: object) -> Outcome | None:
-    """Return the judge's opinion of a result or an error; None if the judge itself fails."""
+    """Return the judge's opinion of a result or an error; None if the judge itself fails, or answers something else."""
     try:
-        return judge(value)
+        outcome: object = judge(value)
     except Exception as error:
         # The client's answer matters more than a judge that fails.
         warn(f"{judge!r} failed: {error!r}")
         return None
+    if outcome is None or isinstance(outcome, Outcome):
+        return outcome
+    warn(f"{judge!r} has to return an Outcome or None, not a {type(outcome).__name__}")
+    return None

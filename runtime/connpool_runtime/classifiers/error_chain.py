@@ -47,7 +47,7 @@ def stands_alone(error: BaseException) -> bool:
     """Return whether no other error led to an error that is no group."""
     if error.__cause__ is not None or error.__context__ is not None:
         return False
-    for part in error.args:
+    for part in _args(error):
         if isinstance(part, BaseException):
             return False
     return not isinstance(attribute(error, "reason"), BaseException)
@@ -82,8 +82,14 @@ def _led_to(error: BaseException) -> list[BaseException]:
         if not error.__suppress_context__ and _came_within(error, error.__context__):
             found.append(error.__context__)
         # Where urllib, urllib3 and requests keep nested errors.
-        found += [attribute(error, "reason"), *error.args]
+        found += [attribute(error, "reason"), *_args(error)]
     return [one for one in found if isinstance(one, BaseException)]
+
+
+def _args(error: BaseException) -> tuple[object, ...]:
+    """Return the arguments of an error; none if its class has hidden them behind something that fails."""
+    args = attribute(error, "args")
+    return cast("tuple[object, ...]", args) if isinstance(args, tuple) else ()
 
 
 def _came_within(error: BaseException, context: BaseException | None) -> bool:

@@ -184,12 +184,14 @@ class Judge:
         """Judge an error by itself, without the errors that led to it."""
         for each in self._classifiers.get(type(error)) or self._learn(type(error)):
             try:
-                verdict = each(error)
+                verdict: object = each(error)
             except Exception as problem:
                 warn(f"{each!r} failed to judge {type(error).__name__}: {problem!r}")
                 continue
-            if verdict is not None:
+            if isinstance(verdict, Verdict):
                 return verdict
+            if verdict is not None:  # of a user's function, which nobody has checked
+                warn(f"{each!r} has to return a Verdict or None, not a {type(verdict).__name__}")
         return None
 
     def _learn(self, kind: type[BaseException]) -> tuple[Classifier, ...]:

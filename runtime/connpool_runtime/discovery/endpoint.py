@@ -12,7 +12,7 @@ from connpool_runtime.balancing.weights import MOST_WEIGHT
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.fields import Refused
 from connpool_runtime.discovery.errors import InvalidEndpoint
-from connpool_runtime.options.validation import nearest
+from connpool_runtime.options.validation import is_text, nearest
 
 __all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
 
@@ -169,7 +169,7 @@ def _put(endpoint: Endpoint, name: str, value: object) -> None:
 
 
 def _id(given: object) -> str:
-    if not isinstance(given, str) or not given:
+    if not is_text(given) or not given:
         raise InvalidEndpoint("id", repr(given), "a text that is not empty")
     return given
 
@@ -215,11 +215,7 @@ def _tags(given: object, endpoint: str) -> tuple[str, ...]:
 
 def _metadata(given: object, endpoint: str) -> Mapping[str, str]:
     pairs = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
-    texts = {
-        key: text
-        for key, text in (pairs or {}).items()
-        if isinstance(key, str) and isinstance(text, str)
-    }
+    texts = {key: text for key, text in (pairs or {}).items() if is_text(key) and is_text(text)}
     if pairs is None or len(texts) != len(pairs):
         raise InvalidEndpoint("metadata", f"{given!r}", "texts by name", endpoint=endpoint)
     return MappingProxyType(texts)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeAlias, cast
 
+from connpool_runtime.options.validation import is_text
+
 __all__ = [
     "ANY_MEMBER",
     "NO_LABELS",
@@ -40,7 +42,7 @@ def checked_labels(given: object) -> Labels:
     pairs = dict(cast("Mapping[object, object]", given))
     texts: dict[str, str] = {}
     for name, value in pairs.items():
-        if not (isinstance(name, str) and name and isinstance(value, str)):
+        if not (is_text(name) and name and is_text(value)):
             raise TypeError(
                 f'labels must be texts by name, as {{"role": "replica"}}; {name!r}: {value!r} is not'
             )

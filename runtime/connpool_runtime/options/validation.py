@@ -8,6 +8,7 @@ Every program imports this. What files and the environment may say instead of a 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeGuard, cast
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Rule",
     "amount",
+    "is_text",
     "nearest",
     "refused",
     "seconds",
@@ -27,12 +29,26 @@ __all__ = [
 ]
 
 _SECONDS = "a finite number of seconds, 0 or more"
+_LARGEST = sys.float_info.max
 _SHARE = "a number from 0 to 1"
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a value is an int or a float; True is no number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Return whether a value is a float, or an int that fits into one; True is no number."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= _LARGEST
+    return isinstance(value, float)
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Return whether a value is a text that can be written: half a surrogate pair, as JSON may have it, cannot."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_whole_number(value: object, least: int) -> TypeGuard[int]:

@@ -23,7 +23,7 @@ from connpool_runtime.errors import NotReady, PoolClosed
 from connpool_runtime.members.labels import Labels, checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
-from connpool_runtime.options.validation import whole_number
+from connpool_runtime.options.validation import is_text, whole_number
 from connpool_runtime.pool.draining import Draining
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
@@ -95,6 +95,8 @@ class BasePool(Generic[C]):
         close: Callable[[C], object] | None = None,
         **options: Unpack[PoolOptions],
     ) -> None:
+        if not is_text(cast("object", name)):
+            raise TypeError(f"the name of a pool is a text, not {name!r}: Pool(name)")
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
         methods = tuple(methods)
         # A client of the other kind differs in all methods, so a few are enough to detect it.
@@ -209,7 +211,7 @@ class BasePool(Generic[C]):
     def _checked(self, one: NewClient[C]) -> NewClient[C]:
         """Return a new client, after refusing values that would only fail when called."""
         given = cast("object", one.name)
-        if given is not None and not isinstance(given, str):
+        if given is not None and not is_text(given):
             raise TypeError(
                 f"the name of a member is a text, not {given!r}: add_client(client, name)"
             )

@@ -7,7 +7,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime.errors import AcquireTimeout, ConfigConflict
-from connpool_runtime.options.validation import seconds
+from connpool_runtime.options.validation import is_text, seconds
 from connpool_runtime.registry.names import NameEntry, NameTable
 from connpool_runtime.registry.resources import can_be_closed, close_resource, is_healthy
 
@@ -215,5 +215,5 @@ def identity_of(config: object) -> object:
 
 def check_name(name: object) -> None:
     """Raise `ValueError` if a name is not a text with at least one character."""
-    if not isinstance(name, str) or not name:
+    if not is_text(name) or not name:
         raise ValueError(f"name must be a text that is not empty, not {name!r}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime.results.long_call import is_in_memory
 
@@ -27,7 +27,7 @@ def watched(source: Any, at_end: AtEnd) -> Any:
         source: what the client returned.
         at_end: is called once after the last item; returns the error to raise in place of the one it gets.
     """
-    if type(source) is GeneratorType or is_lazy(source):
+    if type(cast("object", source)) is GeneratorType or is_lazy(source):
         return _named(_watched(source, at_end), source)
     if type(source) is AsyncGeneratorType:
         return _named(_watched_async(source, at_end), source)
@@ -49,14 +49,14 @@ def _named(generator: Any, source: Any) -> Any:
 
 def _watched(source: Any, at_end: AtEnd) -> Generator[Any, Any, Any]:
     try:
-        result = yield from source
+        result: Any = yield from source
     except BaseException as caught:
         error = None if _was_closed(caught) else at_end(caught)
         if error is not None and error is not caught:
             raise error from caught
         raise
     at_end(None)
-    return result
+    return cast("object", result)
 
 
 async def _watched_async(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Method, Outcome, ResultCountedAsFailure
+from connpool_runtime.classifiers.verdict import failure
 from connpool_runtime.middleware import Fallback, Hedging, Retry
 from tests.runtime.faces import Client, Face, TaskFace, counted
 
@@ -142,6 +143,22 @@ async def test_a_judge_that_fails_changes_nothing(face: Face) -> None:
     face.fail("b")
     method = face.method(judge=broken)
     with pytest.warns(RuntimeWarning, match=r"broken.* failed: KeyError\('oops'\)"):
+        assert await face.call(method) == "a"
+    with pytest.warns(RuntimeWarning), pytest.raises(ConnectionError):
+        await face.call(method)
+    assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 1, NEUTRAL: 0}
+
+
+@pytest.mark.parametrize(
+    "said", [True, False, 1, failure("mine")], ids=lambda said: type(said).__name__
+)
+async def test_a_judge_that_answers_something_else_changes_nothing(face: Face, said: Any) -> None:
+    """The commonest slip is a bool; the caller gets the result, the breaker counts as usual, and a warning says why."""
+    face.fail("b")
+    method = face.method(judge=lambda _: said)
+    with pytest.warns(
+        RuntimeWarning, match=rf"has to return an Outcome or None, not a {type(said).__name__}"
+    ):
         assert await face.call(method) == "a"
     with pytest.warns(RuntimeWarning), pytest.raises(ConnectionError):
         await face.call(method)

@@ -7,6 +7,7 @@ import timeit
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,35 @@ def test_a_classifier_that_fails_has_no_say() -> None:
 
     with pytest.warns(RuntimeWarning, match="failed to judge ConnectionResetError"):
         assert Judge(broken)(ConnectionResetError()) == failure("connection lost")
+
+
+@pytest.mark.parametrize("said", [Outcome.FAILURE, True, "failure"])
+def test_a_classifier_that_answers_something_else_has_no_say(said: Any) -> None:
+    """It is reported, and the others are asked."""
+    with pytest.warns(RuntimeWarning, match="has to return a Verdict or None, not a"):
+        assert Judge(lambda _: said)(ConnectionResetError()) == failure("connection lost")
+
+
+class Hiding(ConnectionError):
+    """An error whose arguments cannot be read, or are none."""
+
+    @property
+    def args(self) -> Any:
+        raise KeyError("hidden")
+
+
+class Odd(ConnectionError):
+    """The same."""
+
+    args: Any = None
+
+
+@pytest.mark.parametrize("kind", [Hiding, Odd])
+def test_an_error_that_hides_its_arguments_is_judged_all_the_same(kind: type[Exception]) -> None:
+    """Whatever a class of a client makes of the attributes of errors, the caller gets the client's error."""
+    verdict = judge(kind())
+    assert verdict is not None
+    assert verdict.outcome is Outcome.FAILURE
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,24 @@ def test_client_and_name_in_the_wrong_order_are_refused(pool: Any) -> None:
     assert pool.members == ()
 
 
+HALF_A_PAIR = "shop\ud800"  # as JSON may have it
+
+
+@pytest.mark.parametrize("kind", [Pool, AsyncPool])
+@pytest.mark.parametrize("name", [None, 5, [], HALF_A_PAIR], ids=repr)
+def test_names_that_cannot_be_exported_are_refused(kind: Any, name: Any) -> None:
+    """One such name would break the scrape of all pools of the process."""
+    with pytest.raises(TypeError, match="the name of a pool is a text, not"):
+        kind(name)
+    pool = kind("shops")
+    with pytest.raises(TypeError, match="labels must be texts by name"):
+        pool.add_client(object(), labels={"rack": name})
+    if name is not None:
+        with pytest.raises(TypeError, match="the name of a member is a text, not"):
+            pool.add_client(object(), name)
+    assert pool.members == ()
+
+
 @pytest.mark.parametrize("pool", [Pool(), AsyncPool()])
 def test_a_class_in_place_of_a_client_is_refused(pool: Any) -> None:
     """A class that nobody has called is told of at once, and not by a missing `self` in the first call."""

@@ -1,0 +1,31 @@
+"""Values that are refused wherever they are given."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from connpool_runtime import Pool, calling, deadline
+from connpool_runtime.middleware import Deadline, RateLimit, Retry, Timeout
+
+TOO_LARGE = 10**400  # for a float
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        deadline,
+        Deadline,
+        RateLimit,
+        Timeout,
+        lambda value: Retry(base=value),
+        lambda value: calling(timeout=value),
+        lambda value: Pool("shops").close(drain_timeout=value),
+        lambda value: Pool("shops", cooldown=value),
+    ],
+    ids=["deadline", "Deadline", "RateLimit", "Timeout", "Retry", "calling", "close", "cooldown"],
+)
+def test_a_number_that_no_float_holds_is_refused(give: Callable[[Any], object]) -> None:
+    """As any other that is not allowed, and not when it is first reckoned with."""
+    with pytest.raises(ValueError, match="must be a finite number"):
+        give(TOO_LARGE)
