@@ -15,7 +15,7 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from connpool_gen.reading.facts import ClassFacts
 
@@ -75,9 +75,25 @@ class Sources:
 def raised_errors(facts: ClassFacts) -> dict[str, tuple[str, ...]]:
     """Find the errors of each public method as `module:Class`; only those of the client's package.
 
-    A method of a namespace has its dotted name: `orders.create`.
+    A method of a namespace has its dotted name: `orders.create`. An error has one name in all of the answer.
     """
-    return dict(errors_below(facts, (), facts.runtime.errors, Sources()))
+    found = dict(errors_below(facts, (), facts.runtime.errors, Sources()))
+    named = one_name_each({e for raised in found.values() for e in raised}, facts.runtime.errors)
+    return {
+        method: tuple(sorted({named[error] for error in raised}))
+        for method, raised in found.items()
+    }
+
+
+def one_name_each(
+    names: Iterable[str], errors: Mapping[str, Sequence[str]] | None
+) -> dict[str, str]:
+    """Choose for each name the best one by which the text has the same error: public before private, then short."""
+    chosen: dict[str, str] = {}
+    identities = {name: (errors or {}).get(name, (name,))[0] for name in names}
+    for name in sorted(identities, key=lambda name: ("._" in name, len(name), name)):
+        chosen.setdefault(identities[name], name)
+    return {name: chosen[identity] for name, identity in identities.items()}
 
 
 def errors_below(

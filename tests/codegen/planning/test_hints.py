@@ -105,6 +105,21 @@ def test_an_error_is_known_by_its_module(here: Path, error: str) -> None:
     assert 'order = { expected = ["shop.errors:Closed"] }' in told
 
 
+def test_an_error_has_one_name_in_all_hints(here: Path) -> None:
+    """An error that the text names in several ways is told once, by the best of its names in every hint."""
+    head = "import shop\nfrom shop.errors import Closed\nimport shop._inner as i"
+    (here / "shop" / "_inner.py").write_text("from .errors import Closed, SoldOut\n", "utf-8")
+    body = (
+        'def order(self) -> None:\n    """:raises shop.Closed: at night."""\n    raise errors.Closed\n'
+        "def ask(self) -> None:\n    raise errors.Closed\n"
+        "def sell(self) -> None:\n    if self:\n        raise i.SoldOut\n    raise errors.SoldOut\n"
+    )
+    told = found_in(here, body, head)
+    assert 'order = { expected = ["shop:Closed"] }' in told
+    assert 'ask = { expected = ["shop:Closed"] }' in told
+    assert 'sell = { expected = ["shop.errors:SoldOut"] }' in told
+
+
 NESTED = [
     "if x:\n    pass\nelse:\n    RAISE",
     "for _ in x:\n    RAISE",
