@@ -73,7 +73,7 @@ def _passed(result: R, judge: ResultClassifier) -> R:
 def ask(judge: ResultClassifier, value: object) -> Outcome | None:
     """Return the judge's opinion of a result or an error; None if the judge itself fails, or answers something else."""
     try:
-        outcome: object = judge(value)
+        outcome = cast("object", judge(value))
     except Exception as error:
         # The client's answer matters more than a judge that fails.
         warn(f"{judge!r} failed: {error!r}")

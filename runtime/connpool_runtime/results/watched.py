@@ -29,7 +29,7 @@ def watched(source: Any, at_end: AtEnd) -> Any:
     """
     if type(cast("object", source)) is GeneratorType or is_lazy(source):
         return _named(_watched(source, at_end), source)
-    if type(source) is AsyncGeneratorType:
+    if type(cast("object", source)) is AsyncGeneratorType:
         return _named(_watched_async(source, at_end), source)
     return None
 
@@ -47,16 +47,16 @@ def _named(generator: Any, source: Any) -> Any:
     return generator
 
 
-def _watched(source: Any, at_end: AtEnd) -> Generator[Any, Any, Any]:
+def _watched(source: Generator[Any, Any, Any], at_end: AtEnd) -> Generator[Any, Any, Any]:
     try:
-        result: Any = yield from source
+        result = yield from source
     except BaseException as caught:
         error = None if _was_closed(caught) else at_end(caught)
         if error is not None and error is not caught:
             raise error from caught
         raise
     at_end(None)
-    return cast("object", result)
+    return result
 
 
 async def _watched_async(
