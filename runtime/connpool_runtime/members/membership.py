@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
@@ -35,6 +35,26 @@ __all__ = ["Membership"]
 C = TypeVar("C")
 Ill: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
 """Members of which none may be called, who of them became so last, and when the first may be called again."""
+
+
+class Refused(NamedTuple):
+    """What a refusal tells of the members that this client uses.
+
+    Attributes:
+        present: how many there are.
+        whom: of which pool and which part of it they are.
+        ill: whether health checks found any unreachable.
+        last: the last to fail; None if there are no members.
+        again_at: when the first may be called again; None where the membership's `wake_at` says so.
+    """
+
+    present: int
+    whom: str
+    ill: bool
+    last: Member[Any] | None
+    again_at: float | None
+
+
 MOST_SELECTIONS = 64  # label selections kept at a time; only callers who make up labels need more
 
 
@@ -70,7 +90,7 @@ class Membership(Generic[C]):
         # False during a change, and after an interrupt within one.
         self._whole = True
         # The reason for refusals, worked out once after each change.
-        self._ill: tuple[int, bool, Member[C] | None] | None = None
+        self._ill: Refused | None = None
         # the same for members with certain labels
         self._ill_with: dict[tuple[Selector, ...], Ill] = {}
         # members that joined over the pool's life; the next line: those of them that left
@@ -110,9 +130,16 @@ class Membership(Generic[C]):
     def well(self) -> int:
         """How many members take calls regularly: not because of a panic, and not as probes of a breaker."""
         closed = BreakerState.CLOSED
-        return sum(
-            member.breaker.state is closed and member.ready for member in self._members.values()
-        )
+        return sum(member.breaker.state is closed and member.ready for member in self.used)
+
+    @property
+    def used(self) -> tuple[Member[C], ...]:
+        """The members that this client uses: its subset, or all if it has none.
+
+        Each role has a subset of its own, which is not known before a call asks for the role: there, all count.
+        """
+        members = self.members
+        return members if self._with_role else self._in_subset(members, self._all)
 
     @property
     def ejected(self) -> int:
@@ -371,7 +398,9 @@ class Membership(Generic[C]):
 
     def _look_for_ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
         present = [member for member in self._members.values() if not member.leaving]
-        there = tuple(dict.fromkeys(o for one in selectors for o in present if fits(one, o.labels)))
+        found = dict.fromkeys(o for one in selectors for o in present if fits(one, o.labels))
+        sets = [self._selections[one] for one in selectors if one in self._selections]
+        there = self._in_subset(tuple(found), *sets)
         last = max(there, key=_opened_at, default=None)
         return there, last, min((member.wake_at for member in there), default=math.inf)
 
@@ -394,13 +423,13 @@ class Membership(Generic[C]):
         """Return the error that says why no member may be picked."""
         if self.closed:
             return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
-        present, ill, last = self._ill = self._ill or self._look_for_ill()
+        present, whom, ill, last, again_at = self._ill = self._ill or self._look_for_ill()
         if last is None:
             text = f"pool {self._pool!r} has no members; add_client or add_endpoint adds one"
             return NoMembers(text, pool=self._pool)
+        retry_after = max(0.0, (self.wake_at if again_at is None else again_at) - now)
         if last.source.unreachable:
-            return self._unreachable(present, last, now)
-        retry_after = max(0.0, self.wake_at - now)
+            return self._unreachable(f"{present} endpoints {whom}", last, retry_after)
         when = f"for {retry_after:.3g} s"
         if retry_after == math.inf:
             when = "until a health check passes" if ill else "until reset by hand"
@@ -412,7 +441,7 @@ class Membership(Generic[C]):
                 f" whether its client may be used again: {REMEDY}"
             )
         return AllMembersOpen(
-            f"all {present} members of pool {self._pool!r} are ejected {when}",
+            f"all {present} members {whom} are ejected {when}",
             pool=self._pool,
             cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,
@@ -421,20 +450,32 @@ class Membership(Generic[C]):
     def _forget_ill(self) -> None:
         self._ill, self._ill_with = None, {}
 
-    def _look_for_ill(self) -> tuple[int, bool, Member[C] | None]:
-        """Return how many members are present, whether health checks found any unreachable, and the last to fail."""
-        present = [member for member in self._members.values() if not member.leaving]
+    def _in_subset(
+        self, members: tuple[Member[C], ...], *sets: PrioritySet
+    ) -> tuple[Member[C], ...]:
+        """Return those of some members that are in a subset of this client; all of them if it has none."""
+        if self.eligibility.subset_size is None:
+            return members
+        found = tuple(member for member in members if any(member in one.chosen for one in sets))
+        return found or members  # as long as the next update is due
+
+    def _look_for_ill(self) -> Refused:
+        everybody = tuple(member for member in self._members.values() if not member.leaving)
+        present = self._in_subset(everybody, self._all)
+        whom, again_at = f"of pool {self._pool!r}", None
+        if (others := len(everybody) - len(present)) > 0:
+            whom += f" in this client's subset ({others} others are not used)"
+            again_at = min(self.eligibility.facts(member).wake_at for member in present)
         ill = any(member.unreachable for member in present)
         if all(member.source.unreachable for member in present):
             last = max(present, key=lambda member: member.source.retry_at, default=None)
         else:
             last = max((one for one in present if not one.source.unreachable), key=_opened_at)
-        return len(present), ill, last
+        return Refused(len(present), whom, ill, last, again_at)
 
-    def _unreachable(self, present: int, last: Member[C], now: float) -> Unreachable:
-        retry_after = max(0.0, self.wake_at - now)
+    def _unreachable(self, whom: str, last: Member[C], retry_after: float) -> Unreachable:
         return Unreachable(
-            f"none of the {present} endpoints of pool {self._pool!r} can be reached; the next"
+            f"none of the {whom} can be reached; the next"
             f" attempt to open a client is made in {retry_after:.3g} s",
             pool=self._pool,
             cause=_own_copy(last.source.cause),

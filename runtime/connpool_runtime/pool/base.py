@@ -409,7 +409,9 @@ class BasePool(Generic[C]):
 
         state = self._state
         with state.after_lock, state.lock:
-            return not_ready(state.name, state.membership.members, members, seconds)
+            membership = state.membership
+            others = len(membership.members) - len(membership.used)
+            return not_ready(state.name, membership.used, members, seconds, others)
 
     def resize(
         self, name: str, *, min_size: int | None = None, max_size: int | None = None

@@ -15,14 +15,17 @@ __all__ = ["not_ready"]
 NAMED = 5  # members for which the message gives a reason
 
 
-def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: float) -> NotReady:
+def not_ready(
+    pool: str, members: Sequence[Member[Any]], wanted: int, seconds: float, others: int = 0
+) -> NotReady:
     """Return the error of a caller that has waited for healthy members.
 
     Arguments:
         pool: its name.
-        members: of the pool.
+        members: of the pool, that it uses.
         wanted: how many should have been well.
         seconds: how long it was waited.
+        others: members outside its subset.
     """
     reasons = [(member, reason) for member in members if (reason := _reason(member)) is not None]
     well = len(members) - len(reasons)
@@ -31,9 +34,10 @@ def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: f
         told.append(f"and {len(reasons) - NAMED} more are not healthy")
     if not members:
         told = ["add_client, add_endpoint, add_connector or discover adds some"]
+    which = f" in this client's subset ({others} others are not used)" if others else ""
     causes = [cause for member, _ in reasons if (cause := _cause(member)) is not None]
     return NotReady(
-        f"{well} of {len(members)} members of pool {pool!r} were healthy within {seconds:.3g} s, and"
+        f"{well} of {len(members)} members of pool {pool!r}{which} were healthy within {seconds:.3g} s, and"
         f" {wanted} were waited for: {'; '.join(told) or 'there are no more'}",
         pool=pool,
         cause=without_traceback(causes[-1]) if causes else None,

@@ -1,12 +1,22 @@
 """Priorities, zones, caps, panic, subsets and slow starts, as sync and async pools have them."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from random import Random
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, BreakerState, PanicChanged, PoolClosed, UnknownMember
+from connpool_runtime import (
+    AllMembersOpen,
+    BreakerState,
+    NoMemberForRoute,
+    NotReady,
+    PanicChanged,
+    Pool,
+    PoolClosed,
+    UnknownMember,
+)
 from tests.runtime.faces import Client, Face, until
 
 BALANCED = ["round_robin", "least_request", "consistent_hash"]
@@ -144,6 +154,62 @@ async def test_a_client_uses_its_subset(new_face: Callable[..., Face]) -> None:
     again = set(await face.calls(30))
     assert len(again) == 3
     assert len(again & used) == 2
+
+
+async def test_what_is_told_of_a_subset_is_about_no_other_member(
+    new_face: Callable[..., Face],
+) -> None:
+    """A refusal counts the members of the subset, and says when the first of these may be called again."""
+    face = new_face(*"abcdefghij", subset_size=2, client_id="me", max_fails=1)
+    used = sorted({await face.call() for _ in range(10)})
+    outside = next(name for name in face.clients if name not in used)
+    face.pool.reconfigure(subset_size=None)
+    await face.trip(outside)
+    face.pool.reconfigure(subset_size=2)
+    face.clock.sleep(4.0)
+    for name in used:
+        await face.trip(name)
+    told = r"all 2 members of pool 'test' in this client's subset \(8 others are not used\) are ejected"
+    with pytest.raises(AllMembersOpen, match=told) as refused:
+        await face.call()
+    assert refused.value.retry_after == 10.0
+
+
+async def test_only_members_of_the_subset_make_a_pool_ready(
+    new_face: Callable[..., Face],
+) -> None:
+    """Of ten healthy members a client of two has two, and none once these are ejected."""
+    face = new_face(*"abcdefghij", subset_size=2, client_id="me")
+    await ready(face, 2)
+    with pytest.raises(NotReady, match=r"2 of 2 members of pool 'test' in .* \(8 others are"):
+        await ready(face, 3)
+    for name in {await face.call() for _ in range(10)}:
+        face.pool.eject(name)
+    with pytest.raises(NotReady, match="0 of 2 members"):
+        await ready(face, 1)
+
+
+async def test_a_refused_role_names_members_of_its_subset_only(
+    new_face: Callable[..., Face],
+) -> None:
+    """Members that this client does not use may be healthy: they are no reason."""
+    face = new_face(subset_size=1, client_id="me", default_route="primary")
+    for name in "abcdefghij":
+        role = "primary" if name in "hij" else "replica"
+        face.pool.add_client(Client(name), name, labels={"role": role})
+    used = await face.call()
+    face.pool.eject(used)
+    with pytest.raises(NoMemberForRoute, match=f"may be called: '{used}' is ejected by hand$"):
+        await face.call()
+
+
+async def ready(face: Face, members: int) -> None:
+    """Look whether so many members are ready."""
+    waiting = face.pool.wait_ready
+    if isinstance(face.pool, Pool):
+        await asyncio.to_thread(waiting, members, timeout=0.0)
+    else:
+        await waiting(members, timeout=0.0)
 
 
 @pytest.mark.parametrize(
