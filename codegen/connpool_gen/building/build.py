@@ -11,7 +11,15 @@ from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.planning.deadline_parameters import deadline_parameter
-from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate, Ledger, LedgerEntry
+from connpool_gen.planning.ledger import (
+    DYNAMIC,
+    LEFT_OUT,
+    ONLY_STATIC,
+    UNLISTED,
+    Fate,
+    Ledger,
+    LedgerEntry,
+)
 from connpool_gen.planning.lifecycle import leaving_entry
 from connpool_gen.planning.members import noted, plan_member, special
 from connpool_gen.planning.methods import ASYNC_RESULTS
@@ -77,14 +85,17 @@ def build(
     if (left := leaving_entry(facts, asynchronous=asynchronous)) is not None:
         plans.append(left)
     leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
-    names = {plan.name for plan in [*plans, *leaves]}
+    unlisted = [Skip(DYNAMIC, UNLISTED)] if facts.runtime.dynamic else []
+    names = {plan.name for plan in [*plans, *leaves, *unlisted]}
     library = library_of(request.module, facts.home)
     request = with_reads(request, facts, library, names)
     refuse_unmatched(request, names)
-    plans = [p if is_wanted(p, request) else Skip(p.name, LEFT_OUT) for p in plans]
+    plans = [wanted(plan, request) for plan in plans]
     refuse_empty(facts, request, plans)
     plans = [with_deadline(plan, library, request, facts) for plan in plans]
     entries = [ledger_entry(plan, facts) for plan in plans]
+    # No plan: the wrapper has a `__getattr__` of its own, or must not have one.
+    entries += [ledger_entry(wanted(plan, request), facts) for plan in unlisted]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
     outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
@@ -101,6 +112,11 @@ def with_deadline(
     left_alone = deadline_parameter(plan, library, said, facts).left_alone
     reasons = [plan.reason, left_alone] if left_alone else [plan.reason]
     return replace(plan, reason="; ".join(reason for reason in reasons if reason))
+
+
+def wanted(plan: Plan | Skip, request: GenerateRequest) -> Plan | Skip:
+    """Return a plan, or that the user has left the member out."""
+    return plan if is_wanted(plan, request) else Skip(plan.name, LEFT_OUT)
 
 
 def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:
@@ -128,7 +144,7 @@ def plan_namespaces(
     for name, inner in facts.namespaces.items():
         namespace = plan_namespace(inner, (name,), asynchronous=asynchronous)
         if namespace is not None:
-            labels = [plan.label for part in namespace.walk() for plan in part.members]
+            labels = [plan.name for plan in ledger_plans(namespace)]
             found[name] = without_unwanted(namespace, {n: request.wants_leaf(n) for n in labels})
     return found
 

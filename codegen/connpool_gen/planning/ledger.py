@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 LEFT_OUT = "left out by --include/--exclude"
+DYNAMIC = "__getattr__"
+UNLISTED = "the names that it answers cannot be enumerated, and the wrapper has none of them: lease a member for those"
 ONLY_STATIC = "only type checkers see it; the running class does not have it"
 
 

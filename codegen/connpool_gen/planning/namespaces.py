@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate
+from connpool_gen.planning.ledger import DYNAMIC, LEFT_OUT, ONLY_STATIC, UNLISTED, Fate
 from connpool_gen.planning.members import noted, plan_reading, unwritten
 from connpool_gen.planning.methods import MethodPlanner
 from connpool_gen.planning.plan import Form, Plan, Skip
@@ -77,6 +77,7 @@ def plan_namespace(
     ]
     plans += static_only_leaves(facts, path)
     members = tuple(plan for plan in plans if isinstance(plan, Plan))
+    plans += [Skip(".".join((*path, DYNAMIC)), UNLISTED)] if facts.runtime.dynamic else []
     skipped = tuple(plan for plan in plans if isinstance(plan, Skip))
     called = any(not plan.is_value for plan in members)
     return Namespace(path, members, skipped, inner) if called or inner else None
@@ -185,5 +186,9 @@ def without_unwanted(namespace: Namespace, wants: dict[str, bool]) -> Namespace:
     dropped = tuple(
         Skip(plan.label, LEFT_OUT) for plan in namespace.members if not wants.get(plan.label, True)
     )
+    skipped = tuple(
+        skip if wants.get(skip.name, True) else Skip(skip.name, LEFT_OUT)
+        for skip in namespace.skipped
+    )
     inner = tuple(without_unwanted(part, wants) for part in namespace.inner)
-    return Namespace(namespace.path, kept, (*namespace.skipped, *dropped), inner)
+    return Namespace(namespace.path, kept, (*skipped, *dropped), inner)

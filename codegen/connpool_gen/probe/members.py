@@ -17,7 +17,12 @@ from connpool_gen.probe.defaults import describe_default
 from connpool_gen.probe.deprecation import deprecation, undeprecated
 from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
-from connpool_gen.probe.source import function_at, looks_at_keywords, returns_its_receiver
+from connpool_gen.probe.source import (
+    function_at,
+    looks_at_keywords,
+    only_refuses,
+    returns_its_receiver,
+)
 
 Json = dict[str, Any]
 
@@ -85,7 +90,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "doc": cls.__doc__ if isinstance(cls.__doc__, str) else None,
         "protocol": bool(inspect.getattr_static(cls, "_is_protocol", False)),
         "is_namespace": is_namespace(cls),
-        "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
+        "dynamic": any(map(answers_any_name, cls.__mro__[:-1])),
         "type_params": [type_param(cls, p) for p in type_params(cls)],
         "kinds": [type(p).__name__ for p in type_params(cls)],
         "abstract": abstract_names(cls),
@@ -94,6 +99,14 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "annotated": annotated_packages(cls),
         "members": members,
     }
+
+
+def answers_any_name(base: type) -> bool:
+    """Return whether a class has a `__getattr__` that gives something."""
+    if "__getattr__" not in vars(base):
+        return False
+    node = function_at(vars(base)["__getattr__"])
+    return node is None or not only_refuses(node)
 
 
 def public_members(cls: type) -> list[tuple[str, object]]:

@@ -68,6 +68,12 @@ def returns_its_receiver(node: Function) -> bool:
     return isinstance(returned, ast.Name) and [returned.id] == [param.arg for param in first]
 
 
+def only_refuses(node: Function) -> bool:
+    """Return whether a function does nothing but raise in the end, as a `__getattr__` that explains why there is no such name."""
+    gives = any(isinstance(child, ast.Return) for child in ast.walk(node))
+    return isinstance(node.body[-1], ast.Raise) and not gives
+
+
 def imports_in(file: str) -> list[ast.ImportFrom]:
     """Yield each `from ... import ...` of a file; perhaps also one that stands in a string."""
     found: list[ast.ImportFrom] = []

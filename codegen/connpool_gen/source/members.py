@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import libcst as cst
 
 from connpool_gen.probe.members import DUNDERS, MADE_BY_PROTOCOL
 from connpool_gen.probe.members import describe_member as describe_native
+from connpool_gen.probe.source import only_refuses
 from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.functions import Functions, deprecation_of, doc_of
 from connpool_gen.source.instances import instance_attributes, is_namespace
@@ -124,7 +126,7 @@ class Describer:
             "doc": docstring(cls.node),
             "protocol": self._classes.is_protocol(cls),
             "is_namespace": is_namespace(self._classes, cls),
-            "dynamic": self._classes.finds(cls, "__getattr__") is not None,
+            "dynamic": self._answers_any_name(cls),
             "type_params": [self._home_of(param, cls) for param in params],
             "kinds": [param.kind for param in params],
             "abstract": self._abstract(cls),
@@ -135,6 +137,17 @@ class Describer:
         }
 
     # ------------------------------------------------------------ what a class holds
+
+    def _answers_any_name(self, cls: ClassValue) -> bool:
+        """Return whether a class has a `__getattr__` that gives something."""
+        found = self._classes.finds(cls, "__getattr__")
+        if not isinstance(found, Function) or not isinstance(found.node, cst.FunctionDef):
+            return found is not None
+        try:
+            [node] = ast.parse(cst.Module([]).code_for_node(found.node).strip()).body
+        except SyntaxError:  # for a newer Python than ours
+            return True
+        return not (isinstance(node, ast.FunctionDef) and only_refuses(node))
 
     def _public(self, cls: ClassValue) -> dict[str, tuple[Any, Held]]:
         """List public names with their classes and values, own names first."""
