@@ -245,7 +245,12 @@ def test_what_is_collected_under_the_lock_is_done_after_it(path: Path) -> None:
 
 
 # The primitives of `_concurrency`, and the one lock under which listeners run, who may fork.
-OWN_LOCKS = ("_concurrency/forks.py", "_concurrency/threads.py", "events/dispatcher.py")
+OWN_LOCKS = (
+    "_concurrency/forks.py",
+    "_concurrency/locks.py",
+    "_concurrency/threads.py",
+    "events/dispatcher.py",
+)
 
 
 @each(python_files(RUNTIME))
@@ -256,7 +261,15 @@ def test_every_lock_is_free_in_a_child_process(path: Path) -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and not ast.unparse(node.func).startswith("asyncio.")
     }
-    locks = made & {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "allocate_lock"}
+    locks = made & {
+        "Lock",
+        "RLock",
+        "Condition",
+        "Semaphore",
+        "BoundedSemaphore",
+        "allocate_lock",
+        "plain_lock",
+    }
     assert not locks or str(path.relative_to(RUNTIME)) in OWN_LOCKS
 
 
