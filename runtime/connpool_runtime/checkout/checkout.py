@@ -132,7 +132,7 @@ class Checkout(Generic[C]):
                 # few programs use options
                 from connpool_runtime.checkout.call_options import asked_for
 
-                self.router.candidates()
+                self.router.candidates(routed=True)
                 if (named := asked_for(state, call, call.options)) is not None:
                     return named
             wanted = self.router.wanted(call)
@@ -337,9 +337,10 @@ class Checkout(Generic[C]):
         while queue.freed and queue.waiters and not self.state.suspended:
             self._hand_out_locked(queue.freed[0])
             queue.freed.popleft()
-        if queue.waiters and not self.state.membership.available:
+        membership = self.state.membership
+        if queue.waiters and membership.serves_none:
             self._refuse_locked(*queue.waiters)
-        elif queue.rerouted:
+        elif queue.rerouted or not membership.candidates:
             for waiters in queue.for_the_same():
                 if not self._can_be_served(waiters[0]):
                     self._refuse_locked(*waiters)
@@ -363,7 +364,9 @@ class Checkout(Generic[C]):
                 self.give_back_locked(waiter.lease, None)
 
     def _can_be_served(self, waiter: WaitingCall) -> bool:
-        return waiter.wanted is None or bool(waiter.wanted.candidates_locked())
+        if waiter.wanted is None:
+            return bool(self.state.membership.candidates)
+        return bool(waiter.wanted.candidates_locked())
 
     def _refuse_locked(self, *waiters: WaitingCall) -> None:
         state = self.state

@@ -81,8 +81,11 @@ class Router(Generic[C]):
         self._state = state
         self._routed = False  # whether all consequences of the latest change have been derived
 
-    def candidates(self) -> Candidates:
+    def candidates(self, *, routed: bool = False) -> Candidates:
         """Return the members that may be picked, after doing what has become due by time.
+
+        Arguments:
+            routed: whether the call may be for other members than these, of which there may be none then.
 
         Raises:
             Rejected: there is none; the type says why.
@@ -96,7 +99,7 @@ class Router(Generic[C]):
         with state.after_lock, state.lock:
             self.wake_locked()
             found = membership.candidates
-            if not found:
+            if not found and (not routed or membership.serves_none):
                 refusal = membership.refusal(state.clock())
                 state.counters.reject(refusal)
         while state.revivals:
@@ -111,7 +114,7 @@ class Router(Generic[C]):
         Raises:
             Rejected: there is none; the type says why.
         """
-        found, state = self.candidates(), self._state
+        found, state = self.candidates(routed=wanted is not None), self._state
         if wanted is None:
             return found
         refusal = None

@@ -142,6 +142,14 @@ class Membership(Generic[C]):
         return members if self._with_role else self._in_subset(members, self._all)
 
     @property
+    def serves_none(self) -> bool:
+        """Whether no call can be served, whatever its route: a role may have a member where the subset of all has none."""
+        if self.candidates:
+            return False
+        has_subsets = self.eligibility.subset_size is not None
+        return not (has_subsets and any(member.ready for member in self._members.values()))
+
+    @property
     def ejected(self) -> int:
         """How many members breakers have ejected, without those ejected by hand."""
         return self._ejected

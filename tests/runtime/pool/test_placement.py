@@ -203,6 +203,26 @@ async def test_a_refused_role_names_members_of_its_subset_only(
         await face.call()
 
 
+async def test_a_role_is_served_whoever_else_is_ejected(new_face: Callable[..., Face]) -> None:
+    """That all of the subset of all members are ejected is no reason to refuse a call for a role that has others."""
+    face = new_face(subset_size=1, client_id="me", default_route="primary", max_concurrency=1)
+    for name in "abcdefghij":
+        role = "primary" if name in "hij" else "replica"
+        face.clients[name] = Client(name)
+        face.pool.add_client(face.clients[name], name, labels={"role": role})
+    used = await face.call()
+    face.clients[used].hold()
+    running = face.start()
+    await until(lambda: face.in_flight() == 1)
+    waiting = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    for name in set(face.clients) - set("hij"):
+        face.pool.eject(name)
+    assert not face.pool._state.membership.candidates
+    face.clients[used].release()
+    assert [await running, await waiting, await face.call()] == [used] * 3
+
+
 async def ready(face: Face, members: int) -> None:
     """Look whether so many members are ready."""
     waiting = face.pool.wait_ready
