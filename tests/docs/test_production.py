@@ -35,6 +35,7 @@ PLAIN = {
     "failed",
     "method",
     "required",
+    "validate",
     "PoolCollector",
 }
 
