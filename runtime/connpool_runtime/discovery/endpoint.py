@@ -160,8 +160,9 @@ def fitting_weights(weights: Iterable[int]) -> list[int]:
     Sources that count in tens of thousands (SRV records may) would cost a balancer as many turns.
     """
     given = list(weights)
-    scale = min(1.0, MOST_SCALED / max(given, default=1)) if any(given) else 1.0
-    return [max(1, round(weight * scale)) for weight in given]
+    most = max([MOST_SCALED, *given])
+    # Whole numbers are divided, since a source may count higher than a float can.
+    return [max(1, round(weight * MOST_SCALED / most)) for weight in given]
 
 
 def _put(endpoint: Endpoint, name: str, value: object) -> None:

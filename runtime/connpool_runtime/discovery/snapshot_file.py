@@ -59,7 +59,7 @@ def load(path: str, source: str) -> tuple[tuple[Endpoint, ...], float] | None:
     try:
         found: Any = json.loads(text)
         whose, when, endpoints = found["source"], float(found["when"]), found["endpoints"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise ValueError(f"{path!r} is not a snapshot that discovery has written") from None
     if whose != source:
         raise ValueError(f"{path!r} is a snapshot of {whose!r}, not of {source!r}")

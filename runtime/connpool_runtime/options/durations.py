@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 
 __all__ = ["FORMS", "PATTERN", "seconds_of"]
 
@@ -29,14 +30,25 @@ def seconds_of(value: object) -> float:
     """
     if isinstance(value, str):
         return _seconds_of_text(value.strip())
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(FORMS)
-    return float(value)
+    return _with_end(value)
 
 
 def _seconds_of_text(text: str) -> float:
     if _NUMBER.fullmatch(text):
-        return float(text)
+        return _with_end(float(text))
     if not _WHOLE.fullmatch(text):
         raise ValueError(FORMS)
-    return math.fsum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    parts = [_with_end(float(number) * _UNITS[unit]) for number, unit in _PART.findall(text)]
+    try:
+        return math.fsum(parts)
+    except OverflowError:
+        raise ValueError(FORMS) from None
+
+
+def _with_end(value: float) -> float:
+    """Return seconds as a float; refuse infinity, and an int that no float holds."""
+    if not 0 <= value <= sys.float_info.max:
+        raise ValueError(FORMS)
+    return float(value)

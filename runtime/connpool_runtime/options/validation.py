@@ -52,8 +52,8 @@ def is_text(value: object) -> TypeGuard[str]:
 
 
 def _is_whole_number(value: object, least: int) -> TypeGuard[int]:
-    """Return whether a value is an int that is large enough; True is no number."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    """Return whether a value is an int that is large enough, and fits into a float, as stats and metrics have them."""
+    return isinstance(value, int) and _is_number(value) and value >= least
 
 
 def _is_seconds(value: object) -> TypeGuard[int | float]:

@@ -354,7 +354,13 @@ async def test_a_start_without_the_source(face: Face, tmp_path: Path, new_face: 
     await other.close()
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"source": "x", "when": 1, "endpoints": []}'])
+FOREIGN = '{"source": "x", "when": 1, "endpoints": []}'
+TOO_LATE = FOREIGN.replace("1", "1" + "0" * 400)  # for a float
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", FOREIGN, TOO_LATE], ids=["nothing", "empty", "foreign", "too late"]
+)
 async def test_a_bad_snapshot_is_not_used(face: Face, tmp_path: Path, content: str) -> None:
     """A file that holds something else, or the answer of another source, counts as an error."""
     file = tmp_path / "snapshot.json"

@@ -101,7 +101,7 @@ def test_the_error_can_be_stored() -> None:
     assert again.field == "address"
 
 
-@given(st.lists(st.integers(0, 65535)))
+@given(st.lists(st.integers(0, 65535) | st.sampled_from([10**5, 10**400])))
 def test_weights_fit(weights: list[int]) -> None:
     """Each is from 1 to the most that balancers are given, and none is turned round by another."""
     fitting = fitting_weights(weights)

@@ -28,6 +28,21 @@ def test_a_duration_is_seconds(written: object, seconds: float) -> None:
     assert seconds_of(written) == pytest.approx(seconds)
 
 
+TOO_LARGE = 10**400  # for a float
+MOST = "9" * 308 + "s"  # as much as one holds; twice that has no end
+
+
+@pytest.mark.parametrize(
+    "written",
+    [TOO_LARGE, str(TOO_LARGE), f"{TOO_LARGE}s", MOST * 3],
+    ids=["int", "digits", "part", "sum"],
+)
+def test_what_no_float_holds_is_refused(written: object) -> None:
+    """Such a duration has no end, whether it is written in digits or is the sum of its parts."""
+    with pytest.raises(ValueError, match=r"500ms.*30s.*5m"):
+        seconds_of(written)
+
+
 @pytest.mark.parametrize(
     "written", [-1, "-1s", math.inf, math.nan, True, None, "", "5 parsecs", "s", "1.s", "inf", [1]]
 )

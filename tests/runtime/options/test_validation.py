@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import Pool, calling, deadline
-from connpool_runtime.middleware import Deadline, RateLimit, Retry, Timeout
+from connpool_runtime.middleware import AdaptiveLimit, Deadline, RateLimit, Retry, Timeout
 
 TOO_LARGE = 10**400  # for a float
 
@@ -28,4 +28,21 @@ TOO_LARGE = 10**400  # for a float
 def test_a_number_that_no_float_holds_is_refused(give: Callable[[Any], object]) -> None:
     """As any other that is not allowed, and not when it is first reckoned with."""
     with pytest.raises(ValueError, match="must be a finite number"):
+        give(TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda value: Pool("shops", max_concurrency=value),
+        lambda value: Pool("shops", outlier_minimum_members=value),
+        lambda value: Pool("shops").add_client(object(), priority=value),
+        lambda value: AdaptiveLimit(20, most=value),
+        lambda value: RateLimit(5.0, value),
+    ],
+    ids=["max_concurrency", "outlier_minimum_members", "priority", "AdaptiveLimit", "RateLimit"],
+)
+def test_a_count_that_no_float_holds_is_refused(give: Callable[[Any], object]) -> None:
+    """Metrics have counts as floats: the scrape of all pools of the process would fail."""
+    with pytest.raises(ValueError, match="must be a whole number"):
         give(TOO_LARGE)
