@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from connpool_runtime._log import warn
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.calling import CallOptions
 from connpool_runtime.calls.error_judge import ErrorJudge, judged_as
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.calls.route import Route
-from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
+from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, wrong_field
 from connpool_runtime.members.member import Member
 
 __all__ = ["Balancer", "Call", "Reopen"]
@@ -266,7 +267,8 @@ class Call:
         """Let a middleware judge the errors of the attempts inside it; None ends that.
 
         For errors that are the middleware's own doing: a cancellation is neutral, unless it was the
-        answer to a slow member. The judge returns None where the method's policy shall decide.
+        answer to a slow member. The judge returns None where the method's policy shall decide, which
+        decides too if the judge raises.
         """
         if judge is not None:
             if self._judges is None:
@@ -287,13 +289,30 @@ class Call:
 
     def _judge_anew(self, error: BaseException) -> Verdict:
         for judge in self._judges.values() if self._judges else ():
-            if (said := judge(error)) is not None:
+            if (said := _said_by(judge, error)) is not None:
                 return said if isinstance(said, Verdict) else judged_as(said)
         return self.error_judge(self.method, error)
 
     def __repr__(self) -> str:
         member = self.member.name if self.member else None
         return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"
+
+
+def _said_by(
+    judge: Callable[[BaseException], Outcome | Verdict | None], error: BaseException
+) -> Outcome | Verdict | None:
+    """Return what a middleware says of an error, None if it fails: the client's error matters more."""
+    try:
+        said: object = judge(error)
+    except Exception as problem:
+        warn(f"{judge!r} failed to judge {type(error).__name__}: {problem!r}")
+        return None
+    if said is None or isinstance(said, Outcome):
+        return said
+    if isinstance(said, Verdict) and wrong_field(said) is None:
+        return said
+    warn(f"{judge!r} has to return an Outcome, a Verdict or None, not a {type(said).__name__}")
+    return None
 
 
 Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]

@@ -13,6 +13,7 @@ from connpool_runtime.calls.named_keys import key_getter
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.calls.route import Route
 from connpool_runtime.deadlines import at_first_use, in_use
+from connpool_runtime.options.validation import error_classes
 
 if TYPE_CHECKING:
     from connpool_runtime.calls.deadline_parameter import DeadlineParameter
@@ -50,6 +51,9 @@ class Method(Generic[C_contra, R_co]):
         route: the roles of the members that its calls are for, those that are preferred first: "replica",
             "replica, any", "replica, none"; see `Route.read`. A pool goes by it that was made with this method
             among its `methods`, once a member has a role.
+
+    Raises:
+        ValueError: `expected`, `ignored` or `failures` is no tuple of classes of errors, or `route` is none.
 
     Safe to share between threads, tasks and pools.
     """
@@ -93,6 +97,9 @@ class Method(Generic[C_contra, R_co]):
         retry: RetryPolicy | Literal[False] | None = None,
         route: str | None = None,
     ) -> None:
+        error_classes("expected", expected)
+        error_classes("ignored", ignored)
+        error_classes("failures", failures)
         self.name = name
         self.raw = self.unjudged = self.open = invoke
         # Judging results is part of the call itself, so that methods without a judge pay nothing for it.
@@ -211,7 +218,8 @@ def method(
         route: as in `Method`.
 
     Raises:
-        ValueError: `hash_key` or `deadline_parameter` names what is not unpacked, or `route` is none.
+        ValueError: `hash_key` or `deadline_parameter` names what is not unpacked, or something is refused as in
+            `Method`.
     """
 
     def make(invoke: Callable[[C, Any], R]) -> Method[C, R]:

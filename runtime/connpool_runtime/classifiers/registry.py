@@ -10,7 +10,7 @@ from connpool_runtime.classifiers.local import local
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import CONNECTION_ERROR, network, transport
-from connpool_runtime.classifiers.verdict import Classifier, Verdict
+from connpool_runtime.classifiers.verdict import Classifier, Verdict, wrong_field
 from connpool_runtime.options.validation import closest
 
 __all__ = [
@@ -189,8 +189,13 @@ class Judge:
                 warn(f"{each!r} failed to judge {type(error).__name__}: {problem!r}")
                 continue
             if isinstance(verdict, Verdict):
-                return verdict
-            if verdict is not None:  # of a user's function, which nobody has checked
+                wrong = wrong_field(verdict)
+                if wrong is None:
+                    return verdict
+                warn(
+                    f"{each!r} has to return a Verdict or None, not a Verdict with a wrong {wrong}"
+                )
+            elif verdict is not None:  # of a user's function, which nobody has checked
                 warn(f"{each!r} has to return a Verdict or None, not a {type(verdict).__name__}")
         return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from connpool_runtime.breaker.outcome import Outcome
 
@@ -17,11 +18,13 @@ __all__ = [
     "Verdict",
     "answer",
     "failure",
+    "is_wait",
     "neutral",
     "own_limit",
     "pushed_back",
     "unreached",
     "worst",
+    "wrong_field",
 ]
 
 
@@ -117,6 +120,28 @@ def own_limit(reason: str) -> Verdict:
 def neutral(reason: str, retry: MayRetry = MayRetry.NO) -> Verdict:
     """Return the verdict for an error that says nothing about the server."""
     return Verdict(Outcome.NEUTRAL, retry, reason)
+
+
+def wrong_field(verdict: Verdict) -> str | None:
+    """Return the name of a field of a user's verdict that holds what it may not; None if there is none.
+
+    A verdict is trusted by whoever counts, waits or tries again, long after the function that gave it.
+    """
+    outcome, retry, reason, after = cast("tuple[object, ...]", verdict)
+    if not isinstance(outcome, Outcome):
+        return "outcome"
+    if not isinstance(retry, MayRetry):
+        return "retry"
+    if not isinstance(reason, str):
+        return "reason"
+    return None if after is None or is_wait(after) else "retry_after"
+
+
+def is_wait(value: object) -> bool:
+    """Return whether a value is a time to wait in seconds: infinity is one, but NaN and an int beyond all floats are none."""
+    if isinstance(value, float):
+        return value >= 0
+    return isinstance(value, int) and 0 <= value <= sys.float_info.max
 
 
 _RETRIES = (MayRetry.YES, MayRetry.NO, MayRetry.PUSHED_BACK, MayRetry.NOT_SENT)

@@ -10,6 +10,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.errors import DeadlineExceeded, Rejected
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import error_classes
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -32,6 +33,9 @@ class Fallback:
         errors: which errors are answered. By default those that another attempt could have
             spared: failures of members, refusals of the pool and passed deadlines, but neither
             mistakes of the caller nor errors that the method expects.
+
+    Raises:
+        ValueError: `errors` is no tuple of classes of errors.
     """
 
     role = Role.FALLBACK
@@ -40,6 +44,8 @@ class Fallback:
     def __init__(
         self, answer: object | Instead, *, errors: tuple[type[Exception], ...] | None = None
     ) -> None:
+        if errors is not None:
+            error_classes("errors", errors)
         self._answer = answer
         self._errors = errors
         self._tally = MiddlewareCounters(fallbacks="Calls answered by a fallback.")

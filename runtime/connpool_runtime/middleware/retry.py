@@ -17,7 +17,7 @@ from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Phase, Proceed
 from connpool_runtime.calls.phases import CountCalls
 from connpool_runtime.calls.retry_policy import RetryPolicy
-from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry
+from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry, is_wait
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen, PoolError
 from connpool_runtime.middleware import testing_mode
@@ -67,8 +67,8 @@ class Retry:
         unsent: whether a call that was certainly not sent, as when the connection was refused, may be
             tried again though its method is not idempotent. False: a client that connects again by
             itself in the middle of a call reports the last refusal, and hides that it had sent before.
-        retry_after: returns the seconds that an error asks to wait, or None; else what the error's
-            classifier knows of it counts.
+        retry_after: returns the seconds that an error asks to wait, or None; else, and if it fails, what the
+            error's classifier knows of it counts.
         random: floats in [0, 1).
         sleep: waits so many seconds; a coroutine function for an `AsyncPool`. For tests.
 
@@ -246,6 +246,8 @@ class Retry:
     def _asked_for(self, call: Call, error: BaseException) -> float:
         try:
             asked = self._retry_after(error)
+            if asked is not None and not is_wait(asked):
+                raise TypeError(f"returned a {type(asked).__name__} that is no time to wait")
         except Exception:
             log_failure(
                 "%r failed on %r",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Rule",
     "amount",
+    "error_classes",
     "is_text",
     "nearest",
     "refused",
@@ -94,6 +95,13 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
     """Refuse everything but a finite number that is large enough."""
     if not _is_number(value) or not least <= value < math.inf:
         raise refused(name, value, _least_amount(least))
+
+
+def error_classes(name: str, value: object) -> None:
+    """Refuse everything but a tuple of classes of errors: `isinstance` would, in place of the error it is asked about."""
+    given = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
+    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in given):
+        raise refused(name, value, "a tuple of classes of errors")
 
 
 def refused(name: str, value: object, allowed: str) -> ValueError:

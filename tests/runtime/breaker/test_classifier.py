@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Method, Outcome, ResultCountedAsFailure
-from connpool_runtime.classifiers.verdict import failure
+from connpool_runtime.classifiers.verdict import MayRetry, Verdict, failure
 from connpool_runtime.middleware import Fallback, Hedging, Retry
 from tests.runtime.faces import Client, Face, TaskFace, counted
 
@@ -179,3 +179,63 @@ def test_without_a_judge_nothing_is_wrapped() -> None:
     """What a call runs is the client's method and nothing else."""
     method: Method[Any, Any] = Method("get", lambda client, _: client.get())
     assert method.invoke is method.raw
+
+
+@pytest.mark.parametrize("said", [True, "failure", Verdict(FAILURE, MayRetry.YES, "x", -1.0)])
+async def test_a_middleware_that_judges_wrongly_changes_nothing(face: Face, said: Any) -> None:
+    """What it may not say of an error leaves the client's error as it is, and the judgement to the method's policy."""
+
+    async def look(call: Any, proceed: Any) -> Any:
+        call.judge_by(look, lambda _error: said)
+        return await proceed(call)
+
+    face.register(look)
+    face.fail("a")
+    with pytest.warns(RuntimeWarning, match="has to return an Outcome, a Verdict or None, not a"):
+        assert str(await face.outcome(face.call())) == "a is down"
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 1, NEUTRAL: 0}
+
+
+async def test_a_middleware_whose_judge_fails_changes_nothing(face: Face) -> None:
+    """It is reported like the judge of a method."""
+
+    async def look(call: Any, proceed: Any) -> Any:
+        call.judge_by(look, lambda error: error.no_such_attribute)
+        return await proceed(call)
+
+    face.register(look)
+    face.fail("a")
+    with pytest.warns(RuntimeWarning, match="failed to judge ConnectionError.*no_such_attribute"):
+        assert str(await face.outcome(face.call())) == "a is down"
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 1, NEUTRAL: 0}
+
+
+async def use(face: Any, way: str) -> Any:
+    """Make one call of the kind, to its end; return the error."""
+    try:
+        if way == "call":
+            await face.call()
+        elif way == "lease":
+            async with face.lease() as (client, _):
+                client.next()
+        elif way == "stream":
+            items = await face.stream(1)
+            await items.next()
+        else:
+            async with face.session():
+                pass
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize("way", ["call", "lease", "stream", "context"])
+@pytest.mark.parametrize("limit", [None, 1])
+async def test_what_a_classifier_may_not_answer_costs_nobody_the_error(
+    new_face: Any, way: str, limit: int | None
+) -> None:
+    """In each way of using a member the caller gets the client's error, and it counts as usual."""
+    face = new_face("a", classifier=lambda _: "failure", max_concurrency=limit)
+    face.clients["a"].always = ConnectionError("a is down")
+    with pytest.warns(RuntimeWarning, match="has to return a Verdict or None, not a str"):
+        assert await use(face, way) is face.clients["a"].always
+    assert (face.stats().members[0].failures, face.in_flight()) == (1, 0)

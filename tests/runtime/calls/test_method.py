@@ -51,3 +51,11 @@ def test_a_key_that_is_not_unpacked_is_refused() -> None:
         def _take(client: str, packed: tuple[str, int]) -> list[object]:
             key, limit = packed
             return [client, key, limit]
+
+
+@pytest.mark.parametrize("policy", ["expected", "ignored", "failures"])
+@pytest.mark.parametrize("given", [[KeyError], (KeyError, "OSError"), None, KeyError()])
+def test_what_are_no_classes_of_errors_is_refused(policy: str, given: object) -> None:
+    """A list would be refused only when a client has raised an error, and in its place."""
+    with pytest.raises(ValueError, match=f"{policy} must be a tuple of classes of errors, not"):
+        method("get", **{policy: given})(lambda client, args: None)  # type: ignore[arg-type]  # wrong on purpose

@@ -1,6 +1,7 @@
 """Which classifier is asked, in which order, and how a user puts in another."""
 
 import asyncio
+import math
 import subprocess
 import sys
 import timeit
@@ -154,6 +155,25 @@ def test_a_classifier_that_fails_has_no_say() -> None:
 def test_a_classifier_that_answers_something_else_has_no_say(said: Any) -> None:
     """It is reported, and the others are asked."""
     with pytest.warns(RuntimeWarning, match="has to return a Verdict or None, not a"):
+        assert Judge(lambda _: said)(ConnectionResetError()) == failure("connection lost")
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("outcome", "failure"),
+        ("retry", True),
+        ("reason", None),
+        ("retry_after", "5"),
+        ("retry_after", math.nan),
+        ("retry_after", -1),
+        pytest.param("retry_after", 10**400, id="huge"),
+    ],
+)
+def test_a_verdict_with_a_wrong_field_has_no_say(field: str, wrong: Any) -> None:
+    """Whoever counts, waits or tries again trusts a verdict, so it is checked where it is given."""
+    said = failure("mine")._replace(**{field: wrong})
+    with pytest.warns(RuntimeWarning, match=f"not a Verdict with a wrong {field}"):
         assert Judge(lambda _: said)(ConnectionResetError()) == failure("connection lost")
 
 

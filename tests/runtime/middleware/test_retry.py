@@ -177,6 +177,29 @@ async def test_a_push_back_beyond_the_cap_ends_the_call(
     assert naps.taken == []
 
 
+@pytest.mark.parametrize(
+    "asked", ["5", -1, float("nan"), [], object(), pytest.param(10**400, id="huge")]
+)
+async def test_what_is_no_time_to_wait_is_not_waited(
+    face: Face, retrying: Callable[..., Naps], caplog: pytest.LogCaptureFixture, asked: Any
+) -> None:
+    """A function that returns it is logged like one that raises, and the call is tried again as if it had said nothing."""
+    naps = retrying(base=0.1, retry_after=lambda _: asked)
+    face.fail("a")
+    assert await face.call(face.method(idempotent=True)) == "b"
+    assert naps.taken == [pytest.approx(0.1)]
+    assert "no time to wait" in caplog.text
+
+
+async def test_infinity_is_a_time_to_wait(face: Face, retrying: Callable[..., Naps]) -> None:
+    """It says that no other attempt is of use."""
+    naps = retrying(base=0.1, retry_after=lambda _: float("inf"))
+    face.fail("a")
+    with pytest.raises(ConnectionError, match="a is down"):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == []
+
+
 class Answered(Exception):
     """The answer of an HTTP server, as client libraries raise it."""
 
