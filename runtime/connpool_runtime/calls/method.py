@@ -13,7 +13,7 @@ from connpool_runtime.calls.named_keys import key_getter
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.calls.route import Route
 from connpool_runtime.deadlines import at_first_use, in_use
-from connpool_runtime.options.validation import error_classes
+from connpool_runtime.options.validation import error_classes, is_text
 
 if TYPE_CHECKING:
     from connpool_runtime.calls.deadline_parameter import DeadlineParameter
@@ -53,6 +53,7 @@ class Method(Generic[C_contra, R_co]):
             among its `methods`, once a member has a role.
 
     Raises:
+        TypeError: `name` is no text, or one with half a surrogate pair.
         ValueError: `expected`, `ignored` or `failures` is no tuple of classes of errors, or `route` is none.
 
     Safe to share between threads, tasks and pools.
@@ -97,6 +98,10 @@ class Method(Generic[C_contra, R_co]):
         retry: RetryPolicy | Literal[False] | None = None,
         route: str | None = None,
     ) -> None:
+        if not is_text(
+            cast("object", name)
+        ):  # one that cannot be written breaks the scrape of all pools
+            raise TypeError(f"the name of a method is a text, not {name!r}: Method(name, invoke)")
         error_classes("expected", expected)
         error_classes("ignored", ignored)
         error_classes("failures", failures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from connpool_runtime.options.validation import is_text, nearest
 __all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_MOST = sys.float_info.max  # stats and metrics have numbers as floats
 _KEYS = ("id", "address", "weight", "tags", "zone", "priority", "metadata")
 MOST_SCALED = (
     100  # to which larger weights are scaled down; a balancer may have that many turns for a member
@@ -58,7 +59,7 @@ class Endpoint:
         _whole("priority", given.priority, 0, self.id)
         if given.tags != ():
             _put(self, "tags", _tags(given.tags, self.id))
-        if given.zone is not None and not (isinstance(given.zone, str) and given.zone):
+        if given.zone is not None and not (is_text(given.zone) and given.zone):
             raise InvalidEndpoint(
                 "zone", repr(given.zone), "a text that is not empty, or None", endpoint=self.id
             )
@@ -177,7 +178,7 @@ def _id(given: object) -> str:
 
 def _address(given: object, endpoint: str) -> str:
     try:
-        if not isinstance(given, str):
+        if not is_text(given):
             raise Refused("host:port")
         host, port = host_and_port(given)
     except Refused:
@@ -190,10 +191,10 @@ def _address(given: object, endpoint: str) -> str:
     return f"{host}:{port}"
 
 
-def _whole(name: str, given: object, least: int, endpoint: str, *, most: float = math.inf) -> None:
+def _whole(name: str, given: object, least: int, endpoint: str, *, most: float = _MOST) -> None:
     if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
         allowed = f"a whole number of at least {least}"
-        if most < math.inf:
+        if most < _MOST:
             allowed += f" and at most {most:,}"
         raise InvalidEndpoint(name, repr(given), allowed, endpoint=endpoint)
 
@@ -208,7 +209,7 @@ def _is_collection(given: object) -> TypeGuard[Iterable[object]]:
 
 def _tags(given: object, endpoint: str) -> tuple[str, ...]:
     tags = [given] if isinstance(given, str) else list(given) if _is_collection(given) else None
-    texts = [tag for tag in tags or () if isinstance(tag, str)]
+    texts = [tag for tag in tags or () if is_text(tag)]
     if tags is None or len(texts) != len(tags):
         raise InvalidEndpoint("tags", repr(given), "texts", endpoint=endpoint)
     return tuple(sorted(set(texts)))

@@ -235,7 +235,7 @@ class Rule:
     @classmethod
     def text(cls) -> Self:
         """Return the rule for any text."""
-        return cls("text", "a text", lambda value: isinstance(value, str))
+        return cls("text", "a text", is_text)
 
     @classmethod
     def ascending_seconds(cls) -> Self:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connpool_runtime import method
+from connpool_runtime import Method, method
 
 
 def test_a_decorated_function_is_a_method_of_a_client() -> None:
@@ -59,3 +59,10 @@ def test_what_are_no_classes_of_errors_is_refused(policy: str, given: object) ->
     """A list would be refused only when a client has raised an error, and in its place."""
     with pytest.raises(ValueError, match=f"{policy} must be a tuple of classes of errors, not"):
         method("get", **{policy: given})(lambda client, args: None)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("name", [None, 5, "get\ud800"], ids=repr)
+def test_a_name_that_cannot_be_exported_is_refused(name: object) -> None:
+    """It is a label of metrics, and would break the scrape of all pools of the process."""
+    with pytest.raises(TypeError, match="the name of a method is a text, not"):
+        Method(name, lambda client, args: None)  # type: ignore[arg-type]  # wrong on purpose

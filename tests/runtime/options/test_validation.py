@@ -46,3 +46,10 @@ def test_a_count_that_no_float_holds_is_refused(give: Callable[[Any], object]) -
     """Metrics have counts as floats: the scrape of all pools of the process would fail."""
     with pytest.raises(ValueError, match="must be a whole number"):
         give(TOO_LARGE)
+
+
+@pytest.mark.parametrize("option", ["zone", "client_id"])
+def test_a_text_that_cannot_be_written_is_refused(option: str) -> None:
+    """Half a surrogate pair, as JSON may have it, would fail in whatever tells of the option later."""
+    with pytest.raises(ValueError, match=f"{option} must be a text, not"):
+        Pool("shops", **{option: "x\ud800"})  # type: ignore[arg-type]  # the name is a parameter of the test
