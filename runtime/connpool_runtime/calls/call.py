@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from connpool_runtime._log import warn
 from connpool_runtime.breaker.outcome import Outcome
@@ -303,7 +303,7 @@ def _said_by(
 ) -> Outcome | Verdict | None:
     """Return what a middleware says of an error, None if it fails: the client's error matters more."""
     try:
-        said: object = judge(error)
+        said = cast("object", judge(error))
     except Exception as problem:
         warn(f"{judge!r} failed to judge {type(error).__name__}: {problem!r}")
         return None

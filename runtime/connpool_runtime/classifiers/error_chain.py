@@ -89,7 +89,7 @@ def _led_to(error: BaseException) -> list[BaseException]:
 def _args(error: BaseException) -> tuple[object, ...]:
     """Return the arguments of an error; none if its class has hidden them behind something that fails."""
     try:
-        args: object = error.args
+        args = cast("object", error.args)
     except Exception:
         return ()
     return cast("tuple[object, ...]", args) if isinstance(args, tuple) else ()

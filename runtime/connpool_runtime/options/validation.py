@@ -62,6 +62,11 @@ def _is_seconds(value: object) -> TypeGuard[int | float]:
     return _is_number(value) and 0 <= value < math.inf
 
 
+def _is_error_class(value: object) -> bool:
+    """Return whether a value is a class of errors."""
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
 def _is_share(value: object) -> bool:
     """Return whether a value is a number from 0 to 1."""
     return _is_number(value) and 0 <= value <= 1
@@ -99,9 +104,10 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
 
 def error_classes(name: str, value: object) -> None:
     """Refuse everything but a tuple of classes of errors: `isinstance` would, in place of the error it is asked about."""
-    given = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
-    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in given):
-        raise refused(name, value, "a tuple of classes of errors")
+    if not isinstance(value, tuple) or not all(
+        map(_is_error_class, cast("Iterable[object]", value))
+    ):
+        raise refused(name, cast("object", value), "a tuple of classes of errors")
 
 
 def refused(name: str, value: object, allowed: str) -> ValueError:
