@@ -104,10 +104,9 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
 
 def error_classes(name: str, value: object) -> None:
     """Refuse everything but a tuple of classes of errors: `isinstance` would, in place of the error it is asked about."""
-    if not isinstance(value, tuple) or not all(
-        map(_is_error_class, cast("Iterable[object]", value))
-    ):
-        raise refused(name, cast("object", value), "a tuple of classes of errors")
+    fits = isinstance(value, tuple) and all(map(_is_error_class, cast("Iterable[object]", value)))
+    if not fits:
+        raise refused(name, value, "a tuple of classes of errors")
 
 
 def refused(name: str, value: object, allowed: str) -> ValueError:
