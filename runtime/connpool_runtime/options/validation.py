@@ -62,9 +62,10 @@ def _is_seconds(value: object) -> TypeGuard[int | float]:
     return _is_number(value) and 0 <= value < math.inf
 
 
-def _is_error_class(value: object) -> bool:
-    """Return whether a value is a class of errors."""
-    return isinstance(value, type) and issubclass(value, BaseException)
+def _are_error_classes(value: object) -> bool:
+    """Return whether a value is a tuple of classes of errors."""
+    given = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
+    return all(isinstance(one, type) and issubclass(one, BaseException) for one in given)
 
 
 def _is_share(value: object) -> bool:
@@ -104,8 +105,7 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
 
 def error_classes(name: str, value: object) -> None:
     """Refuse everything but a tuple of classes of errors: `isinstance` would, in place of the error it is asked about."""
-    fits = isinstance(value, tuple) and all(map(_is_error_class, cast("Iterable[object]", value)))
-    if not fits:
+    if not _are_error_classes(value):
         raise refused(name, value, "a tuple of classes of errors")
 
 
