@@ -92,11 +92,9 @@ POOL_CALLS = {
     Form.STREAM: "stream",
     Form.AWAIT_STREAM: "stream",
     Form.TASK: "call",
-    Form.TASK_PINNED: "pinned",
     Form.GENERATE: "stream",
     Form.AGENERATE: "stream",
     Form.PENDING: "pending",
-    Form.PENDING_PINNED: "pending_pinned",
     Form.CONTEXT: "context",
     Form.MANAGER: "context",
     Form.AMANAGER: "context",
@@ -106,7 +104,6 @@ POOL_CALLS = {
     Form.ABROADCAST: "broadcast",
 }
 AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.ABROADCAST)
-TASKS = (Form.TASK, Form.TASK_PINNED)
 # The statement that contains each form's expression, where it is not a plain return.
 BODIES = {
     Form.GENERATE: BodyForm.GENERATE,
@@ -546,7 +543,7 @@ class ModuleBuilder:
         call = f"{pool}.{called}({given})"
         if plan.form is Form.AWAIT_STREAM:
             return f"await {call}.open()"
-        if plan.form in TASKS:
+        if plan.form is Form.TASK:
             return f"{self._names.spell_running(ENSURE_FUTURE)}({call})"
         return f"await {call}" if plan.form in AWAITED else call
 
