@@ -28,7 +28,10 @@ class Entry:
     def has_twin(self) -> bool:
         """Whether the wrapper has a member that stands for the client's; equality and the like are its own."""
         own = self.fate == "pool" and self.reason == "the wrapper is an object of its own"
-        leaves = self.name in ("__exit__", "__aexit__")  # a wrapper is entered and left in its own way
+        leaves = self.name in (
+            "__exit__",
+            "__aexit__",
+        )  # a wrapper is entered and left in its own way
         return self.fate != "skipped" and not own and not leaves
 
 
