@@ -13,11 +13,11 @@ from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.planning.bypass import bypass_note
-from connpool_gen.planning.conversations import conversation_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import unclosed_note
 from connpool_gen.planning.reads.known_reads import reads_note
+from connpool_gen.planning.stateful_clients import stateful_note
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
@@ -75,7 +75,7 @@ def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tup
     warnings = (
         bypass_note(ledger, read_as_a_whole(facts)),
         unclosed_note(facts, asynchronous=is_asynchronous(facts)),
-        conversation_note(facts, ledger),
+        stateful_note(facts, ledger),
     )
     notes += [note for note in warnings if note is not None]
     names = [entry.name for entry in ledger.entries]

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +29,7 @@ __all__ = [
     "note_use",
     "remaining",
     "require_time",
+    "set_when_gone",
 ]
 
 _at_first_use: list[Callable[[], object]] = []
@@ -51,6 +53,15 @@ def note_use() -> None:
         _used = True
         for act in _at_first_use:
             act()
+
+
+def set_when_gone(scope: object, block: object, flag: str) -> weakref.ref[object]:
+    """Make a flag of a block true as soon as a scope is gone; return what the block has to keep for that.
+
+    All that runs then is written in C. In a function of ours another interrupt could strike and be lost: nothing
+    can be raised out of a finalizer.
+    """
+    return weakref.ref(scope, partial(block.__setattr__, flag))
 
 
 class DeadlineBlock:
@@ -90,7 +101,8 @@ class DeadlineBlock:
         self._at = math.inf
         self._entered = False
         self._inside = False
-        self.stray: bool | list[object] = False
+        self.stray: object = False
+        self._watch: weakref.ref[object] | None = None
         self._outer: DeadlineBlock | None = None
         self._token: Token[DeadlineBlock | None] | None = None
 
@@ -151,13 +163,11 @@ class DeadlineBlock:
         if not self.stray:
             _current.set(self._outer)
         self._inside = False
+        self._watch = None  # the block has been left; and what it would do then refers to the block
 
     def end_with(self, scope: object) -> None:
         """Be a stray block as soon as a scope is gone, unless the block is left before."""
-        # An empty list, which the death of the scope puts something into, and not a function of ours, in which
-        # another interrupt could strike and be lost: nothing can be raised out of a finalizer.
-        self.stray = gone = list[object]()
-        self._watch = weakref.ref(scope, gone.append)
+        self._watch = set_when_gone(scope, self, "stray")
 
 
 class DeadlineScope:

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
 from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
+from connpool_runtime.balancing.weight_limits import MOST_WEIGHT, MOST_WEIGHT_ON_RING
 from connpool_runtime.balancing.weighted import WeightedRandom, WeightedRoundRobin
-from connpool_runtime.balancing.weights import MOST_WEIGHT, MOST_WEIGHT_ON_RING
 from connpool_runtime.calls.call import Balancer
 from connpool_runtime.members.group import Group
 from connpool_runtime.options.validation import closest, refused, whole_number

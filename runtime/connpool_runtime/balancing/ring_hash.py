@@ -18,7 +18,7 @@ from typing import Any, cast
 from connpool_runtime._hashing import point_of, tagged, text_of
 from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest
-from connpool_runtime.balancing.weights import MOST_WEIGHT_ON_RING
+from connpool_runtime.balancing.weight_limits import MOST_WEIGHT_ON_RING
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.keys import common_key
 from connpool_runtime.calls.method import Method

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from connpool_runtime.calls.retry_policy import RetryPolicy
 from connpool_runtime.calls.route import Route
-from connpool_runtime.deadlines import note_use
+from connpool_runtime.deadlines import note_use, set_when_gone
 from connpool_runtime.options.validation import seconds
 
 __all__ = [
@@ -79,12 +79,17 @@ class CallingBlock:
     def __init__(self, options: CallOptions) -> None:
         self.options = options
         self.outer: CallingBlock | None = None
-        self.ended: bool | list[object] = False
+        self.ended: object = False
+        self._watch: weakref.ref[object] | None = None
 
     def end_with(self, scope: object) -> None:
-        """End as soon as a scope is gone; see `DeadlineBlock.end_with`."""
-        self.ended = gone = list[object]()
-        self._watch = weakref.ref(scope, gone.append)
+        """End as soon as a scope is gone, unless the block is left before."""
+        self._watch = set_when_gone(scope, self, "ended")
+
+    def end(self) -> None:
+        """End, as the block is left."""
+        self.ended = True
+        self._watch = None  # what it would do refers to this block
 
     @staticmethod
     def latest_open(block: CallingBlock | None) -> CallingBlock | None:
@@ -135,7 +140,7 @@ class CallingScope:
         # A generator suspended inside a block may be closed after blocks that began later, or in another
         # context. Then this block is only marked as closed; it is skipped where it is still the current one.
         block = self._block
-        block.ended = True
+        block.end()
         _open.discard(self)
         block.outer = CallingBlock.latest_open(block.outer)
         if current_block.get() is block:

@@ -98,9 +98,8 @@ class Method(Generic[C_contra, R_co]):
         retry: RetryPolicy | Literal[False] | None = None,
         route: str | None = None,
     ) -> None:
-        if not is_text(
-            cast("object", name)
-        ):  # one that cannot be written breaks the scrape of all pools
+        # One that cannot be written would break the scrape of all pools.
+        if not is_text(cast("object", name)):
             raise TypeError(f"the name of a method is a text, not {name!r}: Method(name, invoke)")
         error_classes("expected", expected)
         error_classes("ignored", ignored)

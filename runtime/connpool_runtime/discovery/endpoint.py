@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self, TypeGuard, cast
 
-from connpool_runtime.balancing.weights import MOST_WEIGHT
+from connpool_runtime.balancing.weight_limits import MOST_WEIGHT
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.fields import Refused
 from connpool_runtime.discovery.errors import InvalidEndpoint
@@ -19,9 +19,8 @@ __all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _MOST = sys.float_info.max  # stats and metrics have numbers as floats
 _KEYS = ("id", "address", "weight", "tags", "zone", "priority", "metadata")
-MOST_SCALED = (
-    100  # to which larger weights are scaled down; a balancer may have that many turns for a member
-)
+# Larger weights are scaled down to this one: a balancer may have as many turns for a member.
+MOST_SCALED = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ Ill: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
 """Members of which none may be called, who of them became so last, and when the first may be called again."""
 
 
-class Refused(NamedTuple):
+class RefusalFacts(NamedTuple):
     """What a refusal tells of the members that this client uses.
 
     Attributes:
@@ -90,7 +90,7 @@ class Membership(Generic[C]):
         # False during a change, and after an interrupt within one.
         self._whole = True
         # The reason for refusals, worked out once after each change.
-        self._ill: Refused | None = None
+        self._ill: RefusalFacts | None = None
         # the same for members with certain labels
         self._ill_with: dict[tuple[Selector, ...], Ill] = {}
         # members that joined over the pool's life; the next line: those of them that left
@@ -467,7 +467,7 @@ class Membership(Generic[C]):
         found = tuple(member for member in members if any(member in one.chosen for one in sets))
         return found or members  # as long as the next update is due
 
-    def _look_for_ill(self) -> Refused:
+    def _look_for_ill(self) -> RefusalFacts:
         everybody = tuple(member for member in self._members.values() if not member.leaving)
         present = self._in_subset(everybody, self._all)
         whom, again_at = f"of pool {self._pool!r}", None
@@ -479,7 +479,7 @@ class Membership(Generic[C]):
             last = max(present, key=lambda member: member.source.retry_at, default=None)
         else:
             last = max((one for one in present if not one.source.unreachable), key=_opened_at)
-        return Refused(len(present), whom, ill, last, again_at)
+        return RefusalFacts(len(present), whom, ill, last, again_at)
 
     def _unreachable(self, whom: str, last: Member[C], retry_after: float) -> Unreachable:
         return Unreachable(

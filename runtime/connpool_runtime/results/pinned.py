@@ -17,7 +17,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import LongCall
-from connpool_runtime.results.watched import watched
+from connpool_runtime.results.watched_generators import watched
 
 __all__ = ["AsyncPinned", "AsyncStreamOrValue", "Pinned", "StreamOrValue", "SyncPinnedOnAsync"]
 

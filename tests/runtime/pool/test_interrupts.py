@@ -449,7 +449,7 @@ def test_an_interrupt_at_any_line_still_serves_the_next_in_line(
                     time.sleep(0)
             return "fine"
 
-        client.get = meet  # type: ignore[method-assign]
+        client.get = meet  # type: ignore[method-assign]  # of this one
         interrupter = Interrupter(line)
         sys.settrace(interrupter)
         try:
@@ -486,14 +486,14 @@ def test_an_interrupt_at_any_line_of_a_shared_call_leaves_nobody_waiting() -> No
         def meet(
             coalesce: Coalesce = coalesce, guest: threading.Thread = guest, client: Client = client
         ) -> str:
-            del client.get  # type: ignore[method-assign] # the next call is an ordinary one
+            del client.get  # type: ignore[method-assign]  # the next call is an ordinary one
             guest.start()
             while not any(flight.guests for flight in coalesce._flights.values()):
                 time.sleep(0)
             return "fine"
 
-        client.get = meet  # type: ignore[method-assign]
-        fired = interrupted_at(line, lambda pool=pool: pool.call(GET))  # type: ignore[misc]
+        client.get = meet  # type: ignore[method-assign]  # of this one
+        fired = interrupted_at(line, partial(pool.call, GET))
         if guest.ident:
             guest.join(5)
             assert served == ["fine"], fired
@@ -521,12 +521,12 @@ def test_an_interrupt_at_any_line_of_waiting_for_a_shared_call_leaves_no_trace()
             joined.append(1)
             return "fine"
 
-        client.get = answer  # type: ignore[method-assign]
+        client.get = answer  # type: ignore[method-assign]  # of this one
         leader = threading.Thread(target=lambda pool=pool: pool.call(GET), daemon=True)
         leader.start()
-        assert eventually(lambda coalesce=coalesce: bool(coalesce._flights))  # type: ignore[misc]
+        assert eventually(partial(bool, coalesce._flights))
         (flight,) = coalesce._flights.values()
-        fired = interrupted_at(line, lambda pool=pool: pool.call(GET))  # type: ignore[misc]
+        fired = interrupted_at(line, partial(pool.call, GET))
         done.set()
         leader.join(5)
         assert not leader.is_alive(), fired
@@ -561,7 +561,7 @@ def test_an_interrupt_at_any_line_loses_no_probe_of_a_method(failures: int) -> N
             pool.call(GET)
         clock.sleep(10)
         client.failures = failures
-        fired = interrupted_at(line, lambda pool=pool: probe(pool))  # type: ignore[misc]
+        fired = interrupted_at(line, partial(probe, pool))
         client.failures = 0
         breaker.numbers()  # hears of the ends
         pairs = breaker._pairs.ill["get"].values()

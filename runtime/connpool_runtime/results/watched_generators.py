@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from connpool_runtime.results.long_call import is_in_memory
 
-__all__ = ["is_lazy", "watched"]
+__all__ = ["watched"]
 
 # Gets the error with which a generator ended, if any.
 AtEnd = Callable[[BaseException | None], BaseException | None]
@@ -27,14 +27,14 @@ def watched(source: Any, at_end: AtEnd) -> Any:
         source: what the client returned.
         at_end: is called once after the last item; returns the error to raise in place of the one it gets.
     """
-    if type(cast("object", source)) is GeneratorType or is_lazy(source):
+    if type(cast("object", source)) is GeneratorType or _is_lazy(source):
         return _named(_watched(source, at_end), source)
     if type(cast("object", source)) is AsyncGeneratorType:
         return _named(_watched_async(source, at_end), source)
     return None
 
 
-def is_lazy(source: object) -> bool:
+def _is_lazy(source: object) -> bool:
     """Return whether a value is an iterator such as that of `map`, which asks another one for each item."""
     kind = type(source)
     builtin = kind.__module__ in ("builtins", "itertools") and hasattr(kind, "__next__")

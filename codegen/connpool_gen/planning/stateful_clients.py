@@ -20,7 +20,7 @@ READERS_OF_FLUENT_CLIENTS = ("fetch", "next", "result", "results")
 REMEDY = "run what belongs together on one member, in a lease: pool.lease()"
 
 
-def conversation_note(facts: ClassFacts, ledger: Ledger) -> str | None:
+def stateful_note(facts: ClassFacts, ledger: Ledger) -> str | None:
     """Warn if a call needs the member of an earlier one, because it reads what that has left."""
     fates = {entry.name: entry.fate for entry in ledger.entries}
     pooled = [m for m in facts.runtime.members if fates.get(m.name) in (Fate.WRAPPED, Fate.PASSED)]
