@@ -57,6 +57,19 @@ with suppress(ImportError):  # the environment of the corpus does without
     settings.load_profile("unhurried")
 
 
+def _collect_channels() -> None:
+    """Collect what earlier tests have left of gRPC: a child that collects a channel of an event loop waits for ever.
+
+    Its finalizer waits for the thread that polls, and that thread is only in the parent.
+    """
+    if "grpc.aio" in sys.modules:
+        gc.collect()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_collect_channels)
+
+
 @pytest.fixture(autouse=True)
 def collecting() -> Iterator[None]:
     """Garbage is collected as before: mypy.api all but stops that, and forks of a process of gigabytes take long."""
