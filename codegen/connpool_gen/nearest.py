@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable
 LIKENESS = 0.6
 
 
-def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
+def nearest(
+    name: str, known: Iterable[str], count: int = 1, likeness: float = LIKENESS
+) -> list[str]:
     """Return the known names most similar to this one, best first; empty if none is similar."""
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=LIKENESS)
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=likeness)
 
 
 def suggestion(name: str, known: Collection[str]) -> str:

@@ -130,10 +130,13 @@ def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:
     gaps = [f"{entry.name}: {entry.reason}" for entry in ledger.gaps()]
     if gaps:
         more = f" and {len(gaps) - 10} more" if len(gaps) > 10 else ""
+        they = (
+            "1 member is skipped or lost its"
+            if len(gaps) == 1
+            else f"{len(gaps)} members are skipped or lost their"
+        )
         raise GenerationError(
-            f"{request.client}: --strict: {len(gaps)} members are skipped or lost their type:\n  "
-            + "\n  ".join(gaps[:10])
-            + more
+            f"{request.client}: --strict: {they} type:\n  " + "\n  ".join(gaps[:10]) + more
         )
 
 

@@ -330,6 +330,7 @@ def test_actions_exclude_each_other(project: Project, flags: tuple[str, ...]) ->
     [
         ("ap:Client", ("no module named 'ap'", "app")),
         ("app.sub:Client", ("no module named 'app.sub'",)),
+        ("zqxconfig:Client", ("no module named 'zqxconfig' (looked in",)),
         ("jsn.decoder:JSONDecoder", ("no module named 'jsn'", "json")),
         ("json.decodr:JSONDecoder", ("no module named 'json.decodr'", "decoder")),
         ("app:Cleint", ("app has no class 'Cleint'", "nearest: Client")),

@@ -184,6 +184,12 @@ def test_a_part_whose_constructor_only_hands_on(made: Made, wrapper: Any) -> Non
     assert made.names["blocks.children.list"].fate.value == "wrapped"
 
 
+def test_a_part_says_how_many_members_it_has(made: Made) -> None:
+    """The ledger counts the members of a part, in the singular where it is one."""
+    assert made.names["user"].reason == "namespace of 1 member"
+    assert made.names["blocks"].reason == "namespace of 4 members"
+
+
 def test_a_namespace_without_a_call_stays_a_property(made: Made, wrapper: Any) -> None:
     """A part of which the pool could call nothing is read as a whole, with all that it has."""
     assert made.names["aio"].reason.startswith("attribute, read from one member")
@@ -207,10 +213,45 @@ def test_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:
     name = maker.write(source)
     [note] = generate(maker.request(f"{name}:Client")).notes
     assert note.startswith(
-        "only 1 of 3 members are pooled: 2 attributes hold objects of the client's own"
+        "only 1 of 3 members is pooled: 2 attributes hold objects of the client's own"
     )
     assert note.endswith('write namespaces = ["a", "b"]')
     assert generate(maker.request(f"{name}:Client", namespaces=("a", "b"))).notes == ()
+
+
+def test_objects_that_only_hold_values_are_no_parts(maker: Maker) -> None:
+    """Collections of a client's own, and values without methods, are not proposed as parts of it."""
+    source = """
+    from dataclasses import dataclass
+    class A:
+        def __init__(self, version: int) -> None: ...
+        def get(self) -> int:
+            return 1
+    @dataclass
+    class Config:
+        town: str = "Oslo"
+        @property
+        def upper(self) -> str:
+            return self.town.upper()
+        @classmethod
+        def usual(cls) -> "Config":
+            return cls()
+    class Callbacks(set[str]):
+        def fire(self) -> None: ...
+    class Client:
+        def __init__(self) -> None:
+            self.a = A(1)
+            self.config = Config()
+            self.on_close: Callbacks = Callbacks()
+            self.on_open = Callbacks()
+        def ping(self) -> int:
+            return 1
+    """
+    [note] = generate(maker.request(f"{maker.write(source)}:Client")).notes
+    assert note == (
+        "only 1 of 5 members is pooled: 1 attribute holds an object of the client's own, whose calls go past "
+        'the pool; if it is a part of the client write namespaces = ["a"]'
+    )
 
 
 NAMED = """

@@ -286,6 +286,8 @@ def test_a_failed_import_names_the_way_out(write: Write, checker_cache: Path) ->
     ("client", "said"),
     [
         ("nowhere:Client", "no module named 'nowhere'"),
+        ("sysconfg:Client", r"no module named 'sysconfg'; nearest: sysconfig \("),
+        ("zqxconfig:Client", r"no module named 'zqxconfig' \("),
         ("shop:Klient", "shop has no class 'Klient'; nearest: Client"),
         ("shop:LIMIT", "not a class"),
         ("broken:Client", "--static cannot read .*broken.py, line 1"),

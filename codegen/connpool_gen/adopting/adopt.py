@@ -24,6 +24,7 @@ from connpool_gen.adopting.symbols import Symbols
 from connpool_gen.adopting.targets import checked_ledgers, move_target, read_factories
 from connpool_gen.adopting.uses import UseFinder
 from connpool_gen.adopting.writing import Replacement
+from connpool_gen.planning.ledger import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -157,7 +158,7 @@ class Mover:
     def _check(self, texts: Mapping[Path, str]) -> Checked:
         self._runs += 1
         again = f", with {len(texts)} of them edited (run {self._runs})" if texts else ""
-        self._progress(f"type-checking {len(self._files)} files{again}")
+        self._progress(f"type-checking {counted(len(self._files), 'file')}{again}")
         return self._checker.check(self._targets, texts)
 
     def _by_module(self) -> dict[str, Path]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from connpool_gen.planning.ledger import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,7 +49,7 @@ def summary(adoption: Adoption, *, written: bool) -> str:
     places = sum(adoption.moved.values())
     did = "moved" if written else "would move"
     line = (
-        f"{did} {places} places in {len(adoption.files)} of {adoption.looked_at} files; "
+        f"{did} {counted(places, 'place')} in {len(adoption.files)} of {counted(adoption.looked_at, 'file')}; "
         f"{len(adoption.left)} left to you"
     )
     if adoption.files and not written:

@@ -22,11 +22,15 @@ def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
     past = fates.count(Fate.PASSED) + fates.count(Fate.SKIPPED)
     if max(past, len(whole)) <= pooled:
         return None
-    text = f"only {pooled} of {pooled + past} members are pooled"
+    text = f"only {pooled} of {pooled + past} members {'is' if pooled == 1 else 'are'} pooled"
     if not whole:
         return f"{text}: --verbose gives the reason for each of the others, --exclude silences those that are not needed"
     names = ", ".join(f'"{name}"' for name in whole)
+    if len(whole) == 1:
+        held, parts = "1 attribute holds an object", "if it is a part"
+    else:
+        held, parts = f"{len(whole)} attributes hold objects", "for those that are parts"
     return (
-        f"{text}: {len(whole)} attributes hold objects of the client's own, whose calls go past the pool; "
-        f"for those that are parts of the client write namespaces = [{names}]"
+        f"{text}: {held} of the client's own, whose calls go past the pool; "
+        f"{parts} of the client write namespaces = [{names}]"
     )

@@ -12,6 +12,11 @@ UNLISTED = "the names that it answers cannot be enumerated, and the wrapper has 
 ONLY_STATIC = "only type checkers see it; the running class does not have it"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 member`, `2 members`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Fate(Enum):
     """What a member can become."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from connpool_gen.planning.ledger import DYNAMIC, LEFT_OUT, ONLY_STATIC, UNLISTED, Fate
+from connpool_gen.planning.ledger import DYNAMIC, LEFT_OUT, ONLY_STATIC, UNLISTED, Fate, counted
 from connpool_gen.planning.members import noted, plan_reading, unwritten
 from connpool_gen.planning.methods import MethodPlanner
 from connpool_gen.planning.plan import Form, Plan, Skip
@@ -138,7 +138,7 @@ def plan_namespace_attribute(
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
-        reason=f"namespace of {count} members",
+        reason=f"namespace of {counted(count, 'member')}",
         form=Form.NAMESPACE,
         returns=static.value if static is not None and static.value is not None else ANY,
     )

@@ -12,6 +12,8 @@ import types
 from pathlib import Path
 from typing import Any
 
+# Of the hundreds of modules that are installed, some are a little like any name.
+LIKENESS_OF_MODULES = 0.75
 OWN_PACKAGE = str(Path(__file__).parent)
 
 
@@ -78,12 +80,12 @@ def nearest_module(name: str) -> str:
     parent, _, leaf = name.rpartition(".")
     paths = getattr(sys.modules.get(parent), "__path__", None) if parent else None
     known = [info.name for info in pkgutil.iter_modules(paths if parent else None)]
-    return nearest(leaf, known)
+    return nearest(leaf, known, LIKENESS_OF_MODULES)
 
 
-def nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str], likeness: float = 0.6) -> str:
     """Write a hint at similar names, or nothing."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=likeness)
     return f"; nearest: {', '.join(close)}" if close else ""
 
 

@@ -333,7 +333,8 @@ class StaticMember:
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
     which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
-    a variable without an annotation. `unchecked`: its module ships no types, so perhaps no type checker has ever read it. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
+    a variable without an annotation. `unchecked`: its module ships no types, so perhaps no type checker has ever read it. `is_client`: it may be the client itself. `keeps_values`:
+    its class is a collection or has no public methods, so it is no part of a client that calls anything. `deprecated` is what checkers say of any use. `problem` says why the static view
     cannot be restated in source.
     """
 
@@ -348,6 +349,7 @@ class StaticMember:
     unchecked: bool = False
     is_any: bool = False
     is_client: bool = False
+    keeps_values: bool = False
     deprecated: str | None = None
     problem: str | None = None
 

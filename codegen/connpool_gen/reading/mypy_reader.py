@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 PROBE = "__connpool_gen_probe__"
 FUNCTIONS = (FuncDef, OverloadedFuncDef)
+OF_COLLECTIONS = ("__len__", "__iter__", "__contains__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,9 +380,32 @@ def static_member(
             inferred=is_inferred(name, info),
             is_any=isinstance(found, AnyType),
             is_client=printer.is_client(found),
+            keeps_values=isinstance(found, Instance) and keeps_values(found.type),
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
+
+
+def keeps_values(info: TypeInfo) -> bool:
+    """Return whether objects of a class only hold values: as collections, or since their package gives them no public methods."""
+    if all(info.has_readable_member(name) for name in OF_COLLECTIONS):
+        return True
+    package = info.module_name.partition(".")[0]
+    own = [base for base in info.mro if base.module_name.partition(".")[0] == package]
+    return not any(
+        is_method(symbol.node)
+        for base in own
+        for name, symbol in base.names.items()
+        if not name.startswith("_")
+    )
+
+
+def is_method(node: object) -> bool:
+    """Return whether a name of a class is a method that is called on an object."""
+    inner = node.func if isinstance(node, Decorator) else node
+    if not isinstance(inner, FUNCTIONS):
+        return False
+    return not (inner.is_property or inner.is_class or inner.is_static)
 
 
 def deprecation(name: str, info: TypeInfo) -> str | None:

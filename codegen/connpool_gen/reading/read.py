@@ -204,10 +204,11 @@ def read_namespaces(
 
 
 def read_as_a_whole(facts: ClassFacts) -> list[str]:
-    """Name the attributes with objects of the client's own package that are no namespaces."""
+    """Name the attributes with objects of the client's own package that have methods and are no namespaces."""
     package = facts.runtime.module.partition(".")[0]
     names = [name for name, _ in namespace_classes(facts, package, None, "")]
-    return [name for name in names if name not in facts.namespaces]
+    values = {name for name, static in facts.static.items() if static.keeps_values}
+    return [name for name in names if name not in facts.namespaces and name not in values]
 
 
 def namespace_classes(

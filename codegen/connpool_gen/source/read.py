@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from connpool_gen.nearest import nearest
+from connpool_gen.nearest import LIKENESS, nearest
+from connpool_gen.probe.finding import LIKENESS_OF_MODULES
 from connpool_gen.source.classes import Classes
 from connpool_gen.source.defaults import Defaults
 from connpool_gen.source.errors import NotFound, Unreadable
@@ -175,12 +176,12 @@ class SourceReader:
 
     def _nearest_module(self, name: str) -> str:
         parent, _, leaf = name.rpartition(".")
-        return near(leaf, self.texts.submodules(parent))
+        return near(leaf, self.texts.submodules(parent), LIKENESS_OF_MODULES)
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def near(name: str, known: Sequence[str], likeness: float = LIKENESS) -> str:
     """Return a hint at similar names, or nothing."""
-    close = nearest(name, known, 3)
+    close = nearest(name, known, 3, likeness)
     return f"; nearest: {', '.join(close)}" if close else ""
 
 

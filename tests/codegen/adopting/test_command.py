@@ -32,11 +32,11 @@ def test_a_diff_then_the_files(project: Project) -> None:
     assert done.exit_code == 1
     assert "-shop: Shop = Shop()\n+shop: ShopPool = Shop()\n" in done.stdout
     assert "command/one.py:3: construction: which servers" in done.stderr
-    assert "would move 1 places in 1 of 1 files; 1 left to you; --write moves them" in done.stderr
+    assert "would move 1 place in 1 of 1 file; 1 left to you; --write moves them" in done.stderr
     assert (project.folder / "command/one.py").read_text() == TEXT
     done = run(project, "command", "--write", *FACTORIES)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert "moved 2 places in 1 of 1 files; 0 left to you" in done.stderr
+    assert "moved 2 places in 1 of 1 file; 0 left to you" in done.stderr
     assert "shop: ShopPool = make_shop()" in (project.folder / "command/one.py").read_text()
 
 

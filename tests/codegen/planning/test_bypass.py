@@ -23,7 +23,7 @@ def test_most_of_it_is_not(fate: Fate) -> None:
     """The note counts both sides, and names the next step."""
     note = bypass_note(ledger(Fate.WRAPPED, fate, fate), ())
     assert note is not None
-    assert note.startswith("only 1 of 3 members are pooled: --verbose")
+    assert note.startswith("only 1 of 3 members is pooled: --verbose")
 
 
 def test_what_the_user_left_out_does_not_count() -> None:
