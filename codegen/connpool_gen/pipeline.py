@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from connpool_gen._version import __version__
-from connpool_gen.building.build import build, is_asynchronous
+from connpool_gen.building.build import build
 from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.generated_module import GeneratedModule
+from connpool_gen.planning.both_ways import both_ways_note, is_asynchronous
 from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
@@ -69,10 +70,11 @@ def generate(
 
 
 def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tuple[str, ...]:
-    """Note where types come from or are missing, what bypasses the pool or needs a lease, and what counts as a read."""
+    """Note where types come from or are missing, which pool it is, what bypasses it or needs a lease, and what counts as a read."""
     notes = notes_on_types(facts)
     notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
     warnings = (
+        both_ways_note(facts),
         bypass_note(ledger, read_as_a_whole(facts)),
         unclosed_note(facts, asynchronous=is_asynchronous(facts)),
         stateful_note(facts, ledger),

@@ -10,6 +10,7 @@ from connpool_gen.building.module import LackingNames, module_model
 from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
+from connpool_gen.planning.both_ways import is_asynchronous
 from connpool_gen.planning.deadline_parameters import deadline_parameter
 from connpool_gen.planning.ledger import (
     DYNAMIC,
@@ -21,8 +22,7 @@ from connpool_gen.planning.ledger import (
     LedgerEntry,
 )
 from connpool_gen.planning.lifecycle import leaving_entry
-from connpool_gen.planning.members import noted, plan_member, special
-from connpool_gen.planning.methods import ASYNC_RESULTS
+from connpool_gen.planning.members import noted, plan_member
 from connpool_gen.planning.namespaces import (
     Namespace,
     ledger_plans,
@@ -35,10 +35,6 @@ from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.reads.known_reads import with_reads
 from connpool_gen.reading.facts import (
     ClassFacts,
-    MemberForm,
-    ResultKind,
-    RuntimeMember,
-    StaticMember,
 )
 from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies
 
@@ -152,36 +148,6 @@ def plan_namespaces(
 def is_pool_dunder(name: str) -> bool:
     """Return whether the wrapper itself defines a special name: entering and leaving belong to the pool."""
     return name in ("__enter__", "__exit__", "__aenter__", "__aexit__")
-
-
-def is_asynchronous(facts: ClassFacts) -> bool:
-    """Return whether a client is asynchronous: enough of its calls are awaited or iterated with `async for`."""
-    values = [member.value_class or "" for member in facts.static.values()]
-    if any(value.startswith("grpc.aio.") for value in values):
-        return True
-    every = [facts, *facts.namespaces.values()]
-    members = [
-        (m, inner.static.get(m.name))
-        for inner in every
-        for m in inner.runtime.members
-        if special(m.name) is None
-    ]
-    awaited = sum(is_async_member(member, static) for member, static in members)
-    plain = (
-        sum(member.form in (MemberForm.FUNCTION, MemberForm.GENERATOR) for member, _ in members)
-        - awaited
-    )
-    if any(m.name == "__aenter__" for m in facts.runtime.members) and awaited:
-        return not any(m.name == "__enter__" for m in facts.runtime.members) or awaited > plain
-    return awaited > 0 and awaited * 4 >= plain
-
-
-def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Return whether a call of a member has to be awaited."""
-    if member.form in (MemberForm.COROUTINE, MemberForm.ASYNCGEN):
-        return True
-    results = {s.result for s in static.signatures} if static else set[ResultKind]()
-    return bool(results) and results <= set(ASYNC_RESULTS)
 
 
 def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan | Skip]) -> None:
