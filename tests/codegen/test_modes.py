@@ -221,6 +221,37 @@ def test_namespaces_are_pooled_to_the_leaf(maker: Maker) -> None:
 
 
 @pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
+def test_type_checkers_know_the_type_arguments_of_a_part(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """What a generic part gives has the type for the type arguments with which the client holds the part."""
+    source = """
+    from typing import Generic, TypeVar
+    T = TypeVar("T")
+    class Rows(Generic[T]):
+        def __init__(self, client: object) -> None: ...
+        def get(self) -> list[T]:
+            return []
+    class Client(Generic[T]):
+        def __init__(self) -> None:
+            self.rows: Rows[T] = Rows(self)
+            self.names: Rows[str] = Rows(self)
+        def ping(self) -> int:
+            return 1
+    """
+    made = maker.make(source, mode=mode)
+    assert made.names["names.get"].fate.value == "wrapped"
+    use = """
+def use(wrapper: ClientPool[bytes]) -> None:
+    wrapper.names.get()[0].casefold()
+    wrapper.rows.get()[0].decode()
+    wrapper.rows.get()[0].casefold()
+"""
+    [error] = check(maker, made, use, monkeypatch)
+    assert '"bytes" has no attribute "casefold"' in error
+
+
+@pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
 def test_a_class_that_only_type_checkers_know_to_be_generic(maker: Maker, mode: str) -> None:
     """`queue.Queue` has a type parameter in its stub but none when it runs: it is Any, said openly."""
     made = maker.of("queue:Queue", mode=mode, verify=True)

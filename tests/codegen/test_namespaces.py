@@ -301,3 +301,70 @@ def test_a_name_that_is_no_namespace(maker: Maker, pattern: str) -> None:
     request = maker.request(f"{maker.write(NAMED)}:Client", namespaces=("projects", pattern))
     with pytest.raises(RequestError, match=rf"--namespace '{pattern}' .* nearest: projects|texts"):
         generate(request)
+
+
+GENERIC = """
+from typing import Any, Generic, Iterator, TypeVar
+T = TypeVar("T")
+
+class Row(Generic[T]):
+    def __init__(self, client: "Client[Any]", value: T) -> None:
+        self.value = value
+    def read(self) -> T:
+        return self.value
+
+class Rows(Generic[T]):
+    def __init__(self, client: "Client[Any]", value: T) -> None:
+        self.value = value
+        self.first: Row[T] = Row(client, value)
+    def get(self) -> T:
+        return self.value
+    def all(self) -> list[T]:
+        return [self.value]
+
+class Plain(Generic[T]):
+    def __init__(self, version: T) -> None: ...
+    def get(self) -> int:
+        return 1
+
+class Client(Generic[T]):
+    def __init__(self, value: T) -> None:
+        self.rows: Rows[T] = Rows(self, value)
+        self.streams: Rows[Iterator[int]] = Rows(self, (number for number in (1, 2)))
+        self.plain: Plain[str] = Plain("1")
+        self.more: Plain[int] = Plain(1)
+    def ping(self) -> int:
+        return 1
+"""
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_part_may_be_generic(maker: Maker, static: bool) -> None:
+    """A part with type arguments is a namespace as any other, at any depth, and so is one that is named."""
+    made = maker.make(GENERIC, namespaces=("plain",), static=static)
+    wrapper = made.over(made.client("a"))
+    assert (wrapper.rows.get(), wrapper.rows.all()) == ("a", ["a"])
+    assert (wrapper.rows.first.read(), wrapper.plain.get()) == ("a", 1)
+    labels = {method.name for method in wrapper.pool.stats().methods}
+    assert {"rows.get", "rows.all", "rows.first.read", "plain.get"} <= labels
+
+
+def test_a_generic_part_that_gives_streams_for_some_type_arguments(maker: Maker) -> None:
+    """Where a type variable stands for a stream, what a part gives holds its member, and else it does not."""
+    made = maker.make(GENERIC)
+    client = made.client("a")
+    wrapper = made.over(client)
+    [member] = wrapper.pool.members
+    assert (wrapper.rows.get(), member.in_flight) == ("a", 0)
+    stream = wrapper.streams.get()
+    assert (next(stream), member.in_flight) == (1, 1)
+    client.streams.value = client.streams.first.value = None
+    del stream
+    assert member.in_flight == 0
+
+
+def test_generic_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:
+    """Objects of generic classes of the client's own count among what goes past the pool."""
+    name = maker.write(GENERIC)
+    [note] = generate(maker.request(f"{name}:Client", include=("ping", "plain", "more"))).notes
+    assert note.endswith('write namespaces = ["plain", "more"]')

@@ -14,7 +14,13 @@ from connpool_gen.planning.members import noted, plan_reading, unwritten
 from connpool_gen.planning.methods import MethodPlanner
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
-from connpool_gen.reading.facts import ClassFacts, MemberForm, RuntimeMember, StaticMember
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    MemberForm,
+    RuntimeMember,
+    StaticMember,
+    StaticSignature,
+)
 
 METHODS = (
     MemberForm.FUNCTION,
@@ -100,6 +106,8 @@ def plan_leaf(
     if member.form not in METHODS:
         form = "property" if member.form in PROPERTIES else "attribute"
         return read_leaf(member, dotted, f"{form}, read from one member", asynchronous=asynchronous)
+    if facts.static_params:
+        static = of_any_type_arguments(static)
     planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()
     if isinstance(plan, Skip):
@@ -122,6 +130,26 @@ def plan_leaf(
         label=dotted,
         access=f"client.{dotted}",
     )
+
+
+def of_any_type_arguments(static: StaticMember | None) -> StaticMember | None:
+    """Let each call of a generic part decide whether what a type variable stands for is a stream.
+
+    The part is read once for all type arguments with which attributes hold it.
+    """
+    if static is None:
+        return None
+    signatures = tuple(
+        replace(one, may_stream=one.may_stream or gives_a_variable(one))
+        for one in static.signatures
+    )
+    return replace(static, signatures=signatures)
+
+
+def gives_a_variable(signature: StaticSignature) -> bool:
+    """Return whether a type variable itself is the result, and not a class that it is an argument of."""
+    result = signature.inner or signature.returns
+    return signature.generic and "[" not in result.parts
 
 
 def read_leaf(member: RuntimeMember, dotted: str, reason: str, *, asynchronous: bool) -> Plan:

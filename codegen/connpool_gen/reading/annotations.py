@@ -260,8 +260,8 @@ class AnnotationPrinter:
         return any(map(self._names.is_target, returned_classes(type_)))
 
     def class_ref(self, type_: ProperType) -> Ref | None:
-        """Find where the class of an instance is imported from."""
-        if not isinstance(type_, Instance) or type_.args:
+        """Find where the class of an instance is imported from, whatever its type arguments."""
+        if not isinstance(type_, Instance):
             return None
         return self._names.ref(type_.type.fullname)
 

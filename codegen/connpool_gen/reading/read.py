@@ -178,8 +178,8 @@ def refuse_no_namespaces(
             close = nearest(pattern.strip("*"), holding, count=3) or holding[:3]
             hint = f"; nearest: {', '.join(close)}" if close else "; it has none"
             raise RequestError(
-                f"{request.client}: --namespace {pattern!r} matches no attribute that holds an object of a "
-                f"known class that is not generic{hint}"
+                f"{request.client}: --namespace {pattern!r} matches no attribute that holds an object of one "
+                f"known class{hint}"
             )
 
 
