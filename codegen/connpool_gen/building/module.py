@@ -92,9 +92,11 @@ POOL_CALLS = {
     Form.STREAM: "stream",
     Form.AWAIT_STREAM: "stream",
     Form.TASK: "call",
+    Form.TASK_PINNED: "pinned",
     Form.GENERATE: "stream",
     Form.AGENERATE: "stream",
     Form.PENDING: "pending",
+    Form.PENDING_PINNED: "pending_pinned",
     Form.CONTEXT: "context",
     Form.MANAGER: "context",
     Form.AMANAGER: "context",
@@ -104,6 +106,7 @@ POOL_CALLS = {
     Form.ABROADCAST: "broadcast",
 }
 AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.ABROADCAST)
+TASKS = (Form.TASK, Form.TASK_PINNED)
 # The statement that contains each form's expression, where it is not a plain return.
 BODIES = {
     Form.GENERATE: BodyForm.GENERATE,
@@ -543,7 +546,7 @@ class ModuleBuilder:
         call = f"{pool}.{called}({given})"
         if plan.form is Form.AWAIT_STREAM:
             return f"await {call}.open()"
-        if plan.form is Form.TASK:
+        if plan.form in TASKS:
             return f"{self._names.spell_running(ENSURE_FUTURE)}({call})"
         return f"await {call}" if plan.form in AWAITED else call
 

@@ -93,7 +93,12 @@ PINNED = {
     Form.CALL: Form.PINNED,
     Form.AWAIT: Form.AWAIT_PINNED,
     Form.CALL_SYNC: Form.PINNED_SYNC,
+    Form.TASK: Form.TASK_PINNED,
+    Form.PENDING: Form.PENDING_PINNED,
 }
+# Results whose annotation, or what is awaited of a coroutine function's, names what the caller gets.
+ANNOTATED_AS_THEY_ARE = (ResultKind.VALUE, ResultKind.COROUTINE)
+TO_BE_AWAITED = (ResultKind.AWAITABLE, ResultKind.TASK, ResultKind.PENDING)
 # The form of a call whose arguments decide whether its result is a stream.
 OR_STREAM = {Form.CALL: Form.CALL_OR_STREAM, Form.AWAIT: Form.AWAIT_OR_STREAM}
 COROUTINES = (
@@ -304,14 +309,15 @@ class MethodPlanner:
 
     def _pinned(self, form: Form) -> Form:
         """Change the form if the result lives on a connection, may be a stream, or is the client itself."""
-        plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
+        result = self._result()
         returns_client = any(signature.returns_client for signature in self.signatures)
         if form is Form.CALL_ANY and returns_client:
             return Form.PINNED_SYNC
-        if form not in PINNED or self._result() not in plain_results:
+        if form not in PINNED or result not in (*ANNOTATED_AS_THEY_ARE, *TO_BE_AWAITED):
             return form
         known = [signature.bound for signature in self.signatures]
-        bound = self.member.leavable or (bool(known) and all(known))
+        leavable = self.member.leavable and result in ANNOTATED_AS_THEY_ARE
+        bound = leavable or (bool(known) and all(known))
         if bound or returns_client:
             return PINNED[form]
         may_stream = any(signature.may_stream for signature in self.signatures)
@@ -336,7 +342,7 @@ class MethodPlanner:
             return self._generator_returns(signature)
         if signature is None or self.inherit:
             return None
-        if form in (Form.PENDING, Form.CALL_ANY):
+        if form in (Form.PENDING, Form.PENDING_PINNED, Form.CALL_ANY):
             return returns if returns != ANY else None
         return returns if signature.generic and form in CALLS else None
 

@@ -24,7 +24,11 @@ class Form(Enum):
     PINNED_SYNC = "call without awaiting; the result keeps the lease"
     AWAIT_STREAM = "await the opening of a stream"
     TASK = "call in a task"
+    TASK_PINNED = "call in a task; the result keeps the lease"
     PENDING = "call; what it gives is awaited, entered or iterated"
+    PENDING_PINNED = (
+        "call; what it gives is entered, iterated, or awaited: then the result keeps the lease"
+    )
     STREAM = "return a stream"
     GENERATE = "yield from a stream"
     AGENERATE = "yield the items of an asynchronous stream"

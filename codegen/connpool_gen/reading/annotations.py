@@ -47,6 +47,7 @@ from connpool_gen.reading.facts import (
 )
 from connpool_gen.reading.result_kinds import (
     deprecated,
+    given,
     is_partly_untyped,
     lives_on_a_connection,
     may_stream,
@@ -184,7 +185,7 @@ class AnnotationPrinter:
             result=result_kind(called.ret_type),
             inner=inner,
             generic=has_type_vars(called.ret_type),
-            bound=lives_on_a_connection(called.ret_type),
+            bound=lives_on_a_connection(given(called.ret_type)),
             receiver=tuple(self.annotation(argument) for argument in receiver),
             gives_stream=isinstance(returned, Instance)
             and returned.type.fullname == "typing.Coroutine"

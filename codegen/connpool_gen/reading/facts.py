@@ -305,7 +305,7 @@ class StaticSignature:
     """One signature of a bound member.
 
     `inner` is what a coroutine or generator returns or a `contextlib` manager yields. `generic`
-    says that type variables are left in the result, `bound` that the result is a context manager of
+    says that type variables are left in the result, `bound` that the result, or what it gives when awaited, is a context manager of
     its own and so lives on a connection, `gives_stream` that a coroutine gives an asynchronous
     iterator, `may_stream` that the result is an iterator or lives on a connection in some cases, `untyped` that the function has no annotations, so that strict code may not call it
     directly. `holds_client` says that the client is somewhere inside the result, `receiver` are the type arguments of the client that it is for, where it is not for all:

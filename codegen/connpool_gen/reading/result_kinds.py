@@ -46,6 +46,9 @@ KIND_OF_CLASS = {
     "contextlib.AbstractContextManager": ResultKind.CONTEXT,
     "contextlib.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
 }
+PLAINLY_AWAITED = ("typing.Coroutine", "typing.Awaitable")
+# Kinds of results that are of no use but to be awaited, or else entered or iterated.
+TO_BE_AWAITED = (ResultKind.AWAITABLE, ResultKind.TASK, ResultKind.PENDING)
 
 # The same test by which the runtime distinguishes a stream from a value.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
@@ -77,8 +80,28 @@ def may_stream(type_: Type) -> bool:
 def awaited(type_: Type) -> ProperType:
     """Return the result of a coroutine, or the type itself."""
     proper = get_proper_type(type_)
-    if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
-        return get_proper_type(proper.args[2])
+    if isinstance(proper, Instance) and proper.type.fullname in PLAINLY_AWAITED:
+        return get_proper_type(proper.args[-1])
+    return proper
+
+
+def given(type_: Type) -> ProperType:
+    """Return what a call gives in the end: the result of whatever is there to be awaited, or the type itself."""
+    proper = get_proper_type(type_)
+    if not isinstance(proper, Instance) or result_kind(proper) not in TO_BE_AWAITED:
+        return awaited(proper)
+    waiting = proper.type.get_method("__await__")
+    called = get_proper_type(waiting.type) if waiting is not None else None
+    if waiting is None or not isinstance(called, CallableType):
+        return proper
+    # mypy can import them only after its types.
+    from mypy.expandtype import expand_type_by_instance
+    from mypy.maptype import map_instance_to_supertype
+
+    own = map_instance_to_supertype(proper, waiting.info)
+    steps = get_proper_type(expand_type_by_instance(called.ret_type, own))
+    if isinstance(steps, Instance) and steps.type.fullname == "typing.Generator":
+        return get_proper_type(steps.args[2])
     return proper
 
 

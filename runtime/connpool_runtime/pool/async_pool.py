@@ -577,6 +577,17 @@ class AsyncPool(BasePool[C]):
                 lambda: self.stream(method, args),
             )
 
+        def pending_pinned(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+            """Do the same as `pending` with a result that, awaited, stays bound to its client's connection.
+
+            Then the member stays taken until the result is gone, see `pinned`.
+            """
+            return PendingCall(
+                lambda: self.pinned(method, args),
+                lambda: self.context(method, args),
+                lambda: self.stream(method, args),
+            )
+
         def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
             """Run an ordinary method, which does not wait, on a member; middleware is bypassed.
 

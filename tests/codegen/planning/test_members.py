@@ -23,6 +23,12 @@ class Pages:
     def __await__(self) -> Generator[Any, Any, int]: ...
     def __aiter__(self) -> AsyncIterator[int]: ...
 
+Q = TypeVar("Q")
+class Enterable(Protocol[Q]):
+    def __await__(self) -> Generator[None, None, Q]: ...
+    async def __aenter__(self) -> Q: ...
+    async def __aexit__(self, *error: object) -> None: ...
+
 class Client:
 """
 SYNC = "    def certainly(self) -> int: ...\n"
@@ -68,6 +74,12 @@ ASYNC_FORMS = {
     "@contextmanager\n    def f(self) -> Iterator[int]: yield 1": "with self.pool.context_sync(_f) as value: yield value",
     "def f(self) -> Iterator[int]: ...": "return self.pool.pinned_sync(_f)",
     "def f(self) -> 'Pages': ...": "result: Pages = self.pool.pending(_f) return result",
+    "def f(self) -> 'Enterable[int]': ...": "result: Enterable[int] = self.pool.pending(_f) return result",
+    "def f(self) -> 'Enterable[open_file]': ...": "result: Enterable[BytesIO] = self.pool.pending_pinned(_f) return result",
+    "def f(self) -> 'Awaitable[open_file]': ...": "return self.pool.pinned(_f)",
+    "def f(self) -> 'Awaitable[open_file | int]': ...": "return self.pool.call_or_stream(_f)",
+    "def f(self) -> 'Awaitable[Client]': ...": "return self.pool.pinned(_f, (), self)",
+    "def f(self) -> 'asyncio.Task[open_file]': ...": "return ensure_future(self.pool.pinned(_f))",
     "@asynccontextmanager\n    async def f(self) -> AsyncIterator[int]: yield 1": "async with self.pool.context(_f) as value: yield value",
     "def f(self) -> AbstractAsyncContextManager[int]: ...": "return self.pool.context(_f)",
     "@property\n    def f(self) -> int: ...": "return self.pool.call_sync(_f)",

@@ -57,6 +57,18 @@ LATER: Method[Client, Any] = Method("later", lambda client, args: client.later(*
 RESULT: Method[Client, Any] = Method("result", lambda client, args: client.result())
 
 
+class Opened:
+    """Something that lives on a connection."""
+
+
+async def opened(_client: Client, _args: object) -> Opened:
+    """Open it."""
+    return Opened()
+
+
+OPENED: Method[Client, Any] = Method("opened", opened)
+
+
 @asynccontextmanager
 async def pool_of(client: Client) -> AsyncIterator[AsyncPool[Client]]:
     """A pool of one client, whose calls must all have ended."""
@@ -104,6 +116,27 @@ async def test_a_pending_result_can_be_awaited_entered_or_iterated() -> None:
         pending = pool.pending(RESULT)
         assert client.log == []
         await use(pool, lambda: pending, lambda: pool.pending(RESULT), lambda: pool.pending(RESULT))
+    assert client.log == ["awaited", "entered", "left", "iterated"]
+
+
+async def test_what_is_awaited_of_a_pending_result_may_live_on_a_connection() -> None:
+    """Then it keeps its member until it is gone; entered or iterated, it does so to its own end."""
+    client = Client()
+    async with pool_of(client) as pool:
+
+        def pending() -> Any:
+            return pool.pending_pinned(OPENED)
+
+        opened = await pending()
+        assert pool.stats().members[0].in_flight == 1
+        del opened
+        gc.collect()
+        assert pool.stats().members[0].in_flight == 0
+
+        def answer() -> Any:
+            return pool.pending_pinned(RESULT)
+
+        await use(pool, answer, answer, answer)
     assert client.log == ["awaited", "entered", "left", "iterated"]
 
 
