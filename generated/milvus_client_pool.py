@@ -2,7 +2,7 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # formatter: ruff 0.17.6
-# fingerprint: 1:9f4e6ed47e5368d4c3d362d0c1324746
+# fingerprint: 1:f6d95ee356408dbf6e9d4c0954a1e8b8
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -1973,7 +1973,7 @@ class MilvusClientPool:
             ...     batch_size=100
             ... )
         """
-        return self.pool.call(
+        return self.pool.pinned(
             _search_iterator,
             (
                 collection_name,

@@ -52,17 +52,32 @@ TO_BE_AWAITED = (ResultKind.AWAITABLE, ResultKind.TASK, ResultKind.PENDING)
 
 # The same test by which the runtime distinguishes a stream from a value.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
+# A response that is read and closed is no reader: httpx has read most of its responses before it returns them.
+OF_CLOSING = ("close", "aclose")
+OF_READING = ("fetch", "fetchone", "fetchmany", "fetchall", "recv", "next")
+OF_TRANSACTIONS = ("commit", "rollback")
 
 
 def lives_on_a_connection(type_: Type) -> bool:
-    """Return whether a result is a context manager on a connection: a cursor, a pipeline, a subscription."""
+    """Return whether a result lives on a connection: a cursor, a pipeline, a subscription, a transaction."""
     proper = awaited(type_)
     if isinstance(proper, UnionType):
         items = [item for item in proper.items if not isinstance(get_proper_type(item), NoneType)]
         return all(lives_on_a_connection(item) for item in items)
-    return isinstance(proper, Instance) and any(
-        proper.type.has_readable_member(name) for name in ("__exit__", "__aexit__")
-    )
+    return isinstance(proper, Instance) and (is_left(proper) or is_ended(proper))
+
+
+def is_left(type_: Instance) -> bool:
+    """Return whether a result is a context manager."""
+    return any(type_.type.has_readable_member(name) for name in ("__exit__", "__aexit__"))
+
+
+def is_ended(type_: Instance) -> bool:
+    """Return whether a result has methods of something that its user has to end: a transaction, or a reader."""
+    has = type_.type.get_method
+    if all(has(name) for name in OF_TRANSACTIONS):
+        return True
+    return any(has(name) for name in OF_CLOSING) and any(has(name) for name in OF_READING)
 
 
 def may_stream(type_: Type) -> bool:
@@ -71,9 +86,9 @@ def may_stream(type_: Type) -> bool:
     items = proper.items if isinstance(proper, UnionType) else [proper]
     found = [get_proper_type(item) for item in items]
     return any(
-        isinstance(item, Instance) and item.type.has_readable_member(name)
+        is_ended(item) or any(item.type.has_readable_member(name) for name in OF_STREAMS)
         for item in found
-        for name in OF_STREAMS
+        if isinstance(item, Instance)
     )
 
 
@@ -189,8 +204,7 @@ def instance_kind(type_: Instance) -> ResultKind:
     if not type_.type.has_readable_member("__await__"):
         return ResultKind.VALUE
     if has_own_members(type_):  # it must stay what it is
-        held = lives_on_a_connection(type_)
-        return ResultKind.VALUE if held else ResultKind.MAYBE_AWAITABLE
+        return ResultKind.VALUE if is_left(type_) else ResultKind.MAYBE_AWAITABLE
     others = ("__aenter__", "__aiter__")
     either = any(type_.type.has_readable_member(name) for name in others)
     return ResultKind.PENDING if either else ResultKind.AWAITABLE

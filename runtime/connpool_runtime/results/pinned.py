@@ -24,6 +24,10 @@ __all__ = ["AsyncPinned", "AsyncStreamOrValue", "Pinned", "StreamOrValue", "Sync
 C = TypeVar("C")
 # Attributes that streams have, and complete values do not.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
+# Methods of cursors, which are closed after reading, and of transactions.
+OF_CLOSING = ("close", "aclose")
+OF_READING = ("fetch", "fetchone", "fetchmany", "fetchall", "recv", "next")
+OF_TRANSACTIONS = ("commit", "rollback")
 
 
 class _Keeping(LongCall[C]):
@@ -72,7 +76,7 @@ class _KeepingStreams(_Keeping[C]):
 
     def _keep(self, client: C, result: Any) -> Any:
         kind = type(cast("object", result))
-        if any(hasattr(kind, name) for name in OF_STREAMS):
+        if any(hasattr(kind, name) for name in OF_STREAMS) or _is_ended(kind):
             return super()._keep(client, result)
         self._kept = True
         self._end(None)
@@ -80,6 +84,14 @@ class _KeepingStreams(_Keeping[C]):
 
     def _invoke(self, method: Method[C, Any]) -> Callable[[C, Any], Any]:
         return method.invoke_in_time
+
+
+def _is_ended(kind: type) -> bool:
+    """Return whether a class has methods of something that its user has to end: a transaction, or a reader."""
+    if all(callable(getattr(kind, name, None)) for name in OF_TRANSACTIONS):
+        return True
+    closed = any(callable(getattr(kind, name, None)) for name in OF_CLOSING)
+    return closed and any(callable(getattr(kind, name, None)) for name in OF_READING)
 
 
 def _drop(_held: LongCall[Any]) -> None:

@@ -156,6 +156,40 @@ def test_an_error_before_the_stream_is_the_member_s() -> None:
     assert (member.failures, member.in_flight) == (1, 0)
 
 
+class Reader:
+    """A cursor that is closed, and is no context manager."""
+
+    def fetchone(self) -> int:
+        return 1
+
+    def close(self) -> None: ...
+
+
+class Transaction:
+    """Something that is committed."""
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+
+class Candle:
+    """A value that has a price, and can be saved, but is not open."""
+
+    close = fetch = 1.0
+
+    def commit(self) -> None: ...
+
+
+@pytest.mark.parametrize(("kind", "held"), [(Reader, 1), (Transaction, 1), (Candle, 0)])
+def test_a_cursor_and_a_transaction_are_no_values(kind: type[object], held: int) -> None:
+    """Where the arguments decide, what has to be ended by its user keeps its member, as a stream does."""
+    pool = over_model(Pool[Model]())
+    method: Method[Model, Any] = Method("open", lambda client, args: kind())
+    opened = pool.call_or_stream(method)
+    assert (type(opened), in_flight(pool)) == (kind, held)
+
+
 async def test_the_same_in_a_pool_for_tasks() -> None:
     """A coroutine that gives a stream keeps the member, one that gives a value does not."""
     pool = over_model(AsyncPool[Model]())
