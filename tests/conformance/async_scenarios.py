@@ -308,6 +308,19 @@ async def manager_awaited(ground: Ground) -> None:
     ground.settled(successes=1)
 
 
+async def manager_held(ground: Ground) -> None:
+    """What lives on its connection, awaited of what could be entered, keeps the member until it is gone."""
+    value: Sentinel | None = Sentinel("value")
+    reference = weakref.ref(value)
+    ground.start(lambda: Manager(reference()))
+    result = await ground.call()
+    same("the result", result, value)
+    ground.busy()
+    del value, result
+    gc.collect()
+    ground.settled(successes=1)
+
+
 class Pages:
     """What can be awaited for a first page or iterated over all items."""
 
@@ -354,6 +367,7 @@ ASYNC_SCENARIOS: dict[Kind, tuple[Scenario, ...]] = {
     Kind.MAYBE: AWAITED,
     Kind.ANYTHING: (*AWAITED, *ENTERED, manager_awaited),
     Kind.AWAITED_BOUND: (bound_held, awaited_raises, awaited_cancelled, is_coroutine),
+    Kind.AWAITABLE_BOUND: (bound_held, awaited_raises, awaited_cancelled),
     Kind.AWAITED_CLIENT: (
         client_returned,
         bound_held,
@@ -366,4 +380,5 @@ ASYNC_SCENARIOS: dict[Kind, tuple[Scenario, ...]] = {
     Kind.ASYNC_ITERATOR: STREAMED,
     Kind.ASYNC_CONTEXT: ENTERED,
     Kind.AWAITED_OR_ENTERED: (*ENTERED, manager_awaited),
+    Kind.BOUND_OR_ENTERED: (*ENTERED, manager_held),
 }

@@ -33,6 +33,7 @@ REPLIES: dict[Kind, Callable[[], Any]] = {
     Kind.AWAITED_BOUND: lambda: async_scenarios.answer(1),
     Kind.AWAITED_CLIENT: lambda: async_scenarios.answer(1),
     Kind.AWAITABLE: lambda: async_scenarios.answer(1),
+    Kind.AWAITABLE_BOUND: lambda: async_scenarios.answer(1),
     Kind.MAYBE: lambda: async_scenarios.answer(1),
     Kind.AWAITED_OR_ITERATED: lambda: async_scenarios.answer(1),
     Kind.GENERATOR: lambda: scenarios.Items([1]),
@@ -44,6 +45,7 @@ REPLIES: dict[Kind, Callable[[], Any]] = {
     Kind.ASYNC_CONTEXT: lambda: async_scenarios.Manager(1),
     Kind.NEVER: lambda: fail(Promised()),
     Kind.AWAITED_OR_ENTERED: lambda: async_scenarios.Manager(1),
+    Kind.BOUND_OR_ENTERED: lambda: async_scenarios.Manager(1),
 }
 ITERATED = (Kind.GENERATOR, Kind.RETURNING_GENERATOR, Kind.ITERATOR)
 
@@ -57,7 +59,7 @@ class Trial:
         self.path = member.path
         self.ours = own_signature(ground.wrapper, member.path)
         self.theirs = accepted_signature(member.owner, member.name, member.revealed) or self.ours
-        kind = kind_of(member.owner, member.name, member.revealed)
+        kind = kind_of(member.owner, member.name, member.revealed, of_part="." in member.path)
         # A client for threads never gives what it says an event loop could await.
         waits = ground.asynchronous or kind not in (Kind.MAYBE, Kind.ANYTHING)
         self.kind = kind if waits else Kind.VALUE
@@ -137,7 +139,7 @@ async def finish(result: Any, kind: Kind) -> None:
     elif kind is Kind.CONTEXT:
         with result:
             pass
-    elif kind in (Kind.ASYNC_CONTEXT, Kind.AWAITED_OR_ENTERED):
+    elif kind in (Kind.ASYNC_CONTEXT, Kind.AWAITED_OR_ENTERED, Kind.BOUND_OR_ENTERED):
         async with result:
             pass
     elif kind in REPLIES:

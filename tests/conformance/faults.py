@@ -39,7 +39,12 @@ PATIENCE = 20.0  # seconds that a scenario may take, and a child process
 SOON = 0.05  # seconds to drain, where nothing is to be waited for
 PLAIN = {
     False: (Kind.VALUE, Kind.BOUND, Kind.ANYTHING),
-    True: (Kind.COROUTINE, Kind.AWAITABLE, Kind.AWAITED_OR_ENTERED),
+    True: (
+        Kind.COROUTINE,
+        Kind.AWAITABLE,
+        Kind.AWAITED_OR_ENTERED,
+        Kind.BOUND_OR_ENTERED,
+    ),
 }
 READ = {
     False: (Kind.ITERATOR, Kind.GENERATOR, Kind.RETURNING_GENERATOR),
@@ -324,7 +329,7 @@ def subject_of(workshop: Workshop, client: Client) -> Subject | None:
         if signature is None:
             continue
         if member.is_method:
-            kind = kind_of(member.owner, member.name, member.revealed)
+            kind = kind_of(member.owner, member.name, member.revealed, of_part="." in member.path)
         elif (
             "UnaryUnary" in member.revealed
         ):  # of a gRPC stub, which has objects in place of methods

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 
 class Kind(Enum):
@@ -23,6 +23,7 @@ class Kind(Enum):
     AWAITED_CLIENT = "coroutine of the client itself"
     COROUTINE = "coroutine"
     AWAITABLE = "awaitable"
+    AWAITABLE_BOUND = "awaitable of a value that lives on its connection"
     MAYBE = "value or awaitable"
     GENERATOR = "generator"
     RETURNING_GENERATOR = "generator whose return value counts"
@@ -32,6 +33,7 @@ class Kind(Enum):
     CONTEXT = "context manager"
     ASYNC_CONTEXT = "async context manager"
     AWAITED_OR_ENTERED = "awaitable and async context manager"
+    BOUND_OR_ENTERED = "the same, and what it gives when awaited lives on its connection"
     AWAITED_OR_ITERATED = "awaitable and async iterator"
     ANYTHING = "unknown"
 
@@ -51,18 +53,27 @@ BY_NAME = {
     "typing.AsyncContextManager": Kind.ASYNC_CONTEXT,
 }
 AWAITED = {Kind.BOUND: Kind.AWAITED_BOUND, Kind.CLIENT: Kind.AWAITED_CLIENT}
+GIVING_BOUND = {
+    Kind.AWAITABLE: Kind.AWAITABLE_BOUND,
+    Kind.AWAITED_OR_ENTERED: Kind.BOUND_OR_ENTERED,
+}
+READ_BY = ("fetch", "fetchone", "fetchmany", "fetchall", "recv", "next")
 COROUTINES = {Kind.COROUTINE, Kind.AWAITED_BOUND, Kind.AWAITED_CLIENT}
 RETURNS_NOTHING = re.compile(r"-> typing\.(Iterator\[|Generator\[.*, None\]$)")
 COROUTINE_NAMES = {"close", "send", "throw"}
 
 
-def kind_of(cls: type, name: str, revealed: str) -> Kind:
-    """The running function tells what it can; for the rest there is what mypy revealed."""
+def kind_of(cls: type, name: str, revealed: str, *, of_part: bool) -> Kind:
+    """The running function tells what it can; for the rest there is what mypy revealed.
+
+    A part of a client that returns another object of its own class returns no client.
+    """
+    client = None if of_part else cls
     function = inspect.getattr_static(cls, name)
     function = getattr(function, "__func__", function)
     found = running_kind(function)
     results = set(results_in(revealed))
-    kinds = {kind_named(result, cls) for result in results - {"None"} or results}
+    kinds = {kind_named(result, client) for result in results - {"None"} or results}
     if found is Kind.GENERATOR and not RETURNS_NOTHING.search(revealed):
         return Kind.RETURNING_GENERATOR
     if found not in (None, Kind.COROUTINE):
@@ -153,7 +164,7 @@ def split_union(text: str) -> list[str]:
     return [*parts, current]
 
 
-def kind_named(result: str, client: type) -> Kind:
+def kind_named(result: str, client: type | None) -> Kind:
     """The kind of one result type, from its name or from what its class can do."""
     name, _, arguments = result.removesuffix("]").partition("[")
     if name in ("Never", "NoReturn"):
@@ -161,10 +172,27 @@ def kind_named(result: str, client: type) -> Kind:
     if name == "Any":
         return Kind.ANYTHING
     if name == "typing.Coroutine":
-        inner = {kind_named(r.strip(), client) for r in split_union(arguments[len("Any, Any, ") :])}
-        return AWAITED.get(inner.pop(), Kind.COROUTINE) if len(inner) == 1 else Kind.COROUTINE
+        return AWAITED.get(only_kind(arguments[len("Any, Any, ") :], client), Kind.COROUTINE)
     found = class_named(name)
-    return BY_NAME.get(name) or (Kind.CLIENT if found is client else kind_of_class(found))
+    if found is not None and found is client:
+        return Kind.CLIENT
+    kind = BY_NAME.get(name) or kind_of_class(found)
+    inner = only_kind(arguments or arguments_of_base(found), client)
+    return GIVING_BOUND.get(kind, kind) if inner is Kind.BOUND else kind
+
+
+def only_kind(types: str, client: type | None) -> Kind:
+    """The kind of a union of result types if all are of one, but for None."""
+    names = {name.strip() for name in split_union(types)}
+    kinds = {kind_named(name, client) for name in names - {"None"} or names}
+    return kinds.pop() if len(kinds) == 1 else Kind.VALUE
+
+
+def arguments_of_base(found: type | None) -> str:
+    """The type argument with which a class derives from a generic one: `File` of `class Opening(Pending[File])`."""
+    bases = [get_args(base) for base in getattr(found, "__orig_bases__", ())]
+    given = [one for arguments in bases for one in arguments if isinstance(one, type)]
+    return f"{given[0].__module__}.{given[0].__qualname__}" if len(given) == 1 else ""
 
 
 def kind_of_class(found: type | None) -> Kind:
@@ -175,7 +203,16 @@ def kind_of_class(found: type | None) -> Kind:
         if hasattr(found, "__aiter__"):
             return Kind.AWAITED_OR_ITERATED
         return Kind.AWAITED_OR_ENTERED if entered else Kind.AWAITABLE
-    return Kind.BOUND if entered or hasattr(found, "__exit__") else Kind.VALUE
+    return Kind.BOUND if entered or hasattr(found, "__exit__") or is_ended(found) else Kind.VALUE
+
+
+def is_ended(found: type | None) -> bool:
+    """Whether its user has to end an object: by `commit` or `rollback`, or by closing it after reading."""
+
+    def has(*names: str) -> bool:
+        return any(callable(getattr(found, name, None)) for name in names)
+
+    return (has("commit") and has("rollback")) or (has("close", "aclose") and has(*READ_BY))
 
 
 @functools.cache
