@@ -506,8 +506,8 @@ class Checkout(Generic[C]):
     def _begin_maintenance(self) -> None:
         state = self.state
         state.maintenance_due = False
-        if state.cut_off:
-            _tell_of_cut_offs(state)
+        if state.ejections_to_tell:
+            _tell_of_ejections(state)
         if state.housekeeper is not None:
             state.housekeeper.poke()
         # Where no event loop runs yet, the first call starts the rest.
@@ -538,16 +538,16 @@ class Checkout(Generic[C]):
             self._hand_over()
 
 
-def _tell_of_cut_offs(state: PoolState[Any]) -> None:
+def _tell_of_ejections(state: PoolState[Any]) -> None:
     """Warn that members were taken out of use, of which nothing else would tell: their servers are healthy."""
     with suppress(IndexError):  # other threads take from it, too
         while True:
-            name = state.cut_off.popleft()
+            name = state.ejections_to_tell.popleft()
             runtime_logger().warning(
                 "pool %r: %r is ejected until a health check passes or `uneject`: a call on it was broken off in the"
                 " middle, and there is no `validate` to tell whether its client may be used again: %s",
                 *(state.name, name, REMEDY),
-                extra=extra(event_name="member_cut_off", pool=state.name, member=name),
+                extra=extra(event_name="member_ejected", pool=state.name, member=name),
             )
 
 

@@ -114,7 +114,7 @@ class Recorder(Generic[C]):
             broken_off = lease.broken_off or self._broke_off(lease, error)
             end = _end_of_use(verdict, gave_up=gave_up, broken_off=broken_off)
             if member.unreachable is None and member.source.is_spoiled_by(end):
-                self._cut_off_locked(member)
+                self._eject_broken_off_locked(member)
             now = state.clock()
             member.source.give_back(member, lease, now, end)
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
@@ -147,11 +147,11 @@ class Recorder(Generic[C]):
         # A task is cancelled where it awaits, and the runtime awaits only the client.
         return not self._state.blocking or not _struck_in_runtime(error)
 
-    def _cut_off_locked(self, member: Member[C]) -> None:
+    def _eject_broken_off_locked(self, member: Member[C]) -> None:
         """Take a client out of use until a health check succeeds or `uneject` is called."""
         member.fast_generation = None
         member.unreachable = cause = UseBrokenOff()
-        self._state.cut_off.append(member.name)
+        self._state.ejections_to_tell.append(member.name)
         self._state.maintenance_due = True
         if self._state.events.has_listeners:
             from connpool_runtime.events.types import HealthChanged

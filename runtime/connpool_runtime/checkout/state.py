@@ -132,8 +132,8 @@ class PoolState(Generic[C]):
         "close_departed",
         "compares_latency",
         "counters",
-        "cut_off",
         "departed",
+        "ejections_to_tell",
         "events",
         "fast_path",
         "housekeeper",
@@ -222,7 +222,7 @@ class PoolState(Generic[C]):
         self.loans: dict[Lease[C], Loan] | None = {} if settings.leak_threshold else None
         self.departed: deque[Member[C]] = deque()  # drained after the drain timeout; to be closed
         self.revivals: list[Callable[[], object]] = []  # in a child process, run by the first call
-        self.cut_off: deque[str] = deque()  # names of members that a warning is due about
+        self.ejections_to_tell: deque[str] = deque()  # names of members that a warning is due about
         self.close_departed: Callable[[Member[C]], None] | None = None
         for method in methods:
             self.counters.of(method.name)
@@ -238,7 +238,7 @@ class PoolState(Generic[C]):
         self.latest.clear()
         self.latest_uses.clear()
         self.departed.clear()
-        self.cut_off.clear()
+        self.ejections_to_tell.clear()
         self.maintenance_due = bool(self.sweepers)
         self.loans = None if self.loans is None else {}
         self.revivals = []

@@ -64,8 +64,9 @@ class Hedging:
     use; without a `validate` its member is ejected until `uneject`, so that each race takes a member away. That is
     logged once, as a warning.
 
-    Only for idempotent methods of an `AsyncPool`: a blocking call cannot be cancelled. Streams and
-    context managers are not hedged. Register it inside `Retry`, and outside `Timeout`.
+    Only for idempotent methods of an `AsyncPool`: a blocking call cannot be cancelled. Streams, context managers and
+    results that live on a connection, such as the responses of aiohttp, are not hedged. Register it inside `Retry`,
+    and outside `Timeout`.
 
     Arguments:
         delay: seconds after which another attempt is started; by default the time that
@@ -146,7 +147,7 @@ class Hedging:
             "pool %r: Hedging ejects its members: those that lose a race are broken off in the middle, and"
             " there is no `validate` to tell whether their clients may be used again: %s",
             *(call.pool, REMEDY),
-            extra=extra(event_name="hedging_cuts_off", pool=call.pool, member=member.name),
+            extra=extra(event_name="hedging_ejects", pool=call.pool, member=member.name),
         )
 
     def numbers(self) -> list[MiddlewareStats]:

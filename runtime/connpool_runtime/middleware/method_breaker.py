@@ -225,7 +225,7 @@ class MethodBreaker:
         # queued, for the next attempt, which is the first one that they matter to.
         self._ends = DeferredWork()
         self._tally = MiddlewareCounters(
-            method_cut_offs="Times that a member was ejected for a method.",
+            method_ejections="Times that a member was ejected for a method.",
             method_rejections="Calls of a method for which all members were ejected.",
         )
         renew_after_fork(self)
@@ -341,4 +341,4 @@ class MethodBreaker:
         """Inform the breakers of the end of an attempt; the lock must be held. Calling it again does nothing."""
         settled, trial.settled = trial.settled, True
         if not settled and self._pairs.end(method, trial, *end):
-            self._tally.add("method_cut_offs", method=method)
+            self._tally.add("method_ejections", method=method)

@@ -591,7 +591,7 @@ async def test_a_member_that_is_cut_off_says_so(
     assert [sorted(one["member"] for one in two) for two in (told[:2], told[2:])] == [
         ["a", "b"]
     ] * 2
-    assert {(one["event_name"], one["pool"]) for one in told} == {("member_cut_off", "test")}
+    assert {(one["event_name"], one["pool"]) for one in told} == {("member_ejected", "test")}
     assert all("`validate`" in one["message"] for one in told)
 
 

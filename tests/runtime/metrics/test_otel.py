@@ -167,11 +167,11 @@ async def test_labels_that_come_later_are_observed(
     face = ThreadFace("a")
     face.pool.register_middleware(MethodBreaker(max_fails=1))
     observe(face.pool, meter=meter)
-    assert collected(reader)["method_cut_offs", ""] == 0
+    assert collected(reader)["method_ejections", ""] == 0
     face.fail("a")
     await face.calls(2)
     found = collected(reader)
-    assert found["method_cut_offs", "method=get"] == 1
+    assert found["method_ejections", "method=get"] == 1
     assert found["method_rejections", "method=get"] == 1
 
 

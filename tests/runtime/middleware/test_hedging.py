@@ -80,7 +80,7 @@ async def test_members_that_losing_ejects_are_told_of_once(
             assert pool.stats().members[0].healthy is checked
             pool.uneject("a")
     told = [vars(record)["event_name"] for record in caplog.records]
-    assert told == ([] if checked else ["hedging_cuts_off", "member_cut_off", "member_cut_off"])
+    assert told == ([] if checked else ["hedging_ejects", "member_ejected", "member_ejected"])
 
 
 def the_first(members: Sequence[Member[Client]], call: Call) -> Member[Client]:

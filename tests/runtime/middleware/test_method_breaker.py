@@ -77,7 +77,7 @@ async def test_cut_off_from_all_it_is_refused(guarded: Face, report: Any) -> Non
     counts = {
         (one.name, dict(one.labels).get("method")): one.value for one in guarded.stats().middleware
     }
-    assert counts["method_cut_offs", "report"] == 1
+    assert counts["method_ejections", "report"] == 1
     assert counts["method_rejections", "report"] == 1
 
 
