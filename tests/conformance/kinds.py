@@ -177,8 +177,9 @@ def kind_named(result: str, client: type | None) -> Kind:
     if found is not None and found is client:
         return Kind.CLIENT
     kind = BY_NAME.get(name) or kind_of_class(found)
-    inner = only_kind(arguments or arguments_of_base(found), client)
-    return GIVING_BOUND.get(kind, kind) if inner is Kind.BOUND else kind
+    given = arguments or arguments_of_base(found)
+    holds = kind in GIVING_BOUND and given and only_kind(given, client) is Kind.BOUND
+    return GIVING_BOUND[kind] if holds else kind
 
 
 def only_kind(types: str, client: type | None) -> Kind:
