@@ -17,6 +17,7 @@ from mypy.types import (
     TypeAliasType,
     TypeOfAny,
     TypeType,
+    UninhabitedType,
     UnionType,
     get_proper_type,
 )
@@ -25,6 +26,8 @@ from connpool_gen.reading.facts import ResultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from mypy.nodes import TypeInfo
 
 KIND_OF_CLASS = {
     "typing.Coroutine": ResultKind.COROUTINE,
@@ -86,10 +89,20 @@ def may_stream(type_: Type) -> bool:
     items = proper.items if isinstance(proper, UnionType) else [proper]
     found = [get_proper_type(item) for item in items]
     return any(
-        is_ended(item) or any(item.type.has_readable_member(name) for name in OF_STREAMS)
+        is_ended(item) or any(has_working(item.type, name) for name in OF_STREAMS)
         for item in found
         if isinstance(item, Instance)
     )
+
+
+def has_working(info: TypeInfo, name: str) -> bool:
+    """Return whether a class has a special method that is more than a refusal, like the `__next__` of pymongo's `Database`."""
+    method = info.get_method(name)
+    called = get_proper_type(method.type) if method is not None else None
+    refuses = isinstance(called, CallableType) and isinstance(
+        get_proper_type(called.ret_type), UninhabitedType
+    )
+    return info.has_readable_member(name) and not refuses
 
 
 def awaited(type_: Type) -> ProperType:

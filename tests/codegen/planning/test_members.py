@@ -29,6 +29,8 @@ class Transaction:
 class Cursor:
     def fetchone(self) -> int: ...
     def close(self) -> None: ...
+class Refusing:
+    def __next__(self) -> NoReturn: ...
 class Candle:
     close: float
     fetch: float
@@ -70,6 +72,7 @@ SYNC_FORMS = {
     "def f(self) -> 'Transaction': ...": "return self.pool.pinned(_f)",
     "def f(self) -> 'Cursor | None': ...": "return self.pool.pinned(_f)",
     "def f(self) -> 'Cursor | int': ...": "return self.pool.call_or_stream(_f)",
+    "def f(self) -> 'Refusing': ...": "return self.pool.call(_f)",
     "def f(self) -> 'Candle': ...": "return self.pool.call(_f)",
     "def f(self) -> 'Response': ...": "return self.pool.call(_f)",
     "@overload\n    def f(self, a: int) -> 'Client': ...\n    @overload\n    def f(self, a: str) -> int: ...\n    def f(self, a: Any) -> Any: ...": "return self.pool.pinned(_f, (a,), self)",
