@@ -196,6 +196,29 @@ def test_a_namespace_without_a_call_stays_a_property(made: Made, wrapper: Any) -
     wrapper.aio.get().close()
 
 
+def test_a_part_that_returns_another_of_its_class_gives_its_member_back(maker: Maker) -> None:
+    """Such an object is no client but a value like any other, whose calls go past the pool; the ledger says so."""
+    source = """
+    class Database:
+        def __init__(self, client: object) -> None:
+            self.client = client
+        def with_options(self) -> "Database":
+            return Database(self.client)
+    class Client:
+        def __init__(self) -> None:
+            self.database = Database(self)
+        def ping(self) -> int:
+            return 1
+    """
+    made = maker.make(source)
+    client = made.client()
+    wrapper = made.over(client)
+    other = wrapper.database.with_options()
+    assert (type(other), other.client) == (type(client.database), client)
+    assert wrapper.pool.members[0].in_flight == 0
+    assert made.names["database.with_options"].reason.endswith("which is used past the pool")
+
+
 def test_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:
     """Where most of a client lies in objects that are read as a whole, the run says that calls go past the pool."""
     source = """

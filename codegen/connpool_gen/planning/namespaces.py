@@ -31,6 +31,7 @@ METHODS = (
     MemberForm.STATICMETHOD,
 )
 PROPERTIES = (MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
+ANOTHER_PART = "what it gives is another such part, which is used past the pool"
 ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
@@ -106,8 +107,8 @@ def plan_leaf(
     if member.form not in METHODS:
         form = "property" if member.form in PROPERTIES else "attribute"
         return read_leaf(member, dotted, f"{form}, read from one member", asynchronous=asynchronous)
-    if facts.static_params:
-        static = of_any_type_arguments(static)
+    another = static is not None and any(one.returns_client for one in static.signatures)
+    static = of_a_part(static, generic=bool(facts.static_params))
     planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()
     if isinstance(plan, Skip):
@@ -117,6 +118,7 @@ def plan_leaf(
         return read_leaf(member, dotted, reason, asynchronous=asynchronous)
     return replace(
         plan,
+        reason="; ".join(filter(None, (plan.reason, ANOTHER_PART if another else ""))),
         params=[replace(param, annotation=None) for param in plan.params],
         static_params=None,
         overloads=[],
@@ -132,15 +134,21 @@ def plan_leaf(
     )
 
 
-def of_any_type_arguments(static: StaticMember | None) -> StaticMember | None:
-    """Let each call of a generic part decide whether what a type variable stands for is a stream.
+def of_a_part(static: StaticMember | None, *, generic: bool) -> StaticMember | None:
+    """Say that what a part returns of its own class is no client.
 
-    The part is read once for all type arguments with which attributes hold it.
+    A generic part is read once for all type arguments with which attributes hold it. So let each call decide
+    whether what a type variable stands for is a stream.
     """
     if static is None:
         return None
     signatures = tuple(
-        replace(one, may_stream=one.may_stream or gives_a_variable(one))
+        replace(
+            one,
+            returns_client=False,
+            holds_client=one.holds_client and not one.returns_client,
+            may_stream=one.may_stream or (generic and gives_a_variable(one)),
+        )
         for one in static.signatures
     )
     return replace(static, signatures=signatures)
