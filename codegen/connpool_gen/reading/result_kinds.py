@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mypy.nodes import Decorator
+from mypy.nodes import Decorator, FuncBase, Var
 from mypy.types import (
     AnyType,
     CallableType,
+    FunctionLike,
     Instance,
     NoneType,
     Overloaded,
@@ -77,10 +78,30 @@ def is_left(type_: Instance) -> bool:
 
 def is_ended(type_: Instance) -> bool:
     """Return whether a result has methods of something that its user has to end: a transaction, or a reader."""
-    has = type_.type.get_method
-    if all(has(name) for name in OF_TRANSACTIONS):
-        return True
-    return any(has(name) for name in OF_CLOSING) and any(has(name) for name in OF_READING)
+
+    def has(names: Sequence[str]) -> list[bool]:
+        return [is_called(type_.type, name) for name in names]
+
+    return all(has(OF_TRANSACTIONS)) or (any(has(OF_CLOSING)) and any(has(OF_READING)))
+
+
+def is_called(info: TypeInfo, name: str) -> bool:
+    """Return whether a name of a class is a method, perhaps under a second name (`next = __next__`), that does not only refuse."""
+    symbol = info.get(name)
+    node = symbol.node if symbol is not None else None
+    if isinstance(node, Decorator):
+        return not node.func.is_property
+    if isinstance(node, Var) and not isinstance(get_proper_type(node.type), FunctionLike):
+        return False
+    return isinstance(node, (FuncBase, Var)) and not is_refusal(node.type)
+
+
+def is_refusal(called: Type | None) -> bool:
+    """Return whether it is the type of a method that never returns, like the `__next__` of pymongo's `Database`."""
+    proper = get_proper_type(called)
+    items = proper.items if isinstance(proper, FunctionLike) else []
+    results = [get_proper_type(item.ret_type) for item in items]
+    return bool(results) and all(isinstance(result, UninhabitedType) for result in results)
 
 
 def may_stream(type_: Type) -> bool:
@@ -96,12 +117,9 @@ def may_stream(type_: Type) -> bool:
 
 
 def has_working(info: TypeInfo, name: str) -> bool:
-    """Return whether a class has a special method that is more than a refusal, like the `__next__` of pymongo's `Database`."""
+    """Return whether a class has a special method that does not only refuse."""
     method = info.get_method(name)
-    called = get_proper_type(method.type) if method is not None else None
-    refuses = isinstance(called, CallableType) and isinstance(
-        get_proper_type(called.ret_type), UninhabitedType
-    )
+    refuses = method is not None and is_refusal(method.type)
     return info.has_readable_member(name) and not refuses
 
 

@@ -29,8 +29,17 @@ class Transaction:
 class Cursor:
     def fetchone(self) -> int: ...
     def close(self) -> None: ...
+class Bare:
+    def __next__(self): ...
+class BareCursor:
+    def fetchone(self): ...
+    def close(self): ...
 class Refusing:
     def __next__(self) -> NoReturn: ...
+class Stream:
+    def __next__(self) -> int: ...
+    next = __next__
+    def close(self) -> None: ...
 class Candle:
     close: float
     fetch: float
@@ -72,6 +81,9 @@ SYNC_FORMS = {
     "def f(self) -> 'Transaction': ...": "return self.pool.pinned(_f)",
     "def f(self) -> 'Cursor | None': ...": "return self.pool.pinned(_f)",
     "def f(self) -> 'Cursor | int': ...": "return self.pool.call_or_stream(_f)",
+    "def f(self) -> 'Stream': ...": "return self.pool.pinned(_f)",
+    "def f(self) -> 'Bare': ...": "return self.pool.call_or_stream(_f)",
+    "def f(self) -> 'BareCursor': ...": "return self.pool.pinned(_f)",
     "def f(self) -> 'Refusing': ...": "return self.pool.call(_f)",
     "def f(self) -> 'Candle': ...": "return self.pool.call(_f)",
     "def f(self) -> 'Response': ...": "return self.pool.call(_f)",
