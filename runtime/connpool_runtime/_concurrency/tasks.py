@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
 from connpool_runtime._concurrency.introspection import is_awaitable
 from connpool_runtime._concurrency.is_async import ASYNC
+from connpool_runtime._log import log_failure
 
 __all__ = [
     "ASYNC",
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+AFTER_FAILURE = 1.0  # seconds after which a worker whose round has failed runs the next one
 
 
 class Gate:
@@ -244,7 +247,19 @@ class PeriodicWorker:
 
     async def _round(self) -> float:
         work = self._work()
-        return math.inf if work is None else await work()
+        try:
+            return math.inf if work is None else await work()
+        except BaseException as error:
+            if self._is_to_end(error):
+                raise
+            log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
+            return self._clock() + AFTER_FAILURE
+
+    def _is_to_end(self, error: BaseException) -> bool:
+        """Whether the task was cancelled, or the program ends; a cancellation that leaked from a library is neither."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._task is None or self._task.cancelling() > 0
+        return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 class Helpers:

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._log import log_failure
 
 __all__ = [
     "FREE_THREADED",
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 # Without the GIL, `x += 1` may lose an addition, so every count is taken under the lock.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+AFTER_FAILURE = 1.0  # seconds after which a worker whose round has failed runs the next one
 STARTING = 1.0  # seconds within which a started thread begins to run
 
 
@@ -184,7 +186,11 @@ class PeriodicWorker:
 
     def _round(self) -> float:
         work = self._work()
-        return math.inf if work is None else work()
+        try:
+            return math.inf if work is None else work()
+        except BaseException:  # of a user's code: nothing interrupts this thread
+            log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
+            return self._clock() + AFTER_FAILURE
 
 
 class Helpers:

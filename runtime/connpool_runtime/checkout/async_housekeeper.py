@@ -18,7 +18,7 @@ from connpool_runtime._concurrency.tasks import Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.async_opener import close_discarded, open_idle, reset_returned
 from connpool_runtime.checkout.checkout import AnyCheckout
-from connpool_runtime.checkout.opening import stores_of
+from connpool_runtime.checkout.opening import opening_broke_off, stores_of
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
@@ -158,6 +158,9 @@ class AsyncHousekeeper:
                 pool=checkout.state.name,
                 member=member.name,
             )
+        except BaseException as error:
+            opening_broke_off(checkout, member, store, error)
+            raise
         finally:
             with self._lock:
                 self._opening.discard(store)

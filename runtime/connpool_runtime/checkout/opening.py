@@ -25,6 +25,7 @@ __all__ = [
     "discard",
     "give_back_unused",
     "lend_opened",
+    "opening_broke_off",
     "opening_failed",
     "opening_idle",
     "refuse_late",
@@ -134,6 +135,17 @@ def refuse_late(checkout: AnyCheckout, lease: AnyLease, call: Call, seconds: flo
         checkout.give_back_locked(lease, None)
         state.counters.reject(refusal)
     return refusal
+
+
+def opening_broke_off(
+    checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any], error: BaseException
+) -> None:
+    """Note that an opening in the background ended in no `Exception`: the next one has to wait as after any failure."""
+    state = checkout.state
+    draw = state.settings.random()
+    with state.after_lock, state.lock:
+        store.refused(error, state.clock(), draw)
+        checkout.router.follow_locked(member)
 
 
 @contextmanager

@@ -246,7 +246,7 @@ class ClientStore(Generic[C]):
         elif entry.uses < self.settings.max_concurrency:
             self.idle.append(entry)
 
-    def refused(self, error: Exception, now: float, draw: float) -> None:
+    def refused(self, error: BaseException, now: float, draw: float) -> None:
         """Note that a client could not be opened; failures at the same time count once for the back-off."""
         self.failed += 1
         self.cause = without_traceback(error)

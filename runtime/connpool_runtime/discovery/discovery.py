@@ -51,7 +51,7 @@ from connpool_runtime.discovery.reconcile import Changes, KnownEndpoints
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import Source
 from connpool_runtime.discovery.tracker import EndpointTracker, Entry, Job, Opened
-from connpool_runtime.errors import PoolClosed
+from connpool_runtime.errors import ClientPanic, PoolClosed
 from connpool_runtime.events.types import (
     DiscoveryFailed,
     DiscoveryRecovered,
@@ -882,17 +882,28 @@ class Discovery(Generic[C]):
 
     def _open_some(self, first: Job) -> None:
         """Make one attempt after the other to open clients, until none is due."""
-        job = first
-        while True:
-            self._try(job)
-            with self._lock:
-                if job.given_up:  # another helper has taken this one's place
-                    return
+        job: Job | None = first
+        while job is not None:
+            going_on = False
+            try:
+                self._try(job)
+                going_on = True
+            finally:
+                # Also after what is no `Exception`, which ends this helper: its place is free for another one.
+                job = self._job_after(job, going_on=going_on)
+        self._worker.wake()  # it may have looked when no place was free
+
+    def _job_after(self, job: Job, *, going_on: bool) -> Job | None:
+        """Return a helper's next attempt; None if the helper ends."""
+        with self._lock:
+            if job.given_up:  # another helper has taken this one's place
+                return None
+            found = None
+            if going_on and not self._stopped:
                 found = self._tracker.next_job(self._clock(), self._connect_timeout * PATIENCE)
-                if found is None or self._stopped:
-                    self._openers -= 1
-                    return
-            job = found
+            if found is None:
+                self._openers -= 1
+            return found
 
     def _try(self, job: Job) -> None:
         try:
@@ -900,6 +911,9 @@ class Discovery(Generic[C]):
                 job.opened = self._open(job.endpoint)
         except Exception as error:
             job.error = error.with_traceback(None)
+        except BaseException as error:
+            job.error = _panic(self._pool.name, error)
+            raise
         finally:
             with self._lock:
                 wanted = self._tracker.end(job)
@@ -1051,6 +1065,12 @@ def _close_itself(client: object) -> object:
 
 def _is_connector(connect: object) -> bool:
     return all(hasattr(connect, name) for name in ("config", "connect", "fresh", "health_check"))
+
+
+def _panic(pool: str, error: BaseException) -> ClientPanic:
+    """Return what an attempt failed by that ended in no `Exception`, as Rust's bindings and stray cancellations do."""
+    text = f"opening a client ended in {type(error).__name__}"
+    return ClientPanic(text, pool=pool, cause=without_traceback(error))
 
 
 def _text_of(error: BaseException) -> str:

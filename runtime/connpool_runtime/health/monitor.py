@@ -206,15 +206,18 @@ class HealthMonitor(Generic[C]):
                 self._reconnect(endpoint)
         except PoolClosed:
             self.stop()
-        except Exception as error:  # the connector of a user may raise anything
-            log_failure(
-                "looking after %r of pool %r failed",
-                *(endpoint.endpoint, self._pool.name),
-                event_name="health_check_failed",
-                pool=self._pool.name,
-                member=endpoint.endpoint,
-            )
+        except BaseException as error:  # the connector of a user may raise anything
+            if isinstance(error, Exception):
+                log_failure(
+                    "looking after %r of pool %r failed",
+                    *(endpoint.endpoint, self._pool.name),
+                    event_name="health_check_failed",
+                    pool=self._pool.name,
+                    member=endpoint.endpoint,
+                )
             self._endpoints.connect_failed(endpoint, error)
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._worker.wake()
 

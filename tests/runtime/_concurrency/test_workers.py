@@ -351,3 +351,48 @@ def test_a_helper_that_never_begins_holds_nobody_up(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(threads, "STARTING", 0.01)
     helpers._running.add(threading.Thread())
     helpers.join(10.0)
+
+
+class Panic(BaseException):
+    """What Rust's bindings raise."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("error", [Panic, OSError, asyncio.CancelledError])
+async def test_a_round_that_fails_does_not_end_the_worker(
+    kind: Any, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the code of a user raises in a round, a leaked cancellation included, is logged, and later rounds come."""
+    monkeypatch.setattr(kind, "AFTER_FAILURE", 0.0)
+    owner = Owner()
+
+    def fail_twice() -> None:
+        if owner.rounds < 3:
+            raise error
+
+    owner.on_round = fail_twice
+    worker = worker_of(kind, owner)
+    worker.start()
+    await until(lambda: owner.rounds == 3)
+    assert worker.running
+    worker.stop()
+    await result_of(worker.join(PATIENCE))
+
+
+async def test_a_worker_that_is_cancelled_ends() -> None:
+    """A cancellation of the task itself, as at the end of the event loop, is no failure of a round."""
+    entered = asyncio.Event()
+
+    class Waits:
+        async def work(self) -> float:
+            entered.set()
+            await asyncio.sleep(PATIENCE)
+            return math.inf
+
+    owner = Waits()
+    worker = tasks.PeriodicWorker("test", owner.work, lambda: 0.0)
+    worker.start()
+    await entered.wait()
+    (task,) = tasks._workers
+    task.cancel()
+    await until(lambda: not worker.running)

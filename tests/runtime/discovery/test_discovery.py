@@ -12,6 +12,7 @@ import pytest
 
 from connpool_runtime import (
     AsyncPool,
+    ClientPanic,
     DiscoveryFailed,
     DiscoveryRecovered,
     DiscoveryUpdated,
@@ -613,4 +614,32 @@ async def test_thousands_leave_at_the_same_moment(face: Face) -> None:
     await until(lambda: len(face.pool.members) == 1)
     await until(lambda: sum(client.closed for client in found.values()) == 1999)
     assert await face.call() == many[0]
+    await face.close()
+
+
+class Panic(BaseException):
+    """What Rust's bindings raise."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("kind", [Panic, asyncio.CancelledError])
+async def test_opening_goes_on_after_what_is_no_exception(
+    face: Face, kind: type[BaseException]
+) -> None:
+    """An attempt that ends in no `Exception` counts as failed, and its place is free for the next attempt."""
+    failures: list[Endpoint] = []
+
+    def connect(endpoint: Endpoint) -> Client:
+        if len(failures) < 6:
+            failures.append(endpoint)
+            raise kind
+        return Client(endpoint.id)
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    registry = Registry(*endpoints("a", "b", "c"))
+    options: dict[str, Any] = {"connect": connect, "max_connecting": 2, "connect_backoff_max": 0.02}
+    discovery = await follow(face, registry, Clients(), count=3, **options)
+    assert (discovery.stats().failed, len(failures)) == (0, 6)
+    causes = {type(event.cause) for event in events(face, ReconnectFailed)}
+    assert causes == {ClientPanic}
     await face.close()

@@ -365,3 +365,34 @@ async def test_a_replaced_client_keeps_the_name_of_its_endpoint(face: Make) -> N
     one.pool.uneject("b:2")
     assert {await one.ask() for _ in range(4)} == {"a:1", "b:2"}
     await eventually(lambda: all(client.closed for client in one.servers["b:2"].opened[:-1]))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_checks_go_on_after_what_is_no_exception(face: Make) -> None:
+    """A check of a user's connector that ends in no `Exception` is followed by others."""
+    asked: list[None] = []
+
+    class Panic(BaseException):
+        """What Rust's bindings raise."""
+
+    def ask() -> None:
+        asked.append(None)
+        if len(asked) < 3:
+            raise Panic
+
+    class Own(CustomConnector[Client]):
+        def health_check(self, timeout: float | None = None) -> None:
+            ask()
+
+    class AsyncOwn(AsyncCustomConnector[Client]):
+        async def health_check(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+            ask()
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    face_ = face("a:1", reconnect=False)
+    if face_.aio:
+        await face_.pool.add_connector(AsyncOwn(face_.make, face_.config))
+    else:
+        await asyncio.to_thread(face_.pool.add_connector, Own(face_.make, face_.config))
+    await eventually(lambda: len(asked) >= 4)
+    assert await face_.ask() == "a:1"

@@ -865,3 +865,28 @@ async def test_a_half_open_endpoint_is_probed_by_a_fresh_client(new_face: NewFac
     assert await face.call() == "a4"
     await until(lambda: server.closed == ["a1", "a2", "a3"])
     await face.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_the_housekeeper_waits_after_what_is_no_exception(new_face: NewFace) -> None:
+    """A factory that raises no `Exception` in the background is tried again after the back-off, not at once."""
+
+    class Panic(BaseException):
+        """What Rust's bindings raise."""
+
+    face, made = new_face(clock=time.monotonic), list[Client]()
+
+    def factory() -> Client:
+        made.append(Client("a"))
+        if len(made) > 1:
+            raise Panic
+        return made[0]
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    face.pool.add_endpoint(factory, "a", min_size=2, connect_backoff=60.0)
+    await face.call()
+    await until(lambda: len(made) == 2)
+    await asyncio.sleep(0.05)
+    assert len(made) == 2
+    assert isinstance(face.member("a").source.cause, Panic)
+    await face.close()
