@@ -419,10 +419,10 @@ def test_a_pool_inherits_from_one_class_of_ours() -> None:
 
 # The folders of the runtime from bottom to top; what stands on one line may not import each other.
 LAYERS = (
+    {"_tracebacks"},
     {
         "errors",
         "_extras",
-        "_tracebacks",
         "_log",
         "backoff",
         "defaults",

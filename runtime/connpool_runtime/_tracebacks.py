@@ -3,6 +3,9 @@
 A breaker, an endpoint and a health check remember their last error for as long as they are ejected. The
 error itself would keep its traceback, the traceback the frames, and those the arguments of a call that
 ended long ago.
+
+An error that goes to another process must leave more behind: many libraries raise errors that cannot be pickled or,
+which is worse, cannot be unpickled. A `ProcessPoolExecutor` whose result cannot be read is broken for good.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from types import FrameType, MemberDescriptorType, TracebackType
 from typing import Any, cast
 
-__all__ = ["StandIn", "without_traceback", "kind_of"]
+__all__ = ["Cause", "StandIn", "without_traceback", "kind_of"]
 
 MOST = 16  # errors of one chain that are copied; those behind them say nothing more
 NESTED = 2  # how deep the lists in an error are searched for other errors
@@ -38,6 +41,17 @@ class StandIn(Exception):
     def __init__(self, kind: type[BaseException], *args: Any) -> None:
         super().__init__(f"{kind.__module__}.{kind.__qualname__}", *args)
         self.kind = kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The type may be unknown where a pickle is read, and what its arguments are cannot be told.
+        return _unpickled, tuple(map(str, self.args))
+
+
+def _unpickled(*args: str) -> StandIn:
+    """Return the stand-in that was pickled: its type is known by name only."""
+    made = StandIn(StandIn)
+    made.args = args
+    return made
 
 
 def without_traceback(error: BaseException) -> BaseException:
@@ -141,3 +155,41 @@ def _without_frames(value: Any, copies: Copies, depth: int = NESTED) -> Any:
     if depth and kind is dict:
         return {key: _without_frames(one, copies, depth - 1) for key, one in value.items()}
     return None if isinstance(value, _FRAMES) else value
+
+
+class Cause:
+    """Holds the cause of an error of the pool while that is pickled or copied.
+
+    A copy has the same cause. So has what is read from a pickle, if the cause can be read back; otherwise a
+    `StandIn` with the name of its type and its text.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Cause:
+        from copy import deepcopy
+
+        try:
+            return Cause(deepcopy(self.error, memo))
+        except Exception:
+            return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from pickle import dumps, loads  # few errors travel
+
+        error = self.error
+        try:
+            data = dumps(error)
+            if isinstance(cast("object", loads(data)), BaseException):
+                return loads, (data,)
+        except Exception:  # whatever the methods of a library's error raise
+            pass
+        return loads, (dumps(StandIn(type(error), _text_of(error))),)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""

@@ -7,6 +7,7 @@ its module is `connpool_runtime`, so that tracebacks show the name to import it 
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 __all__ = [
     "AcquireTimeout",
@@ -62,6 +63,26 @@ class PoolError(Exception):
         self.pool = pool
         self.cause = cause
         self.__cause__ = cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, args, *_ = cast("tuple[Any, ...]", super().__reduce__())
+        return kind, args, self._state()
+
+    def _state(self) -> dict[str, Any]:
+        """Return the attributes for a pickle or a copy, with a cause that no pickle fails on."""
+        if self.cause is None:
+            return vars(self)
+        from connpool_runtime._tracebacks import Cause  # few errors travel
+
+        return {**vars(self), "cause": Cause(self.cause)}
+
+    def __setstate__(self, state: dict[str, Any] | None, /) -> None:
+        from connpool_runtime._tracebacks import Cause
+
+        super().__setstate__(state)
+        cause = cast("object", self.cause)
+        # In a copy it is still held by what it travelled in; a pickle gives the cause itself.
+        self.cause = self.__cause__ = cause.error if isinstance(cause, Cause) else self.cause
 
     def __str__(self) -> str:
         # OSError, a base of the timeouts below, has a __str__ of its own.

@@ -1,9 +1,11 @@
 """The tree of errors."""
 
-import inspect
+import copy
 import math
 import pickle
+import threading
 import traceback
+from collections.abc import Callable
 
 import pytest
 
@@ -20,6 +22,9 @@ from connpool_runtime import (
     connectors,
     errors,
 )
+from connpool_runtime._tracebacks import StandIn
+from connpool_runtime.config import ConfigProblem, InvalidConfigFile
+from connpool_runtime.discovery import InvalidEndpoint
 from connpool_runtime.errors import __all__ as names
 
 ERRORS = [getattr(connpool_runtime, name) for name in [*names, "ResultCountedAsFailure"]]
@@ -54,6 +59,82 @@ def test_data_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(made)).retry_after == 3.0
 
 
+def pickled(error: PoolError) -> PoolError:
+    """Return an error as another process gets it."""
+    found: PoolError = pickle.loads(pickle.dumps(error))
+    return found
+
+
+WAYS = [copy.copy, copy.deepcopy, pickled]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ERRORS)
+def test_the_cause_survives_a_pickle_and_a_copy(
+    kind: type[PoolError], way: Callable[[PoolError], PoolError]
+) -> None:
+    """The `cause` is the `__cause__` of a copy too, and notes stay."""
+    error = kind("text", pool="name", cause=OSError(111, "refused"))
+    error.add_note("a note")
+    made = way(error)
+    assert (str(made), made.pool, made.__notes__) == ("text", "name", ["a note"])
+    assert made.cause is made.__cause__
+    assert (type(made.cause), made.cause.args) == (ConnectionRefusedError, (111, "refused"))  # type: ignore[union-attr]
+
+
+class NeedsMore(Exception):
+    """Can be pickled and not be read back, as errors of httpx are."""
+
+    def __init__(self, text: str, *, request: object) -> None:
+        super().__init__(text)
+        self.request = request
+
+
+class HasLock(Exception):
+    """Cannot be pickled, as errors of grpc are."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    "cause", [NeedsMore("down", request=1), HasLock("down"), StandIn(HasLock, "down")]
+)
+def test_a_cause_that_cannot_be_pickled_is_stood_in_for(cause: Exception) -> None:
+    """Another process can read every error of a pool, whatever a library's error has in it; copies keep the cause."""
+    error = AllMembersOpen("text", pool="name", cause=cause, retry_after=3.0)
+    made = pickled(error)
+    assert isinstance(made, AllMembersOpen)
+    assert (str(made), made.retry_after) == ("text", 3.0)
+    assert isinstance(made.cause, StandIn)
+    assert made.cause.args[0].endswith((".NeedsMore", ".HasLock"))
+    assert made.cause.args[-1] == "down"
+    assert copy.copy(error).cause is cause
+    assert type(copy.deepcopy(error).cause) is type(cause)
+    assert str(pickled(made).cause) == str(made.cause)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "error",
+    [
+        connectors.InvalidConfig("port", "-1", "positive"),
+        connectors.InvalidFields([connectors.InvalidConfig("port", "-1", "positive")] * 2),
+        InvalidConfigFile("file", [ConfigProblem("file:1", "port", "is wrong")]),
+        InvalidEndpoint("port", "-1", "positive", endpoint="a", source="s"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_of_a_config_keep_notes(
+    error: PoolError, way: Callable[[PoolError], PoolError]
+) -> None:
+    """Errors with a pickle of their own keep what was noted on them, like all others."""
+    error.add_note("a note")
+    made = way(error)
+    assert (type(made), str(made), made.__notes__[-1]) == (type(error), str(error), "a note")
+
+
 def test_timeouts_are_timeouts() -> None:
     """A caller who catches TimeoutError catches ours."""
     assert issubclass(AttemptTimeout, TimeoutError)
@@ -73,7 +154,9 @@ def test_refusals_can_be_told_from_failures() -> None:
 def test_all_errors_are_listed_and_public() -> None:
     """Whatever class the module of errors has is in its `__all__`, and at the root of the package."""
     defined = [
-        name for name, value in vars(errors).items() if inspect.isclass(value) and name[0] != "_"
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, BaseException) and name[0] != "_"
     ]
     assert sorted(defined) == sorted(names)
     assert set(names) <= set(connpool_runtime.__all__)

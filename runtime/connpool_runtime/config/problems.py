@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from connpool_runtime.connectors.config.errors import InvalidConfig
 
@@ -55,5 +55,5 @@ class InvalidConfigFile(InvalidConfig):
         many = [f"{file} has {len(found)} errors:", *(f"  {line}" for line in lines)]
         self.args = ("\n".join(lines if len(lines) == 1 else many),)
 
-    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
-        return type(self), (self.field, self.problems)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.problems), self._state()

@@ -106,7 +106,7 @@ class InvalidEndpoint(DiscoveryError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         rest = {"endpoint": self.endpoint, "source": self.source}
-        return _invalid_endpoint, (self.field, self.shown, self.allowed, rest)
+        return _invalid_endpoint, (self.field, self.shown, self.allowed, rest), self._state()
 
 
 class DiscoveryTimeout(DiscoveryError, TimeoutError):

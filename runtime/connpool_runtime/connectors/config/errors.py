@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 from connpool_runtime.errors import PoolError
 
@@ -91,8 +92,8 @@ class InvalidConfig(ConnectorError, ValueError):
         """Return this error for the field's name as seen from outside its group."""
         return type(self)(f"{group}.{self.field}", self.shown, self.allowed)
 
-    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
-        return type(self), (self.field, self.shown, self.allowed)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.shown, self.allowed), self._state()
 
 
 class UnknownField(InvalidConfig):
@@ -131,8 +132,8 @@ class InvalidFields(InvalidConfig):
         """Return these errors for the fields' names as seen from outside their group."""
         return type(self)([error.inside(group) for error in self._errors])
 
-    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
-        return type(self), (self._errors,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._errors,), self._state()
 
 
 def several(errors: Sequence[InvalidConfig]) -> InvalidConfig:
