@@ -352,9 +352,8 @@ class Router(Generic[C]):
     def _tell_ready_locked(self) -> None:
         """Wake waiters for healthy members if there are enough of these, or if the pool is closed."""
         state, membership = self._state, self._state.membership
-        well = membership.well
         for one in state.readiness:
-            if well >= one.members or membership.closed:
+            if membership.closed or membership.has_well(one.members):
                 one.signal.set()
 
     # While blocks of `calling` are open, each call checks whether it is inside one.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
@@ -126,11 +127,17 @@ class Membership(Generic[C]):
         """Whether so few members are healthy that breakers are ignored."""
         return self._alarm.on
 
-    @property
-    def well(self) -> int:
-        """How many members take calls regularly: not because of a panic, and not as probes of a breaker."""
-        closed = BreakerState.CLOSED
-        return sum(member.breaker.state is closed and member.ready for member in self.used)
+    def has_well(self, number: int) -> bool:
+        """Return whether so many members take calls regularly: not because of a panic, and not as probes of a breaker.
+
+        Asked after each change while somebody waits for members, so it looks at no more of them than it has to.
+        """
+        if self._whole and not self._with_role and self._all.well < number:
+            return False
+        closed, all_of_them = BreakerState.CLOSED, self.eligibility.subset_size is None
+        used = self._members.values() if all_of_them else self.used
+        well = (member for member in used if member.breaker.state is closed and member.ready)
+        return next(islice(well, number - 1, None), None) is not None
 
     @property
     def used(self) -> tuple[Member[C], ...]:

@@ -5,13 +5,15 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Pool
+from connpool_runtime import AllMembersOpen, Pool, PoolClosed
 from connpool_runtime.members.new_client import NewClient
 from tests.thorough import thorough
+from tests.waiting import eventually
 
 FEW, MANY = 250, 4_000
 # Sixteen times as many members: what is quadratic costs sixteen times as much for each of them.
@@ -104,6 +106,23 @@ def all_refused(members: int, **options: Any) -> float:
     return seconds(lambda: [refused(pool) for _ in range(SAMPLE)]) / SAMPLE
 
 
+def added_while_awaited(members: int, **options: Any) -> float:
+    """Add members to a pool while a caller waits until it has twice as many healthy ones."""
+    pool = filled(members, **options)
+    waiting = Thread(target=lambda: wait_ready(pool, 2 * members))
+    waiting.start()
+    assert eventually(lambda: pool._state.readiness)
+    spent = seconds(lambda: [pool.add_client(Client()) for _ in range(SAMPLE)]) / SAMPLE
+    pool.close()
+    waiting.join()
+    return spent
+
+
+def wait_ready(pool: Pool[Client], members: int) -> None:
+    with suppress(PoolClosed):
+        pool.wait_ready(members, timeout=60.0)
+
+
 def grows(measure: Callable[..., float], **options: Any) -> float:
     """How many times as long it takes among many: the least of several pairs that were measured in turn.
 
@@ -140,6 +159,11 @@ def test_a_change_costs_the_same_among_many(measure: Callable[..., float], balan
 def test_options_do_not_change_that(measure: Callable[..., float], options: dict[str, Any]) -> None:
     """Nor does it with limits, slow starts, a cap on ejections or rates."""
     assert grows(measure, **options) < GROWTH
+
+
+def test_members_join_as_fast_while_they_are_awaited() -> None:
+    """While `wait_ready` waits for a pool to fill, a member that joins costs the same among many."""
+    assert grows(added_while_awaited) < GROWTH
 
 
 @pytest.mark.parametrize("measure", [all_failed, all_refused], ids=lambda one: one.__name__)
