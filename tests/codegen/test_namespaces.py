@@ -391,3 +391,36 @@ def test_generic_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> Non
     name = maker.write(GENERIC)
     [note] = generate(maker.request(f"{name}:Client", include=("ping", "plain", "more"))).notes
     assert note.endswith('write namespaces = ["plain", "more"]')
+
+
+@pytest.mark.parametrize("named", [(), ("messages",)])
+async def test_a_part_that_is_an_iterator_is_read_as_a_whole(
+    maker: Maker, named: tuple[str, ...]
+) -> None:
+    """Nobody could say whose next item is meant, so the part is one member's own."""
+    source = """
+    from __future__ import annotations
+    class Messages:
+        def __init__(self, client: Client) -> None:
+            self.left = [1, 2]
+        def __aiter__(self) -> Messages:
+            return self
+        async def __anext__(self) -> int:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop()
+        def count(self) -> int:
+            return len(self.left)
+    class Client:
+        def __init__(self) -> None:
+            self._messages = Messages(self)
+        @property
+        def messages(self) -> Messages:
+            return self._messages
+        async def send(self) -> int:
+            return 1
+    """
+    made = maker.make(source, namespaces=named, verify=True)
+    wrapper = made.over(made.client())
+    assert [message async for message in wrapper.messages] == [2, 1]
+    assert made.names["messages"].reason == "property, read from one member"

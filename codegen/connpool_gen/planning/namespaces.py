@@ -32,6 +32,7 @@ METHODS = (
 )
 PROPERTIES = (MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 ANOTHER_PART = "what it gives is another such part, which is used past the pool"
+NEXT = ("__next__", "__anext__")
 ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
@@ -65,7 +66,9 @@ class Namespace:
 def plan_namespace(
     facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
 ) -> Namespace | None:
-    """Plan a namespace; None if it has nothing to call, so that it is better read as a whole."""
+    """Plan a namespace; None if it has nothing to call, or is an iterator, so that it is better read as a whole."""
+    if any(member.name in NEXT for member in facts.runtime.members):
+        return None  # whose next item is meant, nobody could say
     found = {
         name: plan_namespace(inner, (*path, name), asynchronous=asynchronous)
         for name, inner in facts.namespaces.items()
