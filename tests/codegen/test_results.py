@@ -35,6 +35,12 @@ class Pipe(Reply):
     async def __aexit__(self, *error: object) -> None: ...
 
 
+class Pages(AsyncIterator[int]):
+    def by_page(self) -> AsyncIterator[list[int]]: ...
+    async def __anext__(self) -> int:
+        return 1
+
+
 class Client:
     def pipe(self) -> Pipe:
         return Pipe()
@@ -70,6 +76,8 @@ class Client:
         return Reply()
     def skus(self) -> Iterator[str]:
         yield "tea"
+    def pages(self) -> Pages:
+        return Pages()
     async def get(self) -> int:
         return 1
     @overload
@@ -198,6 +206,20 @@ def test_a_member_is_held_while_a_result_is_consumed(made: Made) -> None:
         with pytest.raises(ConnectionResetError):
             await reply
         assert tally(wrapper.pool)[0] == 0
+
+    asyncio.run(main())
+
+
+def test_pages_of_a_method_that_does_not_wait_keep_their_member(made: Made) -> None:
+    """An asynchronous iterator with members of its own is handed out as it is, and is in flight until it is gone."""
+
+    async def main() -> None:
+        wrapper = made.over(made.client())
+        pages = wrapper.pages()
+        assert type(pages).__name__ == "Pages"
+        assert (await anext(pages), tally(wrapper.pool)[0]) == (1, 1)
+        del pages
+        assert tally(wrapper.pool) == (0, 1, 0)
 
     asyncio.run(main())
 

@@ -99,8 +99,13 @@ PINNED = {
 # Results whose annotation, or what is awaited of a coroutine function's, names what the caller gets.
 ANNOTATED_AS_THEY_ARE = (ResultKind.VALUE, ResultKind.COROUTINE)
 TO_BE_AWAITED = (ResultKind.AWAITABLE, ResultKind.TASK, ResultKind.PENDING)
-# The form of a call whose arguments decide whether its result is a stream.
-OR_STREAM = {Form.CALL: Form.CALL_OR_STREAM, Form.AWAIT: Form.AWAIT_OR_STREAM}
+# The form of a call whose arguments decide whether its result is a stream. An asynchronous client's method that
+# does not wait gives pages, such as an `AsyncItemPaged`, which go on to ask the client while they are read.
+OR_STREAM = {
+    Form.CALL: Form.CALL_OR_STREAM,
+    Form.AWAIT: Form.AWAIT_OR_STREAM,
+    Form.CALL_SYNC: Form.PINNED_SYNC,
+}
 COROUTINES = (
     Form.AWAIT,
     Form.AWAIT_PINNED,
