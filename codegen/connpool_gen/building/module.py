@@ -453,17 +453,20 @@ class ModuleBuilder:
             error=distinct("error", {p.name for p in plan.params}),
             decorators=self._decorators(plan),
             overloads=tuple(self._overload(one, declared) for one in plan.overloads),
-            static=(
-                spell(declared(plan.static_params, plan.returns))
-                if plan.static_params is not None
-                else None
-            ),
+            static=self._static(plan, declared),
             inherited=plan.inherited,
             declaration=spell(declared(plan.params, plan.returns)),
             protocol=self._protocol_lines(plan, declared),
             doc=self._doc(plan),
             comments=tuple(map(comment, plan.comments)),
         )
+
+    def _static(self, plan: Plan, declared: Callable[..., Expression]) -> str | None:
+        """Write the definition that type checkers see, where it differs from the one that runs."""
+        if plan.static_params is None:
+            return None
+        text = self._names.spell(declared(plan.static_params, plan.returns))
+        return text.removeprefix("async ") if plan.plain_for_checkers else text
 
     def _doc(self, plan: Plan) -> str | None:
         """Write as much of the client's docstring as was requested."""
@@ -483,7 +486,7 @@ class ModuleBuilder:
         text = self._names.spell(
             without_params(declared(params, plan.returns), self._outline.type_params)
         )
-        if plan.form is Form.AGENERATE:
+        if plan.form is Form.AGENERATE or plan.plain_for_checkers:
             text = text.removeprefix("async ")
         return (*self._decorators(plan), text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connpool_gen.planning.members import special
-from connpool_gen.planning.methods import ASYNC_RESULTS
+from connpool_gen.planning.methods import ASYNC_RESULTS, PLAIN_RESULTS
 from connpool_gen.reading.facts import (
     ClassFacts,
     Expression,
@@ -100,6 +100,13 @@ def is_for_both(facts: ClassFacts) -> bool:
 def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
     """Return whether a call of a member has to be awaited."""
     if member.form in (MemberForm.COROUTINE, MemberForm.ASYNCGEN):
-        return True
+        return not is_run_by_decorator(member, static)
     results = {s.result for s in static.signatures} if static else set[ResultKind]()
     return bool(results) and results <= set(ASYNC_RESULTS)
+
+
+def is_run_by_decorator(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Return whether types say that a decorator runs a coroutine to its end, and gives its result."""
+    signatures = static.signatures if static is not None else ()
+    plain = all(s.result in PLAIN_RESULTS and not s.bound for s in signatures)
+    return bool(signatures) and plain and not member.runs_as_coroutine

@@ -16,11 +16,14 @@ from connpool_gen.reading.facts import (
 
 CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
-# Methods that may close a client, for the advice where no other member is known to do so.
+# Methods that may close a client, for the advice where no other member is known to do so. A `shutdown` that
+# could close a client is known to; any other, such as that of a database, may stop the server.
 LIKELY_CLOSERS = (
-    *(*CLOSERS, *CLOSERS_OF_LAST_RESORT, "quit", "unbind", "terminate"),
+    *(*CLOSERS, "disconnect", "quit", "unbind", "terminate"),
     *("close_async", "close_sync"),
 )
+# Methods that may do so where a client is something to enter and to leave; on another they may be commands.
+LIKELY_LEAVERS = ("stop", "logout")
 UNCLOSED = "members are not closed when they leave, since no member is known to be for that alone"
 OPENERS = ("connect", "open", "initialize")
 # Words in the names of parameters that say where a server is.
@@ -108,8 +111,9 @@ def leaving_entry(facts: ClassFacts, *, asynchronous: bool) -> Skip | None:
 def unclosed_note(facts: ClassFacts, *, asynchronous: bool) -> str | None:
     """Say that members are not closed, and how to name what closes them; None where they are, or nothing seems to."""
     named = {member.name for member in facts.runtime.members}
-    likely = [name for name in LIKELY_CLOSERS if name in named]
     leaving = leaver(facts, asynchronous=asynchronous)
+    possible = LIKELY_CLOSERS + (LIKELY_LEAVERS if leaving else ())
+    likely = [name for name in possible if name in named]
     if closing_of(facts, asynchronous=asynchronous) or not (likely or leaving):
         return None
     example = f"client.{likely[0]}" if likely else "..."
@@ -144,6 +148,8 @@ def opens_one(member: RuntimeMember, static: StaticMember | None) -> bool:
         return False
     if opens_everything(member, static):
         return False
+    if member.gives_value and says_nothing(static) and member.name != "connect":
+        return False  # it opens a file, or an address of the web
     connects = member.name == "connect" and gives_no_handle(static)
     return gives_nothing(static) or (
         connects and (gives_data(static) or takes_address(member, static))
@@ -215,6 +221,17 @@ def gives_nothing(static: StaticMember | None) -> bool:
     if static is None or static.is_any:
         return True
     return bool(static.signatures) and all(is_empty(s) for s in static.signatures)
+
+
+def says_nothing(static: StaticMember | None) -> bool:
+    """Return whether no type says what a member's result is."""
+    return (
+        static is None
+        or static.is_any
+        or any(
+            one.result is ResultKind.ANY or given(one).plain == "Any" for one in static.signatures
+        )
+    )
 
 
 def is_empty(signature: StaticSignature) -> bool:

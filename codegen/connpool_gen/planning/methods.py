@@ -64,6 +64,7 @@ ASYNC_RESULTS = (
     ResultKind.ASYNC_CONTEXT,
     ResultKind.PENDING,
 )
+PLAIN_RESULTS = {ResultKind.VALUE, ResultKind.ITERATOR, ResultKind.CONTEXT}
 ASYNC_FORMS = {
     ResultKind.AWAITABLE: Form.CALL,
     ResultKind.TASK: Form.TASK,
@@ -181,7 +182,8 @@ class MethodPlanner:
 
     def _close(self) -> Plan | Skip:
         """Plan a closing method: the pool drains and closes every member."""
-        coroutine = self._result() is ResultKind.COROUTINE
+        result = self._result()
+        coroutine = result is ResultKind.COROUTINE or self._is_untyped_coroutine(result)
         if self.asynchronous and not coroutine:
             return Skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
         shape = self._shape(Form.AWAIT if coroutine else Form.CALL)
@@ -235,7 +237,7 @@ class MethodPlanner:
             return Skip(self.member.name, "the client is an iterator: lease a member to iterate")
         if self.member.form is MemberForm.GENERATOR:
             return Form.GENERATE
-        if result in ASYNC_RESULTS:
+        if result in ASYNC_RESULTS or self._is_untyped_coroutine(result):
             return Skip(self.member.name, "an asynchronous member of a synchronous client")
         if result is ResultKind.CONTEXT:
             return Form.MANAGER if self._is_manager() else Form.CONTEXT
@@ -254,9 +256,15 @@ class MethodPlanner:
             return Form.AWAIT_STREAM
         if result is ResultKind.COROUTINE or (form is MemberForm.COROUTINE and not self.signatures):
             return Form.AWAIT
+        if self._is_untyped_coroutine(result):
+            return Form.AWAIT
         if result in MANAGERS and self._is_manager():
             return Form.AMANAGER if result is ResultKind.ASYNC_CONTEXT else Form.MANAGER_SYNC
         return ASYNC_FORMS.get(result, Form.CALL_SYNC)
+
+    def _is_untyped_coroutine(self, result: ResultKind) -> bool:
+        """Return whether the method gives a coroutine of which no type says so, as below a decorator without types."""
+        return result is ResultKind.ANY and self.member.runs_as_coroutine
 
     def _is_iterator(self) -> bool:
         """Return whether each client is itself an iterator: it would be unclear whose next item is meant."""
@@ -283,6 +291,9 @@ class MethodPlanner:
         returns = self._returns(form, signature)
         untyped = self._needs_any(signature, split=views.static is not None)
         coroutine = form in COROUTINES
+        plain = coroutine and self._is_untyped_coroutine(self._result())
+        if plain and views.static is None and len(self.signatures) == 1:
+            views = Views(views.params, static_only(self.signatures[0].params))
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
@@ -293,7 +304,7 @@ class MethodPlanner:
             decorators=(MANAGERS[self._result()][0],) if form in MANAGER_FORMS else (),
             params=views.params,
             static_params=views.static,
-            overloads=[] if self.inherit else self._overloads(coroutine),
+            overloads=[] if self.inherit else self._overloads(coroutine and not plain),
             returns=returns,
             result=None if untyped and signature is None else self._table_result(signature),
             typed_local=self._typed_local(form, returns, signature),
@@ -308,6 +319,7 @@ class MethodPlanner:
             access=f"client.{self.member.name}",
             label=self.member.name,
             untyped=untyped,
+            plain_for_checkers=plain,
             generic=any(signature.generic for signature in self.signatures),
             returns_client=any(signature.returns_client for signature in self.signatures),
         )

@@ -85,7 +85,8 @@ class Plan:
     calls a client about which the type checker knows nothing. `generic`: type variables are left in
     the result. `receiver_alone`: `self` is positional-only. `receiver`: it is for clients with these
     type arguments alone. `distrusted`: Any stands in place of annotations that cannot be right.
-    `answers`: it closes the pool and says whether all members said yes. `comments` stand above the member in its stub.
+    `answers`: it closes the pool and says whether all members said yes. `plain_for_checkers`: it is
+    a coroutine function of which no type says so. `comments` stand above the member in its stub.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Plan:
     receiver_alone: bool = False
     distrusted: bool = False
     answers: bool = False
+    plain_for_checkers: bool = False
     comments: tuple[str, ...] = ()
 
     @property

@@ -19,9 +19,11 @@ from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 from connpool_gen.probe.source import (
     function_at,
+    gives_a_value,
     looks_at_keywords,
     only_refuses,
     returns_its_receiver,
+    runs_coroutines,
 )
 
 Json = dict[str, Any]
@@ -53,6 +55,8 @@ COPYING = frozenset(
 )
 # How a client is entered.
 ENTERS = ("__enter__", "__aenter__")
+# Methods that may open a client, or something on it, such as a file.
+OPENS = ("connect", "open", "initialize")
 DUNDERS = OPERATIONS | OF_EACH_OBJECT | COPYING
 
 STORE_ATTR, EXTENDED_ARG = dis.opmap["STORE_ATTR"], dis.EXTENDED_ARG
@@ -299,6 +303,8 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     function = undeprecated(method_of(cls, name, raw))
     inner = unwrapped(function)
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
+    if inspect.iscoroutinefunction(function):
+        described["runs_as_coroutine"] = True
     described["context_manager"] = context_manager(function, inner)
     described["receiver_alone"] = is_receiver_alone(function)
     described["leavable"] = returns_leavable(inner)
@@ -313,6 +319,8 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
         described["literal"] = True
     if name in ENTERS and (node := function_at(function)) and returns_its_receiver(node):
         described["returns_receiver"] = True
+    if name in OPENS and (node := function_at(inner)) and gives_a_value(node):
+        described["gives_value"] = True
     if outer != shown:
         described["outer"] = outer
         if is_looked_through(function):
@@ -358,14 +366,15 @@ def unwrapped(function: Any) -> Any:
 
 def function_form(function: object, inner: object) -> str:
     """Name the form of a function: coroutine, asyncgen, generator or function."""
-    for candidate in (function, inner):
-        if inspect.iscoroutinefunction(candidate):
-            return "coroutine"
-        if inspect.isasyncgenfunction(candidate) and candidate is function:
-            return "asyncgen"
-        if inspect.isgeneratorfunction(candidate) and candidate is function:
-            return "generator"
-    return "function"
+    if inspect.iscoroutinefunction(function):
+        return "coroutine"
+    if inspect.isasyncgenfunction(function):
+        return "asyncgen"
+    if inspect.isgeneratorfunction(function):
+        return "generator"
+    node = function_at(function) if inspect.iscoroutinefunction(inner) else None
+    hands_on = inspect.iscoroutinefunction(inner) and (node is None or not runs_coroutines(node))
+    return "coroutine" if hands_on else "function"
 
 
 def context_manager(function: object, inner: object) -> str | None:

@@ -13,6 +13,8 @@ import re
 import tokenize
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+RUNNER = re.compile(r"(^|_)(run|sync)(_|$)")  # `run_until_complete`, `async_to_sync`
 IMPORT = re.compile(
     r"^[ \t]*(from[ \t]+[.\w]+[ \t]+import[ \t]*"
     r"(?:\((?:[\w\s,]|#[^\n]*)*\)|(?:[^\n\\]|\\\n)*))",
@@ -66,6 +68,61 @@ def returns_its_receiver(node: Function) -> bool:
         return False
     returned = body[0].value
     return isinstance(returned, ast.Name) and [returned.id] == [param.arg for param in first]
+
+
+def runs_coroutines(node: Function) -> bool:
+    """Return whether a decorator's function runs the coroutine that it gets to its end, as `asyncio.run(f(*args))` does.
+
+    A function that returns what it wraps, called with all that it was given, leaves that to its caller.
+    """
+    nodes = own_nodes(node)
+    handed_on = any(is_handing_on(child) for child in nodes if isinstance(child, ast.Return))
+    runs = any(RUNNER.search(called_name(child)) for child in nodes if isinstance(child, ast.Call))
+    return isinstance(node, ast.FunctionDef) and runs and not handed_on
+
+
+def is_handing_on(node: ast.Return) -> bool:
+    """Return whether a statement returns `f(*args)` for an `f` that is no runner by its name."""
+    call = node.value
+    return (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and any(isinstance(argument, ast.Starred) for argument in call.args)
+        and RUNNER.search(call.func.id) is None
+    )
+
+
+def called_name(call: ast.Call) -> str:
+    """Return the last name of what is called: `run` of `asyncio.run(...)`."""
+    called = call.func
+    if isinstance(called, ast.Attribute):
+        return called.attr
+    return called.id if isinstance(called, ast.Name) else ""
+
+
+def gives_a_value(node: Function) -> bool:
+    """Return whether a function yields, or returns something that is neither a constant nor its receiver."""
+    first = [param.arg for param in [*node.args.posonlyargs, *node.args.args][:1]]
+    return any(
+        isinstance(child, (ast.Yield, ast.YieldFrom)) or is_a_value(child, first)
+        for child in own_nodes(node)
+    )
+
+
+def is_a_value(node: ast.AST, receiver: list[str]) -> bool:
+    """Return whether a statement returns something that is neither a constant nor the receiver."""
+    returned = node.value if isinstance(node, ast.Return) else None
+    itself = isinstance(returned, ast.Name) and [returned.id] == receiver
+    return returned is not None and not isinstance(returned, ast.Constant) and not itself
+
+
+def own_nodes(node: ast.AST) -> list[ast.AST]:
+    """List what is inside a function, but not inside functions and classes that it defines."""
+    found: list[ast.AST] = []
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, INNER):
+            found += [child, *own_nodes(child)]
+    return found
 
 
 def only_refuses(node: Function) -> bool:

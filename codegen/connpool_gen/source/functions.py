@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from connpool_gen.probe.members import DISPATCHED, ENTERS
-from connpool_gen.probe.source import looks_at_keywords, returns_its_receiver
+from connpool_gen.probe.members import DISPATCHED, ENTERS, OPENS
+from connpool_gen.probe.source import (
+    gives_a_value,
+    looks_at_keywords,
+    returns_its_receiver,
+    runs_coroutines,
+)
 from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.nodes import (
     docstring,
@@ -75,6 +80,10 @@ class Functions:
             described["literal"] = True
         if enters_plainly(function):
             described["returns_receiver"] = True
+        if not is_hidden(function) and is_coroutine(function):
+            described["runs_as_coroutine"] = True
+        if opens_with_a_value(function):
+            described["gives_value"] = True
         return described
 
     def _of_class(self, held: ClassMethod) -> Json:
@@ -172,6 +181,14 @@ def enters_plainly(function: Function) -> bool:
     return returns_its_receiver(parsed(function.node))
 
 
+def opens_with_a_value(function: Function) -> bool:
+    """Return whether a method that may open a client returns a value."""
+    if not isinstance(function.node, cst.FunctionDef) or function.node.name.value not in OPENS:
+        return False
+    inner = function.innermost.node
+    return isinstance(inner, cst.FunctionDef) and gives_a_value(parsed(inner))
+
+
 def parsed(node: cst.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
     """Parse a function's text alone."""
     [found] = ast.parse(textwrap.dedent(cst.Module([]).code_for_node(node))).body
@@ -239,15 +256,26 @@ def old_style(params: Sequence[cst.Param]) -> list[tuple[cst.Param, str]]:
     return [(param, "POSITIONAL_ONLY") for param in params[:last]]
 
 
+def is_hidden(function: Function) -> bool:
+    """Return whether no text shows what a call runs first."""
+    return bool(function.puzzling) or function.maker is not None or function.native
+
+
+def runs_its_coroutine(function: Function) -> bool:
+    """Return whether a decorator's function runs the coroutine that it gets to its end."""
+    return isinstance(function.node, cst.FunctionDef) and runs_coroutines(parsed(function.node))
+
+
 def form_of(function: Function) -> str:
     """Return the form of a function: coroutine, asyncgen, generator or function."""
-    if function.puzzling or function.maker is not None or function.native:
+    if is_hidden(function):
         return "coroutine" if is_coroutine(function.innermost) else "function"
     if is_coroutine(function):
         return "coroutine"
     if yields(function):
         return "asyncgen" if is_async(function) else "generator"
-    return "coroutine" if is_coroutine(function.innermost) else "function"
+    hands_on = is_coroutine(function.innermost) and not runs_its_coroutine(function)
+    return "coroutine" if hands_on else "function"
 
 
 def manager_of(function: Function) -> str | None:

@@ -1,8 +1,10 @@
 """What becomes of a member, and in which form: the form follows what a call gives."""
 
 import ast
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +54,30 @@ class Enterable(Protocol[Q]):
     def __await__(self) -> Generator[None, None, Q]: ...
     async def __aenter__(self) -> Q: ...
     async def __aexit__(self, *error: object) -> None: ...
+class Paged(AsyncIterator[int]):
+    def by_page(self) -> AsyncIterator[list[int]]: ...
+    async def __anext__(self) -> int: ...
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+def loosely(f: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(f)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        return await f(*args, **kwargs)
+    return run
+
+def runs(f: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    @functools.wraps(f)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        return asyncio.run(f(*args, **kwargs))
+    return wrapper
+
+def unclear(f: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(f)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return f(*args, **kwargs)
+    return wrapper
 
 class Client:
 """
@@ -103,6 +129,11 @@ ASYNC_FORMS = {
     "def f(self) -> AsyncIterable[int]: ...": "return self.pool.stream(_f)",
     "def f(self) -> Iterator[int]:\n        yield 1": "return self.pool.pinned_sync(_f)",
     "def f(self) -> AsyncIterator[int]: ...": "return self.pool.stream(_f)",
+    "def f(self) -> 'Paged': ...": "return self.pool.pinned_sync(_f)",
+    "def f(self) -> 'Paged | None': ...": "return self.pool.pinned_sync(_f)",
+    "@loosely\n    async def f(self, a: int) -> int: ...": "return await self.pool.call(_f, (a,))",
+    "@runs\n    async def f(self, a: int) -> int: ...": "return self.pool.call_sync(_f, (a,))",
+    "@unclear\n    async def f(self, a: int) -> int: ...": "return self.pool.call_any(_f, (a,))",
     "def f(self) -> AbstractContextManager[int]: ...": "return self.pool.context_sync(_f)",
     "@contextmanager\n    def f(self) -> Iterator[int]: yield 1": "with self.pool.context_sync(_f) as value: yield value",
     "def f(self) -> Iterator[int]: ...": "return self.pool.pinned_sync(_f)",
@@ -206,6 +237,18 @@ def test_what_is_skipped_has_its_reason(maker: Maker, other: str, member: str, r
         (["def connect(self, host: str) -> socket.socket: ..."], {"connect": "wrapped"}),
         (["def connect(self, keyspace: str = '') -> Pattern[str]: ..."], {"connect": "wrapped"}),
         (["def open(self, path: str) -> bytes: ..."], {"open": "wrapped"}),
+        (["def open(self, path): return open_file()"], {"open": "wrapped"}),
+        (["def open(self, path: str) -> Any: return open_file()"], {"open": "wrapped"}),
+        (["@contextmanager\n    def open(self, path): yield path"], {"open": "wrapped"}),
+        (["def open(self, path): self._path = path; return self"], {"open": "skipped"}),
+        (
+            [
+                "def open(self, path):\n        def later(): return path\n        self._later = later"
+            ],
+            {"open": "skipped"},
+        ),
+        (["def open(self, path: str) -> None: return print(path)"], {"open": "skipped"}),
+        (["def connect(self, host): return open_file()"], {"connect": "skipped"}),
         (
             ["def __enter__(self) -> Client: ...", "def __exit__(self, *e: Any) -> None: ..."],
             {"__exit__": "pool"},
@@ -327,19 +370,30 @@ def test_leaving_a_client_closes_it_if_entering_does_nothing(
     assert closer is None or f"close={closer}," in text
 
 
+# It stops the server, as that of a database does: no advice may name it.
+SHUTDOWN = "    def shutdown(self, soft: bool = False) -> dict[str, str]: ...\n"
+
+
 def test_the_run_says_that_members_are_not_closed(maker: Maker) -> None:
     """Where nothing is known to close a client and something may, a note names a way to say what does."""
     entering = SYNC + ENTER.format("self.bind(); return self") + EXIT
     for source, advice in (
         (entering + "    def unbind(self, c: int = 0) -> bool: ...\n", "close=client.unbind)"),
         (entering, "close=...)"),
+        (entering + "    def stop(self) -> None: ...\n", "close=client.stop)"),
         (SYNC + "    def close(self, index: str) -> None: ...\n", "close=client.close)"),
     ):
         request = maker.request(f"{maker.write(PREAMBLE + source)}:Client")
         [note] = generate(request).notes
         assert note.startswith("members are not closed when they leave")
         assert note.endswith(f"pool.add_client(client, {advice}")
-    for source in (SYNC, SYNC + "    def close(self) -> None: ...\n"):
+    quiet = (
+        "",
+        "    def close(self) -> None: ...\n",
+        SHUTDOWN,
+        "    def stop(self) -> None: ...\n",
+    )
+    for source in (SYNC + more for more in quiet):
         assert not generate(maker.request(f"{maker.write(PREAMBLE + source)}:Client")).notes
 
 
@@ -400,3 +454,71 @@ def test_a_subclass_can_take_a_method_away(maker: Maker) -> None:
         "class Client(Base):\n    get = None\n"
     )
     assert {n: e.fate.value for n, e in made.names.items()} == {"put": "wrapped", "get": "skipped"}
+
+
+RUNNERS = {
+    "typed": "def runs(f: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:",
+    "without types": "def runs(f):",
+}
+
+
+@pytest.mark.parametrize("head", RUNNERS.values(), ids=RUNNERS)
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize("run", ["asyncio.run(f(*a))", "LOOP.run_until_complete(f(*a))"])
+def test_a_decorator_that_runs_coroutines_makes_a_client_synchronous(
+    maker: Maker, head: str, static: bool, run: str
+) -> None:
+    """Coroutine functions that a decorator runs to their end are plain methods of a synchronous client."""
+    source = f"""
+import asyncio, functools
+from typing import *
+P = ParamSpec("P")
+T = TypeVar("T")
+LOOP = asyncio.new_event_loop()
+
+{head}
+    @functools.wraps(f)
+    def outer(*a, **k):
+        return {run}
+    return outer
+
+class Client:
+    @runs
+    async def get(self, key: str) -> int:
+        return len(key)
+    def close(self) -> None: ...
+"""
+    made = maker.make(source, static=static, verify=True)
+    with made.over(made.client()) as wrapper:
+        assert wrapper.get("abc") == 3
+    assert made.names["close"].fate is Fate.POOL
+
+
+@pytest.mark.parametrize("static", [False, True])
+async def test_a_coroutine_below_a_decorator_without_types(maker: Maker, static: bool) -> None:
+    """It is a coroutine function, which runs through all middleware, and its type stays as unknown as the client's."""
+    source = (
+        PREAMBLE
+        + ASYNC
+        + "    @loosely\n    async def get(self, key: str) -> int: return len(key)\n"
+    )
+    made = maker.make(source, static=static, verify=True, mode="protocol")
+    wrapper, seen = made.over(made.client()), []
+
+    async def noting(call: Any, proceed: Any) -> Any:
+        seen.append(call.method.name)
+        return await proceed(call)
+
+    wrapper.pool.register_middleware(noting)
+    assert inspect.iscoroutinefunction(wrapper.get)
+    assert await wrapper.get("abc") == 3
+    assert seen == ["get"]
+    assert "def get(self, *args: Any, **kwargs: Any) -> Any: ..." in made.text
+    assert "async def get(self, *args" not in made.text
+
+
+def test_a_coroutine_below_a_decorator_of_a_synchronous_client(maker: Maker) -> None:
+    """No pool can serve a coroutine function of a synchronous client, whether or not types say what it is."""
+    plain = "".join(f"    def g{n}(self) -> int: ...\n" for n in range(9))
+    made = maker.make(f"{PREAMBLE}{plain}    @loosely\n    async def f(self) -> int: ...\n")
+    assert made.names["f"].reason == "an asynchronous member of a synchronous client"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connpool_gen.probe.source import function_at, imports_in
+from connpool_gen.probe.source import function_at, imports_in, runs_coroutines
 
 SOURCE = '''
 class Client:
@@ -86,3 +86,24 @@ def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
         (2, "deep.er", [("q", None)]),
         (0, "last", [("thing", None)]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "runs"),
+    [
+        ("return asyncio.run(f(*a))", True),
+        ("return run(f, *a)", True),
+        ("return async_to_sync(f)(*a)", True),
+        ("return run_coroutine_threadsafe(f(*a), loop).result()", True),
+        ("coroutine = f(*a); return self._loop.run_until_complete(coroutine)", True),
+        ("return f(*a)", False),
+        ("self.run_hooks(); return f(*a)", False),
+        ("return asyncio.ensure_future(f(*a))", False),
+        ("def inner(): return asyncio.run(f(*a))\n    return f", False),
+    ],
+)
+def test_a_decorator_that_runs_coroutines_is_known_by_what_it_calls(body: str, runs: bool) -> None:
+    """A function that returns what it wraps leaves the coroutine to its caller, whatever else it runs."""
+    [node] = ast.parse(f"def outer(self, *a):\n    {body}").body
+    assert isinstance(node, ast.FunctionDef)
+    assert runs_coroutines(node) is runs
