@@ -638,6 +638,19 @@ class Streams:
         return 1
 
 
+def prefixing(
+    function: Callable[Concatenate[Any, str, P], AsyncIterator[R]],
+) -> Callable[Concatenate[Any, P], AsyncIterator[R]]:
+    """Give a stream a prefix that callers do not know of."""
+
+    @functools.wraps(function)
+    async def streaming(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+        async for item in function(self, "> ", *args, **kwargs):
+            yield item
+
+    return streaming
+
+
 class AsyncStreams:
     """Results that outlive the call, asynchronous."""
 
@@ -660,6 +673,18 @@ class AsyncStreams:
         """Async generator function."""
         for number in range(count):
             yield number
+
+    @overload
+    def lines(self, raw: Literal[True]) -> AsyncIterator[bytes]: ...
+    @overload
+    def lines(self, raw: Literal[False] = ...) -> AsyncIterator[str]: ...
+    async def lines(self, raw: bool = False) -> AsyncIterator[Any]:
+        yield b"line" if raw else "line"
+
+    @prefixing
+    async def prefixed(self, prefix: str, count: int) -> AsyncIterator[str]:
+        for number in range(count):
+            yield f"{prefix}{number}"
 
     def rows(self) -> AsyncIterator[int]:
         return self.notifies()

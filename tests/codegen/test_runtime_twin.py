@@ -14,7 +14,7 @@ from tests.codegen.made import Made
 from tests.codegen.sample_clients import CLIENTS
 
 # Parameters as a call to the real client accepts them, where a decorator shows others.
-ACCEPTED = {"Decorated.cut": ["key", "limit"]}
+ACCEPTED = {"AsyncStreams.prefixed": ["count"], "Decorated.cut": ["key", "limit"]}
 
 
 def parameters(owner: object, name: str) -> list[inspect.Parameter]:

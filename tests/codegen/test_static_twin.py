@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connpool_gen.planning.ledger import Fate
-from tests.codegen.made import ROOT, SAMPLES, Made
+from tests.codegen.made import ROOT, SAMPLES, Made, Maker
 from tests.codegen.sample_clients import CLIENTS
 from tests.codegen.twins import Bench, Pair, ask_mypy, set_up
 
@@ -121,3 +121,42 @@ def test_every_sample_is_looked_at(bench: Bench) -> None:
     }
     assert len(bench.looks) > 100
     assert SAMPLES in (bench.file.parent / "parameters_pool.py").read_text("utf-8")
+
+
+UNTYPED_STREAMS = """
+import functools
+def plainly(f):
+    @functools.wraps(f)
+    async def inner(*args, **kwargs):
+        async for item in f(*args, **kwargs):
+            yield item
+    return inner
+class Client:
+    async def lines(self, count=1):
+        yield "line"
+    @plainly
+    async def rows(self, count: int):
+        yield 1
+    async def get(self):
+        return 1
+"""
+READS = """
+from {wrapper} import ClientPool
+async def read(clients: ClientPool) -> None:
+    async for line in clients.lines(count=2):
+        print(line)
+    async for row in clients.rows(3):
+        print(row)
+    print(await clients.get())
+"""
+
+
+def test_pyright_lets_streams_without_types_be_read(maker: Maker) -> None:
+    """Where an async generator of the client has no type, pyright sees no coroutine in the wrapper's."""
+    made = maker.make(UNTYPED_STREAMS, verify=True)
+    wrapper = maker.folder / f"{made.client.__module__}_pool.py"
+    wrapper.write_text(made.text, "utf-8")
+    (maker.folder / "reads.py").write_text(READS.format(wrapper=wrapper.stem), "utf-8")
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "reads.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=maker.folder)
+    assert "0 errors" in done.stdout, done.stdout

@@ -452,7 +452,9 @@ class ModuleBuilder:
             each=distinct("item", {p.name for p in plan.params}),
             error=distinct("error", {p.name for p in plan.params}),
             decorators=self._decorators(plan),
-            overloads=tuple(self._overload(one, declared) for one in plan.overloads),
+            overloads=tuple(
+                without_async(plan, self._overload(one, declared)) for one in plan.overloads
+            ),
             static=self._static(plan, declared),
             inherited=plan.inherited,
             declaration=spell(declared(plan.params, plan.returns)),
@@ -465,8 +467,7 @@ class ModuleBuilder:
         """Write the definition that type checkers see, where it differs from the one that runs."""
         if plan.static_params is None:
             return None
-        text = self._names.spell(declared(plan.static_params, plan.returns))
-        return text.removeprefix("async ") if plan.plain_for_checkers else text
+        return without_async(plan, self._names.spell(declared(plan.static_params, plan.returns)))
 
     def _doc(self, plan: Plan) -> str | None:
         """Write as much of the client's docstring as was requested."""
@@ -477,7 +478,7 @@ class ModuleBuilder:
         return docstring(inspect.cleandoc(plan.doc).strip().partition("\n")[0])
 
     def _protocol_lines(self, plan: Plan, declared: Callable[..., Expression]) -> tuple[str, ...]:
-        """Write the member as a Protocol declares it: an async generator there is a plain `def`."""
+        """Write the member as a Protocol declares it."""
         if self._request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
         if plan.receiver or any(one.receiver for one in plan.overloads):
@@ -486,9 +487,7 @@ class ModuleBuilder:
         text = self._names.spell(
             without_params(declared(params, plan.returns), self._outline.type_params)
         )
-        if plan.form is Form.AGENERATE or plan.plain_for_checkers:
-            text = text.removeprefix("async ")
-        return (*self._decorators(plan), text)
+        return (*self._decorators(plan), without_async(plan, text))
 
     def _decorators(self, plan: Plan) -> tuple[str, ...]:
         """Write the decorators of a member; a deprecation goes where a client would have it."""
@@ -610,6 +609,13 @@ class ModuleBuilder:
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
         listed = parameter_list(typed, params, alone=plan.receiver_alone)
         return Expression.of(head, listed, ")", arrow)
+
+
+def without_async(plan: Plan, declaration: str) -> str:
+    """Write what type checkers see without a body: there an async generator is a plain `def`."""
+    if not plan.plain_for_checkers:
+        return declaration
+    return re.sub(r"^async def", "def", declaration, count=1, flags=re.MULTILINE)
 
 
 def table_params(plan: Plan) -> list[Param]:

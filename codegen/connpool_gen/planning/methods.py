@@ -55,6 +55,8 @@ PLAIN_MANAGERS = {
     ResultKind.CONTEXT: Ref("contextlib", "AbstractContextManager"),
     ResultKind.ASYNC_CONTEXT: Ref("contextlib", "AbstractAsyncContextManager"),
 }
+# What an async generator with overloads gives. Any would be a coroutine's result for pyright.
+ANY_ITEMS = Expression.of(Ref("collections.abc", "AsyncIterable"), "[", ANY, "]")
 NEVER = Expression.of(Ref("typing", "Never"))
 ASYNC_RESULTS = (
     ResultKind.COROUTINE,
@@ -291,9 +293,9 @@ class MethodPlanner:
         returns = self._returns(form, signature)
         untyped = self._needs_any(signature, split=views.static is not None)
         coroutine = form in COROUTINES
-        plain = coroutine and self._is_untyped_coroutine(self._result())
-        if plain and views.static is None and len(self.signatures) == 1:
-            views = Views(views.params, static_only(self.signatures[0].params))
+        plain = self._is_plain_for_checkers(form)
+        if plain and returns == ANY and not self.inherit:
+            views = Views(views.params, self._seen(views))
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
@@ -323,6 +325,20 @@ class MethodPlanner:
             generic=any(signature.generic for signature in self.signatures),
             returns_client=any(signature.returns_client for signature in self.signatures),
         )
+
+    def _is_plain_for_checkers(self, form: Form) -> bool:
+        """Return whether type checkers see a plain `def` where an `async def` runs, if they do not see its body."""
+        unknown = form in COROUTINES and self._is_untyped_coroutine(self._result())
+        return unknown or form is Form.AGENERATE
+
+    def _seen(self, views: Views) -> list[Param] | None:
+        """Return the parameters that type checkers see of a result without a type.
+
+        The body must stay hidden from them: pyright takes an async generator that gives Any for a coroutine.
+        """
+        if views.static is not None or len(self.signatures) > 1:
+            return views.static
+        return static_only(self.signatures[0].params) if self.signatures else views.params
 
     def _pinned(self, form: Form) -> Form:
         """Change the form if the result lives on a connection, may be a stream, or is the client itself."""
@@ -395,6 +411,8 @@ class MethodPlanner:
 
     def _returns(self, form: Form, signature: StaticSignature | None) -> Expression:
         """Choose the annotation of the definition's result."""
+        if form is Form.AGENERATE and len(self.signatures) > 1 and not self.inherit:
+            return ANY_ITEMS
         if signature is None or self.inherit:
             return ANY
         if form in MANAGER_FORMS and signature.inner is not None:

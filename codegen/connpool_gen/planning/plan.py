@@ -86,7 +86,7 @@ class Plan:
     the result. `receiver_alone`: `self` is positional-only. `receiver`: it is for clients with these
     type arguments alone. `distrusted`: Any stands in place of annotations that cannot be right.
     `answers`: it closes the pool and says whether all members said yes. `plain_for_checkers`: it is
-    a coroutine function of which no type says so. `comments` stand above the member in its stub.
+    an async generator, or a coroutine function of which no type says so: without its body a plain `def`. `comments` stand above the member in its stub.
     """
 
     name: str
