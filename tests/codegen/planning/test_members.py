@@ -456,17 +456,22 @@ def test_a_subclass_can_take_a_method_away(maker: Maker) -> None:
     assert {n: e.fate.value for n, e in made.names.items()} == {"put": "wrapped", "get": "skipped"}
 
 
-RUNNERS = {
-    "typed": "def runs(f: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:",
-    "without types": "def runs(f):",
-}
+TYPED_RUNNER = "def runs(f: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:"
+UNTYPED_RUNNER = "def runs(f):"
 
 
-@pytest.mark.parametrize("head", RUNNERS.values(), ids=RUNNERS)
+@pytest.mark.parametrize(
+    ("head", "run"),
+    [
+        (TYPED_RUNNER, "asyncio.run(f(*a))"),
+        (TYPED_RUNNER, "finished(f(*a))"),  # only types say what that gives
+        (UNTYPED_RUNNER, "asyncio.run(f(*a))"),
+        (UNTYPED_RUNNER, "LOOP.run_until_complete(f(*a))"),
+    ],
+)
 @pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize("run", ["asyncio.run(f(*a))", "LOOP.run_until_complete(f(*a))"])
 def test_a_decorator_that_runs_coroutines_makes_a_client_synchronous(
-    maker: Maker, head: str, static: bool, run: str
+    maker: Maker, head: str, run: str, static: bool
 ) -> None:
     """Coroutine functions that a decorator runs to their end are plain methods of a synchronous client."""
     source = f"""
@@ -475,6 +480,7 @@ from typing import *
 P = ParamSpec("P")
 T = TypeVar("T")
 LOOP = asyncio.new_event_loop()
+finished = LOOP.run_until_complete
 
 {head}
     @functools.wraps(f)
