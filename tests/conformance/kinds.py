@@ -73,7 +73,7 @@ def kind_of(cls: type, name: str, revealed: str, *, of_part: bool) -> Kind:
     function = getattr(function, "__func__", function)
     found = running_kind(function)
     results = set(results_in(revealed))
-    kinds = {kind_named(result, client) for result in results - {"None"} or results}
+    kinds = {kind_of_result(result, client) for result in results - {"None"} or results}
     if found is Kind.GENERATOR and not RETURNS_NOTHING.search(revealed):
         return Kind.RETURNING_GENERATOR
     if found not in (None, Kind.COROUTINE):
@@ -162,6 +162,13 @@ def split_union(text: str) -> list[str]:
         else:
             current += char
     return [*parts, current]
+
+
+def kind_of_result(result: str, client: type | None) -> Kind:
+    """The kind of what a call gives at once: pages to iterate later ask their client meanwhile."""
+    found = kind_named(result, client)
+    pages = hasattr(class_named(result.partition("[")[0]), "__anext__")
+    return Kind.BOUND if found is Kind.VALUE and pages else found
 
 
 def kind_named(result: str, client: type | None) -> Kind:
