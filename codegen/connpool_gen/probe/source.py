@@ -76,14 +76,24 @@ def runs_coroutines(node: Function) -> bool:
     A function that returns what it wraps, called with all that it was given, leaves that to its caller.
     """
     nodes = own_nodes(node)
-    handed_on = any(is_handing_on(child) for child in nodes if isinstance(child, ast.Return))
+    got = {
+        target.id
+        for child in nodes
+        if isinstance(child, ast.Assign) and is_call_of_wrapped(child.value)
+        for target in child.targets
+        if isinstance(target, ast.Name)
+    }
+    returned = [child.value for child in nodes if isinstance(child, ast.Return)]
+    handed_on = any(
+        is_call_of_wrapped(value) or (isinstance(value, ast.Name) and value.id in got)
+        for value in returned
+    )
     runs = any(RUNNER.search(called_name(child)) for child in nodes if isinstance(child, ast.Call))
     return isinstance(node, ast.FunctionDef) and runs and not handed_on
 
 
-def is_handing_on(node: ast.Return) -> bool:
-    """Return whether a statement returns `f(*args)` for an `f` that is no runner by its name."""
-    call = node.value
+def is_call_of_wrapped(call: ast.expr | None) -> bool:
+    """Return whether an expression is `f(*args)` for an `f` that is no runner by its name."""
     return (
         isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)

@@ -185,8 +185,12 @@ class RuntimeMember:
     decorator takes, `reads_keywords` that a decorator which takes any keyword looks at them. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     `set_untyped`: a method without annotations sets this attribute of instances, `reset`: another
-    than `__init__` does. `idempotency` is the level that a gRPC service's descriptor gives the method. `literal`: an annotation asks for literal text, of which mypy knows nothing. `returns_receiver`: entering the client does nothing but return it. `runs_as_coroutine`: what a call runs first, above all decorators that are known, is a coroutine function. `gives_value`: the text of an opening method returns something. `note` is what the user should know about how it was read, `comments` stand
-    above it in a stub.
+    than `__init__` does. `idempotency` is the level that a gRPC service's descriptor gives the method.
+    `literal`: an annotation asks for literal text, of which mypy knows nothing. `returns_receiver`:
+    entering the client does nothing but return it. `runs_as_coroutine`: what a call runs first, above
+    all decorators that are known, is a coroutine function. `gives_value`: the text of a method that may
+    open something returns a value. `note` is what the user should know about how it was read,
+    `comments` stand above it in a stub.
     """
 
     name: str

@@ -98,6 +98,8 @@ def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
         ("coroutine = f(*a); return self._loop.run_until_complete(coroutine)", True),
         ("return f(*a)", False),
         ("self.run_hooks(); return f(*a)", False),
+        ("coroutine = f(*a); self.sync_state(); return coroutine", False),
+        ("result = asyncio.run(f(*a)); return result", True),
         ("return asyncio.ensure_future(f(*a))", False),
         ("def inner(): return asyncio.run(f(*a))\n    return f", False),
     ],
