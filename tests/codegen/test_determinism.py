@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,24 @@ def test_a_client_on_pythonpath_is_typed(
     found = generated_in(tmp_path, checker_cache, [f"{SAMPLES}:Checked"], PYTHONPATH=path)
     expected = sample("Checked").text
     assert found.decode().partition('"""')[2] == expected.partition('"""')[2]
+
+
+def test_installed_packages_on_pythonpath(tmp_path: Path, checker_cache: Path) -> None:
+    """A folder of installed packages on PYTHONPATH stops no run, though mypy has some of the modules itself."""
+    bundle = tmp_path / "bundle"
+    (bundle / "bundled_client").mkdir(parents=True)
+    (bundle / "bundled_client" / "__init__.py").write_text(
+        "class Client:\n    def get(self, key: str) -> str:\n        return key\n"
+    )
+    for name in ("typing_extensions", "mypy_extensions"):
+        (bundle / f"{name}-1.0.dist-info").mkdir()
+        (bundle / f"{name}.py").write_text(
+            Path(str(import_module(name).__file__)).read_text("utf-8")
+        )
+    for folder in (bundle, Path(sysconfig.get_path("purelib"))):
+        path = os.pathsep.join([str(folder), str(bundle)])
+        found = generated_in(tmp_path, checker_cache, ["bundled_client:Client"], PYTHONPATH=path)
+        assert b"def get(self, key: str) -> str:" in found
 
 
 @pytest.mark.parametrize("name", HARD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypy.options import Options
@@ -12,13 +13,14 @@ from connpool_gen.environment.interpreter import interpreter_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import TypeAlias
 
     from connpool_gen.config.request import SearchPath
 
     MakeOptions: TypeAlias = Callable[[SearchPath, Path | None], Options]
 
+# What installers write beside the packages of a folder.
+INSTALLED = ("*.dist-info", "*.egg-info/PKG-INFO")
 EVERY_MODULE = "*.*"  # as a pattern of mypy's options; "*" alone would be the name of a module
 
 
@@ -40,10 +42,20 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     python = interpreter_at(search.python)
     options.python_executable = sys.executable if python.is_own else python.executable
     options.python_version = python.version[:2]
-    options.mypy_path = [*search.paths, *search.inherited]
+    own = [folder for folder in search.inherited if not holds_installed_packages(Path(folder))]
+    options.mypy_path = [*search.paths, *own]
     options.follow_imports = "silent"
     options.local_partial_types = True
     return options
+
+
+def holds_installed_packages(folder: Path) -> bool:
+    """Return whether packages were installed into a folder, as by `pip install --target`.
+
+    mypy looks there in any case, and as it does in site-packages. As a folder of the user's own modules it would
+    stop mypy: a package that comes with typing_extensions shadows what mypy has of it.
+    """
+    return any(next(folder.glob(pattern), None) is not None for pattern in INSTALLED)
 
 
 def make_strict(options: Options) -> None:
