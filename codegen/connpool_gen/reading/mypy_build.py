@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TextIO
@@ -12,6 +13,8 @@ from mypy.errors import CompileError
 from mypy.modules_state import modules_state
 from mypy.typestate import type_state
 
+from connpool_gen.errors import ReadError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from mypy.nodes import MypyFile
     from mypy.options import Options
 
-__all__ = ["BuildPart", "IncrementalBuild", "run_mypy"]
+__all__ = ["BuildPart", "IncrementalBuild", "ends_told", "run_mypy"]
 
 # Objects made since the last collection, after which what earlier builds left behind is collected.
 _MANY_OBJECTS = 3_000_000
@@ -43,14 +46,29 @@ def run_mypy(
 
     Raises:
         CompileError: mypy cannot continue.
+        ReadError: its cache cannot be used, or it has ended the process.
     """
-    with _garbage_collector_off(options):
+    with ends_told(options), _garbage_collector_off(options):
         result = build.build(sources, options, stderr=stderr)
         if load_all:
             _load(result.graph.keys(), result)
         # mypy leaves its cache open until exit; Python 3.13 warns about databases that are not closed.
         result.manager.metastore.close()
         return result
+
+
+@contextmanager
+def ends_told(options: Options) -> Generator[None]:
+    """Raise a ReadError where mypy fails on its cache, or ends the process after it has printed the reason."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ReadError(
+            f"the type checker cannot use its cache in {options.cache_dir}: {error}; delete that folder, or name "
+            "another one with CONNPOOL_GEN_CACHE"
+        ) from error
+    except SystemExit as error:
+        raise ReadError("the type checker stopped, for the reason that it printed") from error
 
 
 @contextmanager
@@ -132,6 +150,7 @@ class IncrementalBuild:
 
         Raises:
             CompileError: mypy cannot continue; the next check begins a new build.
+            ReadError: its cache cannot be used, or it has ended the process.
         """
         self._messages = []
         last = self._result
@@ -140,7 +159,7 @@ class IncrementalBuild:
         self._texts |= texts
         self.options.build_per_module_cache()  # they may have been changed
         try:
-            with _garbage_collector_off(self.options):
+            with ends_told(self.options), _garbage_collector_off(self.options):
                 if last is None or not self._add(last, sources):
                     last = build.build(sources, self.options, flush_errors=self._flush)
         except CompileError as error:

@@ -20,7 +20,7 @@ from mypy.modulefinder import FindModuleCache, ModuleNotFoundReason, compute_sea
 from mypy.version import __version__ as mypy_version
 
 from connpool_gen.errors import ReadError
-from connpool_gen.reading.mypy_build import run_mypy
+from connpool_gen.reading.mypy_build import ends_told, run_mypy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,7 +61,8 @@ def untyped_modules(modules: Iterable[str], options: Options) -> frozenset[str]:
 
 def module_finder(options: Options) -> FindModuleCache:
     """Create a finder that finds modules as mypy does."""
-    paths = compute_search_paths([], options, build.default_data_dir())
+    with ends_told(options):
+        paths = compute_search_paths([], options, build.default_data_dir())
     return FindModuleCache(paths, None, options)
 
 

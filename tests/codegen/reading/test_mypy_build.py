@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,6 +15,7 @@ from mypy.modulefinder import BuildSource
 from mypy.nodes import MypyFile
 from mypy.options import Options
 
+from connpool_gen.errors import ReadError
 from connpool_gen.reading.mypy_build import IncrementalBuild, run_mypy
 
 
@@ -326,3 +328,19 @@ def test_options_of_modules_are_those_of_the_client(going: IncrementalBuild) -> 
     assert errors(going, "first", "import left_out\ny: str = left_out.x\n") == 0
     going.begin_another(Options())
     assert errors(going, "second", "import left_out\ny: str = left_out.x\n") == 1
+
+
+def test_a_cache_that_cannot_be_used(options: Options) -> None:
+    """A cache that mypy fails on, as on a full disk or after a crash, is an error that names it and what to do."""
+    source = [BuildSource(None, "shown", "number: int = 0\n")]
+    run_mypy(source, options)
+    stores = list(Path(options.cache_dir).rglob("*.db"))
+    assert stores
+    for store in stores:
+        store.write_text("no database" * 1_000)
+    for build_it in (
+        partial(run_mypy, source, options),
+        partial(IncrementalBuild(options).check, source),
+    ):
+        with pytest.raises(ReadError, match=r"cannot use its cache in .*delete that folder"):
+            build_it()
