@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from connpool_gen.errors import OutputError
-from connpool_gen.output.write import current_text, replace_file
+from connpool_gen.output.write import current_text, edited, replace_file
 
 FILE = ".gitattributes"
 ATTRIBUTE = "linguist-generated=true"
@@ -24,9 +24,13 @@ def add_attributes(folder: Path, lines: list[str]) -> list[str]:
     old = current_text(path) or ""
     new = [line for line in dict.fromkeys(lines) if line not in old.splitlines()]
     if new:
-        start = old if not old or old.endswith("\n") else f"{old}\n"
+        added = "".join(f"{line}\n" for line in new)
+
+        def extended(text: str) -> str:
+            return f"{text}\n{added}" if text and not text.endswith("\n") else text + added
+
         try:
-            replace_file(path, start + "".join(f"{line}\n" for line in new))
+            replace_file(path, edited(old, extended))
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     return new

@@ -30,7 +30,7 @@ from connpool_gen.editing.manifest_text import (
 )
 from connpool_gen.environment.choosing import with_python
 from connpool_gen.errors import OutputError, RequestError
-from connpool_gen.output.write import current_text, replace_file
+from connpool_gen.output.write import current_text, edited, replace_file
 from connpool_gen.reading.probe_client import read_runtime
 from connpool_gen.reading.source_client import read_source
 
@@ -49,8 +49,11 @@ def begin(folder: Path) -> bool:
     """Write the first lines of a manifest; return False if there is one."""
     if has_table(folder):
         return False
-    text = introduced(current_text(folder / FILE) or "")
-    save(folder / FILE, with_defaults(text, {"output": DEFAULT_OUTPUT}))
+
+    def begun(text: str) -> str:
+        return with_defaults(introduced(text), {"output": DEFAULT_OUTPUT})
+
+    save(folder / FILE, edited(current_text(folder / FILE) or "", begun))
     return True
 
 
@@ -79,10 +82,12 @@ def add_target(client: str, given: Mapping[str, Any]) -> Path:
         for option in TARGET_OPTIONS
         if option.field in here and option.key is not None
     }
-    text = current_text(folder / FILE) or ""
-    if not has_table(folder):
-        text = introduced(text)
-    save(folder / FILE, with_target(text, {"client": client, **values}))
+    is_first = not has_table(folder)
+
+    def extended(text: str) -> str:
+        return with_target(introduced(text) if is_first else text, {"client": client, **values})
+
+    save(folder / FILE, edited(current_text(folder / FILE) or "", extended))
     return folder
 
 

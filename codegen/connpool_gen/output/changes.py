@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.output.write import same_code
+from connpool_gen.output.write import CONFLICT, has_conflict, same_code
 from connpool_gen.rendering.header import formatter_of, is_edited, version_of, without_version
 from connpool_gen.verifying.blame import label_of, table
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MISSING = "the file does not exist yet"
 EDITED = "the file was changed since connpool-gen made it"
 UNREADABLE = "the committed file is not valid Python"
+CONFLICTING = f"the committed file {CONFLICT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def explain(old: str | None, new: str) -> Drift:
     try:
         was, now = ast.parse(old), ast.parse(new)
     except SyntaxError:
-        return Drift((UNREADABLE,))
+        return Drift((CONFLICTING if has_conflict(old) else UNREADABLE,))
     before, after = parts(was), parts(now)
     laid_out = layout_lines(old, new)
     if laid_out and not is_edited(old) and ast.dump(was) == ast.dump(now):

@@ -31,7 +31,7 @@ def lines_of(result: Result) -> Iterator[str]:
         yield workflow_command("error", path, result.error)
     drift = result.drift.lines if result.drift is not None else ()
     if result.status is Status.STALE:
-        text = "\n".join(["out of date", *drift, f"make it again: {result.request.command()}"])
+        text = "\n".join(["out of date", *drift, result.remedy])
         yield workflow_command("error", path, text, first_line(result.diff))
     else:
         yield from (workflow_command("notice", path, line) for line in drift)

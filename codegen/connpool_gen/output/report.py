@@ -80,7 +80,7 @@ class TextReport:
         self._console.print(f"stale: {result.request.output_path}", style="yellow", markup=False)
         for line in result.drift.lines if result.drift is not None else ():
             self._console.print(f"  {line}", markup=False)
-        self._console.print(f"  make it again: {result.request.command()}", markup=False)
+        self._console.print(f"  {result.remedy}", markup=False)
 
     def _tell_done(self, result: Result) -> None:
         summary = ""
@@ -180,4 +180,4 @@ def write_ledger(path: Path, results: Sequence[Result]) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

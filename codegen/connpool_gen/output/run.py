@@ -14,6 +14,7 @@ from connpool_gen.generated_module import GeneratedModule
 from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.write import (
     current_text,
+    loses_edits,
     module_text,
     refuse_another_clients,
     refuse_foreign,
@@ -63,7 +64,10 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The result of one request; `surface` has the changes for callers since a revision, if requested."""
+    """The result of one request; `surface` has the changes for callers since a revision, if requested.
+
+    `loses_edits` says that the file holds edits, which only `--force` gives up.
+    """
 
     request: GenerateRequest
     status: Status
@@ -72,6 +76,12 @@ class Result:
     diff: str = ""
     error: str = ""
     surface: tuple[Change, ...] | None = None
+    loses_edits: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a file that is out of date."""
+        return f"make it again: {self.request.command()}{' --force' if self.loses_edits else ''}"
 
     @property
     def breaks(self) -> bool:
@@ -214,6 +224,7 @@ def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> 
         made=made,
         drift=drift,
         diff=unified_diff(made.path, old, made.text),
+        loses_edits=old is not None and loses_edits(old, made.text),
     )
 
 

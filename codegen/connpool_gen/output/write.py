@@ -5,11 +5,16 @@ from __future__ import annotations
 import ast
 import difflib
 import os
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from connpool_gen.errors import OutputError
-from connpool_gen.rendering.header import is_edited, is_ours, source_of
+from connpool_gen.rendering.header import MARKER, is_edited, is_ours, source_of
+
+CONFLICT = "has the markers of a merge conflict"
+CONFLICT_MARKERS = [re.compile(rf"^{sign * 7}(\s|$)", re.M) for sign in "<=>"]
 
 
 def current_text(path: Path) -> str | None:
@@ -33,6 +38,13 @@ def module_text(path: Path) -> str | None:
     return text.replace("\r\n", "\n") if text is not None else None
 
 
+def edited(text: str, edit: Callable[[str], str]) -> str:
+    r"""Edit a user's text whose line ends may all be `\r\n`, as on Windows; those of the result are the same."""
+    if "\r\n" not in text or "\n" in text.replace("\r\n", ""):
+        return edit(text)
+    return edit(text.replace("\r\n", "\n")).replace("\n", "\r\n")
+
+
 def write_output(path: Path, text: str, *, force: bool) -> bool:
     """Replace the file atomically; return False if it already has this text, whatever its line ends.
 
@@ -54,8 +66,11 @@ def write_output(path: Path, text: str, *, force: bool) -> bool:
 
 def refuse_foreign(path: Path, text: str | None, *, force: bool) -> None:
     """Raise OutputError for a file without our marker, unless `force`; `text` is what it holds."""
-    if text is not None and not force and not is_ours(text):
-        raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
+    if text is None or force or is_ours(text):
+        return
+    if has_conflict(text) and MARKER in text:  # a line that differs may be the first
+        raise OutputError(f"{path} {CONFLICT}; --force replaces it")
+    raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
 
 
 def refuse_another_clients(path: Path, text: str | None, client: str, *, force: bool) -> None:
@@ -75,12 +90,24 @@ def refuse_edited(path: Path, old: str | None, new: str, *, force: bool) -> None
 
     One that a formatter has only laid out anew loses nothing, and is replaced.
     """
-    if old is None or force or not is_edited(old) or same_code(old, new):
+    if old is None or force or not loses_edits(old, new):
         return
+    if has_conflict(old):
+        raise OutputError(f"{path} {CONFLICT}; --diff shows them, --force replaces it")
     raise OutputError(
         f"{path} was changed since connpool-gen made it; --diff shows what would be lost, "
         "--force replaces it"
     )
+
+
+def loses_edits(old: str, new: str) -> bool:
+    """Return whether a file was edited since it was generated, so that it is replaced only on demand."""
+    return is_edited(old) and not same_code(old, new)
+
+
+def has_conflict(text: str) -> bool:
+    """Return whether git left the markers of a merge conflict in a text."""
+    return all(marker.search(text) is not None for marker in CONFLICT_MARKERS)
 
 
 def same_code(one: str, other: str) -> bool:

@@ -171,3 +171,18 @@ def test_list(here: Path) -> None:
     assert "method added: fetch" in one["changes"]
     assert "no module named 'gone'" in three["error"]
     assert "did you mean 'json'" in run("list", "--format", "jsn", code=2)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_line_ends_stay_as_they_are(here: Path, ends: str) -> None:
+    """What `init` and `add` write into a file has the line ends that the file has, as those of Windows."""
+    path, attributes = here / "pyproject.toml", here / ".gitattributes"
+    for file in (path, attributes):
+        file.write_bytes(f"# one{ends}# two{ends}".encode())
+    run("init")
+    run("add", "app:Client")
+    for file in (path, attributes):
+        lines = file.read_bytes().decode().splitlines(keepends=True)
+        assert len(lines) > 2
+        assert {line[len(line.rstrip()) :] for line in lines} == {ends}
+    run("--check", code=1)
