@@ -12,6 +12,7 @@ import inspect
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +36,7 @@ from connpool_gen.config.manifest import (
     find_manifest,
     is_glob,
     load_manifest,
+    project_above,
     refuse_glob,
 )
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
@@ -317,6 +319,7 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
             raise RequestError(
                 "nothing to do: give --client MODULE:CLASS, for example redis:Redis, or list "
                 "[[tool.connpool-gen.target]] in pyproject.toml, as `connpool-gen init` does"
+                + project_above(Path.cwd())
             )
     else:
         chosen = [found for name in clients for found in for_client(name, manifest)]
@@ -626,10 +629,26 @@ def collect_no_garbage() -> None:
 
 
 def main() -> None:
-    """Run the command in a process of its own; an interrupt by the user ends it without a traceback."""
+    """Run the command in a process of its own; an interrupt by the user ends it without a traceback.
+
+    What nobody foresaw ends it with 2 as other errors do: Python's own exit code, 1, would tell CI that an output
+    is out of date.
+    """
     collect_no_garbage()
     print_any_text()
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        sys.stdout = None  # what it could not write would be tried again at exit
+        error_console().print(f"error: {error}", style="red", markup=False)
+        sys.exit(2)
+    except Exception:
+        traceback.print_exc()
+        error_console().print(
+            "error: this is a fault of connpool-gen: please report it with the lines above",
+            style="red",
+            markup=False,
+        )
+        sys.exit(2)

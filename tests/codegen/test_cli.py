@@ -1,5 +1,6 @@
 """The command: flags, exit codes, what goes to stdout and what to stderr, and no traceback ever."""
 
+import contextlib
 import os
 import platform
 import re
@@ -282,6 +283,53 @@ def test_check_of_what_is_stale(project: Project) -> None:
         "  make it again: connpool-gen --client app:Client",
     ]
     assert OUTPUT.read_text("utf-8") == old
+
+
+def test_the_fixing_command_overcomes_edits(project: Project) -> None:
+    """The command that `--check` names for a file that was edited, or merged badly, does make it again."""
+    project.run("--client", "app:Client")
+    made = OUTPUT.read_text("utf-8")
+    conflict = made.replace(
+        "class Client", "<<<<<<< HEAD\n=======\n>>>>>>> theirs\nclass Client", 1
+    )
+    first = f"<<<<<<< HEAD\n{made}=======\n>>>>>>> theirs\n"
+    for text in (conflict, made + "\nmore = 1\n"):
+        OUTPUT.write_text(text, "utf-8")
+        ran = project.run("--client", "app:Client", "--check")
+        line = ran.err.splitlines()[-1]
+        assert line == "  make it again: connpool-gen --client app:Client --force"
+        assert ("merge conflict" in ran.err) == (text == conflict)
+    OUTPUT.write_text(conflict, "utf-8")
+    assert "has the markers of a merge conflict; --diff" in project.refused(
+        "--client", "app:Client"
+    )
+    OUTPUT.write_text(first, "utf-8")
+    assert "has the markers of a merge conflict; --force" in project.refused(
+        "--client", "app:Client"
+    )
+    assert project.run("--client", "app:Client", "--force").code == 0
+    assert OUTPUT.read_text("utf-8") == made
+
+
+def test_in_a_folder_below_the_project(project: Project) -> None:
+    """Outside of a repository, a run below the project's folder is told which folder that is."""
+    project.write("pyproject.toml", '[[tool.connpool-gen.target]]\nclient = "app:Client"\n')
+    below = project.folder / "below"
+    below.mkdir()
+    with contextlib.chdir(below):
+        assert f"run connpool-gen in {project.folder}" in project.refused()
+        said = project.refused("--client", "app:Client")
+        assert f"; {project.folder} has app: --app-dir {project.folder}, or run it there" in said
+
+
+def test_a_client_below_src(project: Project) -> None:
+    """A client in a folder of the project that is not importable, such as `src`, is told how to name that folder."""
+    for name in ("more/inside.py", "src/inside.py", "src/whole/__init__.py"):
+        project.write(name, CLIENT)
+    for name in ("inside", "whole"):
+        said = project.refused("--client", f"{name}:Client")
+        assert said.endswith(f"; src has {name}: --app-dir src")
+        assert project.run("--client", f"{name}:Client", "--app-dir", "src", "--diff").code == 0
 
 
 def test_check_of_what_is_missing(project: Project) -> None:
@@ -677,6 +725,35 @@ def test_a_manifest_module_cannot_shadow_the_generator(project: Project) -> None
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert foreign_nodes(done.stdout, "shadowed") == []
+
+
+def test_what_nobody_foresaw_is_no_drift(project: Project) -> None:
+    """An exception that nobody foresaw ends `--check` with 2, for 1 says that an output is out of date."""
+    program = """
+        import sys
+        import connpool_gen.cli as cli
+        def fail(*_args, **_kwargs):
+            raise AssertionError("nobody foresaw this")
+        cli.run_requests = fail
+        sys.argv = ["connpool-gen", "--client", "app:Client", "--check"]
+        cli.main()
+    """
+    command = [sys.executable, "-c", dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "AssertionError: nobody foresaw this" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: this is a fault of connpool-gen: please")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_module_printed_to_a_full_disk(project: Project) -> None:
+    """A module or a configuration that cannot be printed in whole is one line of error and exit code 2."""
+    command = f"{sys.executable} -m connpool_gen --client app:Client --no-verify -q"
+    for what in ("--stdout", "--show-config"):
+        shell = ["sh", "-c", f"{command} {what} > /dev/full"]
+        done = subprocess.run(shell, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == "error: [Errno 28] No space left on device\n"
 
 
 def test_no_thread_is_left(project: Project) -> None:

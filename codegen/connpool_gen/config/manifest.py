@@ -139,6 +139,20 @@ def upwards(folder: Path) -> list[Path]:
     return every[: roots[0] + 1] if roots else [folder]
 
 
+def project_above(folder: Path) -> str:
+    """Say in which folder above this one there are targets; an empty text if in none.
+
+    Outside of a repository that folder's manifest does not apply here: it may be of something else.
+    """
+    for above in folder.parents:
+        try:
+            if TABLE in (above / FILE).read_text("utf-8"):
+                return f"; {above / FILE} has [{TABLE}]: run connpool-gen in {above}"
+        except (OSError, UnicodeDecodeError):
+            continue
+    return ""
+
+
 def read_manifest(folder: Path) -> list[GenerateRequest]:
     """Read all targets that the folder's pyproject.toml lists; none without the table."""
     return load_manifest(folder).requests()

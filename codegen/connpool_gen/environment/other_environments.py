@@ -1,4 +1,4 @@
-"""Looks in other environments of this machine for a module that the project's environment lacks."""
+"""Looks for a module that the project lacks: in folders near it, and in other environments of this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from connpool_gen.environment import source_folders
 from connpool_gen.environment.finding import (
     OWN,
     Place,
@@ -21,7 +22,7 @@ PATIENCE = 10.0
 
 
 def hint(module: str, used: Interpreter, place: Place) -> str:
-    """Name other environments that have a module, or explain how to name one."""
+    """Name the folder near the project or the other environments that have a module, or explain how to name one."""
     having: dict[tuple[str, str], str] = {}  # many names lead to the same environment
     for python, what in others(place, {Path(used.executable).parent}):
         try:
@@ -32,7 +33,8 @@ def hint(module: str, used: Interpreter, place: Place) -> str:
             text = f"{answer.label} ({what}) has {module}: --python {python}"
             having.setdefault(answer.environment, text)
     unusable = find_python(place).passed_over
-    found = list(having.values()) or [
+    beside = source_folders.hint(module, place.folder)
+    found = [*([beside] if beside is not None else []), *having.values()] or [
         "install the package that brings it there, or name with --python the environment that has it"
     ]
     return "".join(f"; {text}" for text in (*unusable, *found))
