@@ -64,7 +64,9 @@ def read_document(path: str | Path) -> Document:
     if form is None:
         raise _refusal(name, f"the config file must be one in {', '.join(_FORMS)}, not {name!r}")
     try:
-        data, lines = form(path.read_text(encoding="utf-8"))
+        data, lines = form(
+            path.read_text(encoding="utf-8-sig")
+        )  # editors on Windows begin with a mark
     except _NotWellFormed as error:
         raise _refusal(name, str(error), error.line) from None
     except UnicodeDecodeError as error:

@@ -218,7 +218,11 @@ def lines_of_json(text: str) -> Lines:
 
 
 def lines_of_yaml(text: str) -> Lines:
-    """Return the line of every key of a YAML text, including merged-in keys."""
+    """Return the line of every key of a YAML text, including merged-in keys.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or has a key twice in one mapping, of which PyYAML would keep the last.
+    """
     yaml: Any = import_module("yaml")  # PyYAML ships no types
     lines: Lines = {}
     root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -236,10 +240,21 @@ def _note_node(node: Any, path: KeyPath, lines: Lines, mapping: Any, sequence: A
         return
     pairs = cast("list[tuple[Any, Any]]", node.value)
     merged = [value for key, value in pairs if key.value == "<<"]
+    known: set[str] = set()
     for key, value in pairs:
         if key.value != "<<":
+            _refuse_twice(key, known)
             lines.setdefault((*path, str(key.value)), key.start_mark.line + 1)
             _note_node(value, (*path, str(key.value)), lines, mapping, sequence)
     for value in merged:  # keys that stand here override merged-in ones
         for each in value.value if isinstance(value, sequence) else [value]:
             _note_node(each, path, lines, mapping, sequence)
+
+
+def _refuse_twice(key: Any, known: set[str]) -> None:
+    """Refuse a key that stands in a mapping already, as TOML does; keys are texts here, whatever YAML takes them for."""
+    if str(key.value) in known:
+        yaml: Any = import_module("yaml")  # PyYAML ships no types
+        said = f"the key {str(key.value)!r} is there twice in one mapping"
+        raise yaml.MarkedYAMLError(problem=said, problem_mark=key.start_mark)
+    known.add(str(key.value))

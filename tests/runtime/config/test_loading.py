@@ -217,6 +217,8 @@ def test_the_error_holds_all_and_can_be_sent(tmp_path: Path) -> None:
         ("a.json", '{\n "a": 1,\n}', "a.json:"),
         ("a.json", '{"services": {}, "services": {}}', "is there twice"),
         ("a.yaml", "a: 1\nb: [", "a.yaml:"),
+        ("a.yaml", "services:\n  users: {}\n  users: {}", "a.yaml:3: .* 'users' is there twice"),
+        ("a.yaml", "services: {1: {}, '1': {}}", "a.yaml:1: .* '1' is there twice"),
         ("a.yaml", "&a [*a]", "a.yaml"),
         ("a.json", "[]", "must hold a mapping, not list"),
         ("a.json", "[" * 100_000, "a.json"),
@@ -327,3 +329,16 @@ def test_every_option_is_known_to_the_environment(kind: str, tmp_path: Path) -> 
     told = str(caught.value)
     assert "unknown environment variable" not in told
     assert "X_SERVICES_A_CONNECT_TIMEOUT: services.a.connect_timeout must be" in told
+
+
+@pytest.mark.parametrize("name", ["a.toml", "a.yaml", "a.json"])
+def test_a_byte_order_mark_is_no_content(tmp_path: Path, name: str) -> None:
+    """A file that an editor on Windows has saved, with a byte order mark and its line ends, is read as any other."""
+    kind = {
+        "a.toml": '[services.users]\r\nkind = "custom"\r\nendpoints = ["a:1"]\r\n',
+        "a.yaml": "services:\r\n  users: {kind: custom, endpoints: ['a:1']}\r\n",
+        "a.json": '{"services": {"users":\r\n {"kind": "custom", "endpoints": ["a:1"]}}}\r\n',
+    }
+    path = tmp_path / name
+    path.write_bytes(kind[name].encode("utf-8-sig"))
+    assert list(read_config(path).services) == ["users"]
