@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import renew_after_fork
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._concurrency.tasks import Gate, Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
+from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import AsyncConnector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
@@ -48,6 +50,10 @@ class AsyncHealthMonitor(Generic[C]):
         connector: AsyncConnector[C],
         endpoints: Iterable[str] | None = None,
     ) -> None:
+        if ASYNC:
+            refuse_unfit(pool.name, connector, for_tasks=True)
+        else:
+            refuse_unfit(pool.name, connector, for_tasks=False)
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else tuple(endpoints)

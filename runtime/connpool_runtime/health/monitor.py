@@ -14,6 +14,7 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
+from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import Connector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
@@ -49,6 +50,7 @@ class HealthMonitor(Generic[C]):
         connector: Connector[C],
         endpoints: Iterable[str] | None = None,
     ) -> None:
+        refuse_unfit(pool.name, connector, for_tasks=False)
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else tuple(endpoints)

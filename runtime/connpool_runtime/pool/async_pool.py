@@ -737,6 +737,7 @@ class AsyncPool(BasePool[C]):
                 has one.
 
         Raises:
+            TypeError: the factory is no function, or one that this pool cannot wait for.
             ValueError: the name is taken, or an option is not allowed.
             PoolClosed: the pool was closed.
         """
@@ -832,6 +833,7 @@ class AsyncPool(BasePool[C]):
             endpoints: where to; those of the connector's config if not given.
 
         Raises:
+            TypeError: it is no connector, or one of the other kind.
             ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
             PoolClosed: the pool was closed.
         """

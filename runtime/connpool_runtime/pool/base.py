@@ -189,6 +189,7 @@ class BasePool(Generic[C]):
             clients: the arguments of `add_client` for each, as `NewClient(client, name="a", weight=2)`.
 
         Raises:
+            TypeError: one is no `NewClient`, or for the reasons of `add_client`.
             ValueError: a name is taken or there twice, a number is not a whole number of at least 1, or
                 the pool's balancer ignores weights and one is not 1.
             PoolClosed: the pool was closed.
@@ -210,6 +211,11 @@ class BasePool(Generic[C]):
 
     def _checked(self, one: NewClient[C]) -> NewClient[C]:
         """Return a new client, after refusing values that would only fail when called."""
+        if not isinstance(cast("object", one), NewClient):
+            raise TypeError(
+                f"add_clients takes what add_client does for each, as NewClient(client, name), and a"
+                f" {type(one).__name__} is none"
+            )
         given = cast("object", one.name)
         if given is not None and not is_text(given):
             raise TypeError(
@@ -228,6 +234,18 @@ class BasePool(Generic[C]):
                     "synchronous clients"
                 )
         return one
+
+    def _check_factory(self, factory: object) -> None:
+        """Refuse what cannot open a client: calls would only be told that its endpoint cannot be reached."""
+        if not callable(factory):
+            raise TypeError(
+                f"the factory of an endpoint is a function that opens a client, and a {type(factory).__name__} is"
+                " none: `add_client` takes a client, `add_connector` and `discover` open clients of addresses"
+            )
+        if self._blocking and is_coroutine_function(factory):
+            raise TypeError(
+                f"the factory of an endpoint is a coroutine function; pool {self.name!r} is for synchronous clients"
+            )
 
     def _limit_of(self, one: NewClient[C]) -> float:
         """Return the limit of concurrent calls for a new client, after checking all its numbers."""
@@ -282,6 +300,7 @@ class BasePool(Generic[C]):
     ) -> ClientStore[C]:
         from connpool_runtime.clients.settings import EndpointSettings
 
+        self._check_factory(factory)
         if options.get("max_concurrency") is None:
             options["max_concurrency"] = self.settings.max_concurrency
         settings = EndpointSettings.of(options, also=_ENDPOINT_ARGUMENTS)

@@ -87,6 +87,32 @@ def test_a_class_in_place_of_a_client_is_refused(pool: Any) -> None:
     assert pool.members == ()
 
 
+@pytest.mark.parametrize("pool", [Pool(), AsyncPool()])
+def test_what_is_no_new_client_or_factory_is_refused(pool: Any) -> None:
+    """Clients for `add_clients` and factories for `add_endpoint` are told apart from other objects at once."""
+    with pytest.raises(TypeError, match=r"as NewClient\(client, name\), and a Client is none"):
+        pool.add_clients([Client()])
+    for wrong in ("10.0.0.1:80", Client()):
+        with pytest.raises(TypeError, match=r"is a function that opens a client, and a .* is none"):
+            pool.add_endpoint(wrong)
+    assert pool.members == ()
+
+
+async def test_a_factory_of_the_wrong_kind() -> None:
+    """A coroutine function opens clients for tasks only: for threads the coroutine would be the client."""
+
+    async def make() -> Client:
+        return Client()
+
+    factory: Any = make
+    with pytest.raises(TypeError, match="coroutine function; pool 'shops' is for synchronous"):
+        Pool("shops").add_endpoint(factory)
+    async with AsyncPool[Client]("shops") as pool:
+        pool.add_endpoint(factory)
+        async with pool.lease() as client:
+            assert isinstance(client, Client)
+
+
 def test_an_asynchronous_client_is_refused_by_a_pool_for_synchronous_ones() -> None:
     """Its calls would give coroutines and count as successes."""
 

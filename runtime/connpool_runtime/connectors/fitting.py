@@ -1,0 +1,46 @@
+"""Refuses what is no connector, or one for the other kind of pool, before anything is opened with it."""
+
+from __future__ import annotations
+
+from connpool_runtime._concurrency.introspection import is_coroutine_function
+from connpool_runtime.connectors.config.base import ConnectorConfig
+
+__all__ = ["refuse_unfit"]
+
+# What pools use of a connector.
+_USED = ("config", "connect", "fresh", "health_check", "close")
+
+
+def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
+    """Refuse what would only fail, or seem to work, when it is used.
+
+    The message names the type of what was given: a URL may hold a password.
+
+    Arguments:
+        pool: its name.
+        connector: what the user gave.
+        for_tasks: whether the pool is for tasks, and not for threads.
+
+    Raises:
+        TypeError: it is a class, a config or something else, or it is a connector of the other kind.
+    """
+    kind = type(connector).__name__
+    if isinstance(connector, type):
+        name = connector.__name__
+        raise TypeError(f"{name} is a class: pass an instance of it, such as {name}(config)")
+    if any(not hasattr(connector, name) for name in _USED):
+        maker = "async_connector_of" if for_tasks else "connector_of"
+        hint = ""
+        if isinstance(connector, ConnectorConfig):
+            hint = f"; connectors.kinds.{maker} makes one of a config"
+        elif isinstance(connector, str):
+            hint = "; the config of one takes a URL, as in RedisConfig(endpoints=url)"
+        raise TypeError(
+            f"pool {pool!r} needs a connector, such as {'Async' if for_tasks else ''}RedisConnector(config),"
+            f" and a {kind} is none{hint}"
+        )
+    if is_coroutine_function(getattr(connector, "connect", None)) != for_tasks:
+        raise TypeError(
+            f"pool {pool!r} is for {'tasks' if for_tasks else 'threads'}, and {kind} is not; each connector is"
+            " there for both, with and without Async in its name"
+        )

@@ -1,0 +1,57 @@
+"""What is given in the place of a connector."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AsyncPool, Pool
+from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
+from connpool_runtime.connectors.redis import AsyncRedisConnector, RedisConfig, RedisConnector
+from connpool_runtime.discovery import AsyncStaticSource, StaticSource
+
+CONFIG = RedisConfig(endpoints=("127.0.0.1:1",))
+URL = "redis://:secret@127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("given", "of_tasks", "message"),
+    [
+        (AsyncRedisConnector(CONFIG), RedisConnector(CONFIG), "each connector is there for both"),
+        (AsyncCustomConnector, CustomConnector, "is a class: pass an instance of it, such as"),
+        (CONFIG, CONFIG, "a RedisConfig is none; connectors.kinds.(async_)?connector_of makes one"),
+        (
+            URL,
+            URL,
+            r"a str is none; the config of one takes a URL, as in RedisConfig\(endpoints=url",
+        ),
+        (3, 3, r"needs a connector, such as (Async)?RedisConnector\(config\), and a int is none$"),
+    ],
+)
+def test_what_is_no_connector_of_this_kind(given: Any, of_tasks: Any, message: str) -> None:
+    """What cannot connect clients for a pool is refused at once, with what would be right and no secret."""
+
+    async def refuse() -> None:
+        async with AsyncPool[Any]("shops") as pool:
+            await pool.add_connector(of_tasks)
+
+    with Pool("shops") as pool, pytest.raises(TypeError, match=message) as caught:
+        pool.add_connector(given)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(TypeError, match=message):
+        asyncio.run(refuse())
+
+
+def test_a_connector_of_the_other_kind_for_discovery() -> None:
+    """Endpoints that are discovered are not opened by a connector of the other kind."""
+
+    async def refuse() -> None:
+        async with AsyncPool[Any]("shops") as pool:
+            await pool.discover(AsyncStaticSource(["127.0.0.1:1"]), connector)
+
+    connector: Any = AsyncRedisConnector(CONFIG)
+    with Pool("shops") as pool, pytest.raises(TypeError, match="is for threads, and AsyncRedisC"):
+        pool.discover(StaticSource(["127.0.0.1:1"]), connector)
+    connector = RedisConnector(CONFIG)
+    with pytest.raises(TypeError, match="is for tasks, and RedisConnector is not"):
+        asyncio.run(refuse())
