@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from connpool_runtime._concurrency.forks import renew_after_fork
+from connpool_runtime._concurrency.introspection import is_coroutine_function
 from connpool_runtime._log import log_failure
 
 if TYPE_CHECKING:
@@ -30,7 +31,18 @@ class EventDispatcher:
         renew_after_fork(self)
 
     def subscribe(self, listener: Listener) -> None:
-        """Add a listener."""
+        """Add a listener.
+
+        Raises:
+            TypeError: it is no function, or a coroutine function, which nobody would await.
+        """
+        if not callable(listener):
+            raise TypeError(f"a listener is a function of an event, and {listener!r} is none")
+        if is_coroutine_function(listener):
+            raise TypeError(
+                f"{listener!r} is a coroutine function: listeners are called and not awaited; let it be a function"
+                " that starts a task"
+            )
         self._listeners = (*self._listeners, listener)
 
     def unsubscribe(self, listener: Listener) -> None:

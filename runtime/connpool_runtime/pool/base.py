@@ -581,7 +581,7 @@ class BasePool(Generic[C]):
         kept = {
             name: value for name, value in self.settings.options().items() if name not in options
         }
-        change_settings(self._checkout, PoolSettings.of({**kept, **given}, also=("name",)))
+        change_settings(self._checkout, PoolSettings.of({**kept, **given}))
         self._arrange_calls()
         for one in self._discoveries:
             one.follow_pool()
@@ -636,6 +636,9 @@ class BasePool(Generic[C]):
 
         The listener runs after the fact, without locks, on the thread or task whose call brought
         the event about; events arrive in order. What it raises is logged and affects no call.
+
+        Raises:
+            TypeError: it is no function, or a coroutine function, which nobody would await.
         """
         # imported now, because later a lock would be held
         import_module("connpool_runtime.events.types")

@@ -3,6 +3,7 @@
 import logging
 import threading
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,17 @@ async def test_a_listener_that_fails_hurts_nobody(
     assert await face.calls(2) == ["b", "c"]
     assert len(after) == 1
     assert "my own fault" in caplog.text
+
+
+async def test_a_listener_that_nobody_could_call_or_await(face: Face) -> None:
+    """What is no function of an event, or a coroutine function, is refused when it is given, also by a pool for tasks."""
+
+    async def listen(_event: Event) -> None: ...
+
+    for wrong, said in ((None, "and None is none"), (listen, "called and not awaited")):
+        listener: Any = wrong
+        with pytest.raises(TypeError, match=said):
+            face.pool.subscribe(listener)
 
 
 async def test_a_listener_can_leave(face: Face) -> None:

@@ -85,6 +85,9 @@ def test_what_is_not_allowed_changes_nothing() -> None:
         pool.reconfigure(max_fails=-1, cooldown=9.0)
     with pytest.raises(TypeError, match="did you mean 'max_fails'"):
         pool.reconfigure(max_fail=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unknown option 'name'; ") as caught:
+        pool.reconfigure(name="other")  # type: ignore[call-arg]
+    assert "did you mean 'name'" not in str(caught.value)
     assert (pool.settings.max_fails, pool.settings.cooldown) == (3, 5.0)
     pool.close()
     with pytest.raises(PoolClosed):
