@@ -124,11 +124,6 @@ class Symbols:
         symbol = tree.names.get(name) if tree is not None else None
         return symbol is not None and isinstance(symbol.node, TypeAlias)
 
-    def provides(self, module: str, name: str) -> bool:
-        """Return whether a name is in a module, for a star import."""
-        tree = self._modules.get(module)
-        return tree is not None and name in tree.names
-
     def spellings(self, modules: Sequence[str]) -> set[str]:
         """List all names under which the modules know a client, by the last part of the name."""
         found = {fullname.rpartition(".")[2] for fullname in self.clients}

@@ -23,7 +23,6 @@ from mypy.nodes import (
     OverloadedFuncDef,
     RefExpr,
     Statement,
-    TypeInfo,
     WithStmt,
 )
 from mypy.patterns import Pattern
@@ -285,8 +284,3 @@ def takes_anything(callee: object, index: int, name: str | None) -> bool:
     if isinstance(proper, Instance) and proper.type.fullname == "builtins.object":
         return True
     return is_unknown(kind)
-
-
-def type_info(found: object) -> TypeInfo | None:
-    """Return the class of an instance's type."""
-    return found.type if isinstance(found, Instance) else None

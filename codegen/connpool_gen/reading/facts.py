@@ -417,50 +417,6 @@ class ClassFacts:
 
 def runtime_class(data: dict[str, Any]) -> RuntimeClass:
     """Read the answer of the probe process back into facts."""
-
-    def default(raw: dict[str, Any] | None) -> Default | None:
-        if raw is None:
-            return None
-        ref = Ref(*raw["ref"]) if "ref" in raw else None
-        return Default(text=raw.get("text"), ref=ref, hidden=raw.get("hidden", False))
-
-    def params(raw: list[dict[str, Any]] | None) -> tuple[RuntimeParam, ...] | None:
-        if raw is None:
-            return None
-        return tuple(
-            RuntimeParam(name=p["name"], kind=Kind(p["kind"]), default=default(p.get("default")))
-            for p in raw
-        )
-
-    def deprecation(raw: list[Any] | None) -> Deprecation | None:
-        if raw is None:
-            return None
-        message, category = raw
-        return Deprecation(message, Ref(*category) if category is not None else None)
-
-    def member(raw: dict[str, Any]) -> RuntimeMember:
-        parsed = (
-            "form",
-            "params",
-            "outer",
-            "value_class",
-            "context_manager",
-            "deprecated",
-            "comments",
-        )
-        plain = {key: value for key, value in raw.items() if key not in parsed}
-        manager = raw.get("context_manager")
-        return RuntimeMember(
-            form=MemberForm(raw["form"]),
-            context_manager=ResultKind(manager) if manager is not None else None,
-            params=params(raw.get("params")),
-            outer=params(raw.get("outer")),
-            deprecated=deprecation(raw.get("deprecated")),
-            comments=tuple(raw.get("comments", ())),
-            value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
-            **plain,
-        )
-
     return RuntimeClass(
         module=data["module"],
         qualname=data["qualname"],
@@ -474,6 +430,54 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         bases=tuple((module, name, file) for module, name, file in data["bases"]),
         kinds=tuple(data["kinds"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
-        members=tuple(member(raw) for raw in data["members"]),
+        members=tuple(read_member(raw) for raw in data["members"]),
         annotated=tuple(data["annotated"]),
+    )
+
+
+def read_default(raw: dict[str, Any] | None) -> Default | None:
+    """Read a default value; None for a parameter without."""
+    if raw is None:
+        return None
+    ref = Ref(*raw["ref"]) if "ref" in raw else None
+    return Default(text=raw.get("text"), ref=ref, hidden=raw.get("hidden", False))
+
+
+def read_params(raw: list[dict[str, Any]] | None) -> tuple[RuntimeParam, ...] | None:
+    """Read parameters; None for what has none, such as an attribute."""
+    if raw is None:
+        return None
+    return tuple(
+        RuntimeParam(name=p["name"], kind=Kind(p["kind"]), default=read_default(p.get("default")))
+        for p in raw
+    )
+
+
+def read_deprecation(raw: list[Any] | None) -> Deprecation | None:
+    """Read a deprecation; None for what is not deprecated."""
+    if raw is None:
+        return None
+    message, category = raw
+    return Deprecation(message, Ref(*category) if category is not None else None)
+
+
+# The keys of a member that are no plain values.
+CONVERTED = frozenset(
+    ("form", "params", "outer", "value_class", "context_manager", "deprecated", "comments")
+)
+
+
+def read_member(raw: dict[str, Any]) -> RuntimeMember:
+    """Read a member."""
+    plain = {key: value for key, value in raw.items() if key not in CONVERTED}
+    manager = raw.get("context_manager")
+    return RuntimeMember(
+        form=MemberForm(raw["form"]),
+        context_manager=ResultKind(manager) if manager is not None else None,
+        params=read_params(raw.get("params")),
+        outer=read_params(raw.get("outer")),
+        deprecated=read_deprecation(raw.get("deprecated")),
+        comments=tuple(raw.get("comments", ())),
+        value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
+        **plain,
     )
