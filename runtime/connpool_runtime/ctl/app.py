@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from typer.core import TyperGroup
 
 from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
@@ -43,7 +44,24 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Commands(TyperGroup):
+    """The commands of `connpoolctl`; an option that says which process is asked is told its place."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; `ctx` and the error are of classes that typer does not publish."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            option = getattr(error, "option_name", None)
+            if option not in {flag for parameter in self.params for flag in parameter.opts}:
+                raise
+            ctx.fail(
+                f"{option} stands before the command: connpoolctl {option} ... {ctx.invoked_subcommand}"
+            )
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     help="Look at the pools of running processes, and steer them.",
     epilog=(

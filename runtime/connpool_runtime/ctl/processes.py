@@ -68,7 +68,8 @@ def found(where: Where) -> list[Process]:
     meant = "" if where.name is None else f" of the name {where.name!r}"
     raise NotReached(
         f"no process{meant} is registered in {folder}{known}. A process registers with"
-        " serve_admin(..., run_folder=True); others are asked with --url or --socket"
+        " serve_admin(..., run_folder=True); others are asked with --url or --socket,"
+        " before the command"
     )
 
 

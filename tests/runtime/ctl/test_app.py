@@ -320,3 +320,13 @@ def test_workers_are_served_as_one(process: Any, folder: Path) -> None:
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(20) == 0
     assert ctl("workers").exit_code == 2
+
+
+def test_an_option_of_the_wrong_place_is_told_its_place() -> None:
+    """What says which process is asked stands before the command, and the error says so where it stands behind."""
+    for flag in ("--url", "--socket", "--name", "-n"):
+        done = ctl("members", flag, "somewhere")
+        assert done.exit_code == 2
+        said = " ".join(done.stderr.replace("│", " ").split())
+        assert f"{flag} stands before the command: connpoolctl {flag} ... members" in said
+    assert "stands before" not in ctl("members", "--uri", "somewhere").stderr
