@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
+from connpool_runtime._concurrency.holders import acting_for, current_holder
 from connpool_runtime._concurrency.introspection import is_awaitable
 from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._log import log_failure
@@ -359,7 +360,11 @@ def _look_at_error(task: asyncio.Task[object]) -> None:
 
 
 async def run_all(
-    work: Callable[[T], object], items: Iterable[T], at_once: int | None = None
+    work: Callable[[T], object],
+    items: Iterable[T],
+    at_once: int | None = None,
+    *,
+    for_caller: bool = False,
 ) -> list[Exception | None]:
     """Run a function on all items, in tasks; return how each of them failed, or None, in their order.
 
@@ -367,7 +372,9 @@ async def run_all(
         work: the function; what it returns is awaited if that is called for.
         items: what it gets.
         at_once: how many run at a time; None is all of them.
+        for_caller: whether results that the caller holds count as held by these tasks, see `holders`.
     """
+    holder = current_holder(blocking=False) if for_caller else None
     todo = list(items)
     free = asyncio.Semaphore(at_once or max(1, len(todo)))
 
@@ -379,7 +386,9 @@ async def run_all(
                 return error
             return None
 
-    return await asyncio.gather(*map(run, todo))
+    with acting_for(holder):  # tasks take it over where they are created
+        running = asyncio.gather(*map(run, todo))
+    return await running
 
 
 def new_mutex() -> asyncio.Lock:

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._concurrency.holders import acting_for, current_holder
 from connpool_runtime._log import log_failure
 
 __all__ = [
@@ -312,7 +313,11 @@ def beside(work: Callable[[], T]) -> T:
 
 
 def run_all(
-    work: Callable[[T], object], items: Iterable[T], at_once: int | None = None
+    work: Callable[[T], object],
+    items: Iterable[T],
+    at_once: int | None = None,
+    *,
+    for_caller: bool = False,
 ) -> list[Exception | None]:
     """Run a function on all items in threads; return the error of each, None where there was none, in the same order.
 
@@ -320,12 +325,14 @@ def run_all(
         work: the function.
         items: what it gets.
         at_once: how many run at a time; None is all of them.
+        for_caller: whether results that the caller holds count as held by these threads, see `holders`.
     """
+    holder = current_holder(blocking=True) if for_caller else None
     todo = deque(enumerate(items))
     errors: list[Exception | None] = [None] * len(todo)
 
     def run() -> None:
-        with suppress(IndexError):
+        with suppress(IndexError), acting_for(holder):
             while True:
                 index, item = todo.popleft()
                 errors[index] = _error_of(work, item)

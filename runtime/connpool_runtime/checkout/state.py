@@ -18,8 +18,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._concurrency.holders import Holder
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.error_judge import ErrorJudge
@@ -39,7 +41,15 @@ from connpool_runtime.stats.histogram import Bucket, Histogram
 if TYPE_CHECKING:
     from connpool_runtime.calls.loan import Loan
 
-__all__ = ["BackgroundWorker", "FastPath", "LockedFastPath", "PoolState", "Readiness", "Sweeper"]
+__all__ = [
+    "BackgroundWorker",
+    "FastPath",
+    "KeptResult",
+    "LockedFastPath",
+    "PoolState",
+    "Readiness",
+    "Sweeper",
+]
 
 C = TypeVar("C")
 FastPath = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
@@ -65,6 +75,20 @@ class BackgroundWorker(Protocol):
 
     def stop(self, seconds: float) -> Any:
         """Wait up to a number of seconds for the end of running work; to be awaited in an `AsyncPool`."""
+
+
+class KeptResult(Protocol):
+    """A call whose result keeps its member until the result is gone."""
+
+    holder: Holder
+
+    @property
+    def member(self) -> Member[Any]:
+        """The member."""
+        ...
+
+    def release(self) -> None:
+        """Give the member back now, although the result exists. Harmless when done already."""
 
 
 class Sweeper(Protocol):
@@ -138,6 +162,7 @@ class PoolState(Generic[C]):
         "fast_path",
         "housekeeper",
         "judge",
+        "kept",
         "latest",
         "latest_uses",
         "limited",
@@ -220,6 +245,8 @@ class PoolState(Generic[C]):
         self.maintenance_due = False  # the housekeeper has work, or a sweeper does not run yet
         # What is lent for longer than a call; None unless leaks are looked for.
         self.loans: dict[Lease[C], Loan] | None = {} if settings.leak_threshold else None
+        # Results that keep their member until they are gone, of those that were not given up.
+        self.kept: WeakSet[KeptResult] = WeakSet()
         self.departed: deque[Member[C]] = deque()  # drained after the drain timeout; to be closed
         self.revivals: list[Callable[[], object]] = []  # in a child process, run by the first call
         self.ejections_to_tell: deque[str] = deque()  # names of members that a warning is due about
@@ -239,6 +266,7 @@ class PoolState(Generic[C]):
         self.latest_uses.clear()
         self.departed.clear()
         self.ejections_to_tell.clear()
+        self.kept = WeakSet()
         self.maintenance_due = bool(self.sweepers)
         self.loans = None if self.loans is None else {}
         self.revivals = []

@@ -1,15 +1,18 @@
 """How members leave a pool: no new calls, then a wait, then closing.
 
 No client is closed under a caller. When the time to wait is over, closing is left to the last call to
-end. Waiting and closing are done by the pools; what does not wait is here.
+end. Only what the closing thread or task itself holds of results, such as a cursor in one of its variables, is not
+waited for: it could be dropped only after the wait. Waiting and closing are done by the pools; what does not wait is here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from connpool_runtime._concurrency.holders import Holder, current_holder, has_ended
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.state import KeptResult, PoolState
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.members.member import Member
 from connpool_runtime.options.validation import seconds
@@ -17,6 +20,15 @@ from connpool_runtime.options.validation import seconds
 __all__ = ["Draining"]
 
 C = TypeVar("C")
+
+
+def kept_results(state: PoolState[Any]) -> tuple[KeptResult, ...]:
+    """Return the calls whose results keep their members."""
+    while True:
+        try:
+            return tuple(state.kept)
+        except RuntimeError:  # another thread added one meanwhile
+            continue
 
 
 class _Gate(Protocol):
@@ -47,6 +59,7 @@ class Draining(Generic[C]):
         with state.after_lock, state.lock:
             member = state.membership.find(name)
             self._begin_locked(member, new_gate)
+        self._release_own((member,))
         return member
 
     def begin_many(
@@ -64,6 +77,7 @@ class Draining(Generic[C]):
                 if member.gate is None:
                     self._mark_locked(member, new_gate)
             self._checkout.router.changed_all_locked([one for one in members if not one.drained])
+        self._release_own(members)
         return members
 
     def begin_all(self, new_gate: Callable[[], _Gate]) -> tuple[Member[C], ...]:
@@ -76,7 +90,27 @@ class Draining(Generic[C]):
                 self._begin_locked(member, new_gate)
             # waiting calls are refused: there is no member to wait for
             self._checkout.router.reroute_locked()
+        self._release_own(members, of_ended=True)
         return members
+
+    def _release_own(self, members: Collection[Member[C]], *, of_ended: bool = False) -> None:
+        """Give back what the caller's own results keep, for it would wait for itself; at the end those of the dead too.
+
+        Arguments:
+            members: that are drained.
+            of_ended: whether results of threads and tasks that have ended, in a list perhaps, are given up as well.
+        """
+        state = self._state
+        if not (kept := kept_results(state)):
+            return
+        own, drained = current_holder(blocking=state.blocking), set(members)
+        given_up: dict[Holder, bool] = {}
+        for one in kept:
+            if one.holder not in given_up:
+                is_own = own is not None and one.holder == own
+                given_up[one.holder] = is_own or (of_ended and has_ended(one.holder))
+            if given_up[one.holder] and one.member in drained:
+                one.release()
 
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         if member.gate is None:

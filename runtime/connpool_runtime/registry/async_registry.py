@@ -126,7 +126,9 @@ class AsyncRegistry(BaseRegistry[T]):
         if beside:
             return
         resources = self._take_all_out()
-        errors = await run_all(lambda resource: self._close_one(resource, limit), resources)
+        errors = await run_all(
+            lambda resource: self._close_one(resource, limit), resources, for_caller=True
+        )
         failed = [error for error in errors if error is not None]
         if failed:
             raise ExceptionGroup(f"closing {self.name!r}", failed)

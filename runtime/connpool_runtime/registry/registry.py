@@ -121,7 +121,9 @@ class Registry(BaseRegistry[T]):
         if beside:
             return
         resources = self._take_all_out()
-        errors = run_all(lambda resource: self._close_one(resource, limit), resources)
+        errors = run_all(
+            lambda resource: self._close_one(resource, limit), resources, for_caller=True
+        )
         failed = [error for error in errors if error is not None]
         if failed:
             raise ExceptionGroup(f"closing {self.name!r}", failed)

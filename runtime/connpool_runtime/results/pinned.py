@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from connpool_runtime._concurrency.holders import Holder, current_holder
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
@@ -34,12 +35,15 @@ class _Keeping(LongCall[C]):
     """Holds the member for as long as the result exists."""
 
     _kept = False  # whether the result came from an attempt on the client
+    holder: Holder = None
+    """Who called, and so probably has the result."""
 
     def _keep(self, client: C, result: Any) -> Any:
         """Hold the member while a result exists; return what is handed out for it."""
         self._kept = True
         generator = watched(result, self._at_end)
         if generator is not None:
+            self._follow()
             return generator
         try:
             # The finalizer holds this object; when the result is collected, so is this object, and `LongCall`
@@ -50,7 +54,19 @@ class _Keeping(LongCall[C]):
         else:
             if result is client:
                 self._end(None)
+            else:
+                self._follow()
         return result
+
+    def _follow(self) -> None:
+        """Let a drain find this call, as long as its result exists."""
+        state = self._checkout.state
+        self.holder = current_holder(blocking=state.blocking)
+        state.kept.add(self)
+
+    def release(self) -> None:
+        """Give the member back now, although the result exists. Harmless when done already."""
+        self._end(None, SUCCESS)
 
     def _at_end(self, caught: BaseException | None) -> BaseException | None:
         error = None if caught is None else self._in_time(caught)

@@ -1,0 +1,65 @@
+"""Says which thread or task holds a result, so that whoever waits for results need not wait for itself.
+
+A thread that closes a pool while one of its own variables holds a cursor would wait for that cursor in vain: it can
+drop the cursor only after the wait. So can a thread or a task that has ended, whose results lie in a list.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["Holder", "acting_for", "current_holder", "has_ended"]
+
+Holder: TypeAlias = "int | weakref.ref[Any] | None"
+"""A thread by its identifier, a task by a reference that does not keep it and its frames; None if it is not known."""
+
+_acting_for: ContextVar[Holder] = ContextVar("connpool_acting_for", default=None)
+
+
+def current_holder(*, blocking: bool) -> Holder:
+    """Return who runs now, or for whom that is done.
+
+    Arguments:
+        blocking: whether threads are meant, and not tasks.
+    """
+    if (for_whom := _acting_for.get()) is not None:
+        return for_whom
+    if blocking:
+        return threading.get_ident()
+    from asyncio import current_task  # only pools for tasks need it
+
+    try:
+        task = current_task()
+    except RuntimeError:  # no event loop runs
+        return None
+    return None if task is None else weakref.ref(task)
+
+
+@contextmanager
+def acting_for(holder: Holder) -> Generator[None]:
+    """Let what other threads and tasks do inside the block count as done by a holder.
+
+    Tasks take that over when they are created, threads if they run in a copy of the context.
+    """
+    token = _acting_for.set(holder)
+    try:
+        yield
+    finally:
+        _acting_for.reset(token)
+
+
+def has_ended(holder: Holder) -> bool:
+    """Return whether a thread or task has ended; False if it is not known."""
+    if holder is None:
+        return False
+    if isinstance(holder, int):
+        return all(thread.ident != holder for thread in threading.enumerate())
+    task = cast("Any", holder())
+    return task is None or bool(task.done())
