@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ from connpool_runtime.config.differences import (
 from connpool_runtime.config.loading import read_config
 from connpool_runtime.config.sections import ReloadSettings
 from connpool_runtime.config.service import ServiceConfig
-from connpool_runtime.errors import PoolClosed
+from connpool_runtime.errors import NotFound, PoolClosed
 from connpool_runtime.manager.async_config_watch import AsyncConfigWatch
 from connpool_runtime.manager.async_pool_changes import change_pool, give_middleware
 from connpool_runtime.manager.base import BaseManager
@@ -302,12 +303,35 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
     async def _change(
         self, before: ServiceConfig, after: ServiceConfig, difference: ServiceDifference
     ) -> None:
-        """Change the pool of a service, or replace it by another one; does nothing if there is none."""
+        """Change the pool of a service, or replace it by another one; does nothing if there is none.
+
+        A pool that is drained meanwhile may fail to be changed, which is nobody's business any more: the next one
+        is built by the new config.
+        """
         name = before.name
-        if not self._pools.has(name):
+        resource = self._pool_now(name)
+        if resource is None:
             return
-        resource = self._pools.get(name)
-        pool = pool_in(resource)
+        try:
+            await self._change_resource(resource, before, after, difference)
+        except Exception:
+            if self.closed or self._pool_now(name) is resource:
+                raise
+
+    def _pool_now(self, name: str) -> P | None:
+        """Return what was built for a service, None if there is nothing at this moment."""
+        with suppress(NotFound, PoolClosed):
+            return self._pools.get(name)
+        return None
+
+    async def _change_resource(
+        self,
+        resource: P,
+        before: ServiceConfig,
+        after: ServiceConfig,
+        difference: ServiceDifference,
+    ) -> None:
+        name, pool = before.name, pool_in(resource)
         if pool is not None and await change_pool(pool, before, after, difference):
             self._changed_now[name] = resource
             return
@@ -325,7 +349,8 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
     ) -> list[str]:
         """Change a pool that was being built with the old config during a reload."""
         name = before.name
-        if not self._pools.has(name) or self._changed_now.pop(name, None) is self._pools.get(name):
+        changed, resource = self._changed_now.pop(name, None), self._pool_now(name)
+        if resource is None or resource is changed:
             return []
         try:
             await self._change(before, after, difference)

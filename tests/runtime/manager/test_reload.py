@@ -402,6 +402,29 @@ async def test_a_pool_that_was_being_built_catches_up(face: Any, path: Path) -> 
         assert await face.do(manager.get_pool, "users") is pool
 
 
+async def test_a_pool_that_is_drained_during_a_reload_keeps_no_old_config(
+    face: Any, path: Path
+) -> None:
+    """A service whose pool is drained while a reload changes it goes by the new config, as all others do."""
+    began, go = threading.Event(), threading.Event()
+    users = {"kind": "custom", "endpoints": ["a:1"]}
+    write(path, services={"users": users})
+    go.set()
+    async with managed(face, path, build=face.slowly(began, go)) as manager:
+        await face.do(manager.get_pool, "users")
+        began.clear()
+        go.clear()
+        write(path, services={"users": {**users, "endpoints": ["b:2"], "pool": {"max_fails": 8}}})
+        reloading = asyncio.create_task(face.do(manager.reload))
+        await until(began.is_set)
+        await face.do(manager.drain, "users")
+        go.set()
+        result = await reloading
+        assert (result.outcome, result.errors) == ("success", ())
+        pool = await face.do(manager.get_pool, "users")
+        assert (names(pool), pool.settings.max_fails) == ({"b:2"}, 8)
+
+
 async def test_reloads_are_made_one_after_the_other(face: Any, path: Path) -> None:
     """Reloads that are asked for at the same time do not mix: each is one version, or finds nothing new."""
     users = {"kind": "custom", "endpoints": "a:1"}
