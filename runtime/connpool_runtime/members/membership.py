@@ -26,7 +26,7 @@ from connpool_runtime.errors import (
 from connpool_runtime.members.eligibility import Eligibility, Facts
 from connpool_runtime.members.ewma import LatencySums
 from connpool_runtime.members.group import Candidates
-from connpool_runtime.members.labels import ROLE, Selector, fits
+from connpool_runtime.members.labels import NO_LABELS, ROLE, Selector, fits
 from connpool_runtime.members.member import Alarm, Member
 from connpool_runtime.members.priority_set import PrioritySet
 from connpool_runtime.members.timers import Timers
@@ -36,6 +36,9 @@ __all__ = ["Membership"]
 C = TypeVar("C")
 Ill: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
 """Members of which none may be called, who of them became so last, and when the first may be called again."""
+
+
+ByLabel: TypeAlias = dict[tuple[str, str], dict[Member[Any], None]]
 
 
 class RefusalFacts(NamedTuple):
@@ -86,6 +89,8 @@ class Membership(Generic[C]):
         self._all = PrioritySet(self.eligibility, self._facts)
         # Created when a call first asks for such labels.
         self._selections: dict[Selector, PrioritySet] = {}
+        # The members by each of their labels; None before a call first asks for labels.
+        self._by_label: ByLabel | None = None
         self._timers = Timers()
         self._ejected = self._limited = self._with_role = 0
         # False during a change, and after an interrupt within one.
@@ -357,6 +362,8 @@ class Membership(Generic[C]):
                 self._ejected += sign * facts.ejected
                 self._limited += sign * facts.limited
                 self._with_role += sign * (ROLE in facts.labels)
+        if self._by_label is not None:
+            _follow_labels(self._by_label, member, before, after)
         if after is None:
             self._facts.pop(member, None)
         else:
@@ -365,7 +372,7 @@ class Membership(Generic[C]):
 
     def _count_anew(self) -> None:
         """Reset the counts and the groups, whose order starts over."""
-        self._facts, self._timers = {}, Timers()
+        self._facts, self._timers, self._by_label = {}, Timers(), None
         self._ejected = self._limited = self._with_role = 0
         self._all = PrioritySet(self.eligibility, self._facts)
         self._selections = {
@@ -394,13 +401,25 @@ class Membership(Generic[C]):
             if len(self._selections) >= MOST_SELECTIONS:
                 self._selections = {}
             selected = PrioritySet(self.eligibility, self._facts, selector)
-            for member in self._members.values():
+            for member in self._having(selector):
                 selected.follow(member, None, self._facts.get(member))
             selected.choose(now, panic=self._alarm.on)
             self._selections = {**self._selections, selector: selected}
             self.wake_at = min(self.wake_at, selected.warm_at)
             found = selected.candidates
         return found
+
+    def _having(self, selector: Selector) -> Iterable[Member[Any]]:
+        """Return the members that have the rarest of certain labels: few, where each shard has a label of its own."""
+        if not selector:
+            return self._members.values()
+        by_label = self._by_label
+        if by_label is None:
+            by_label = {}
+            for member, facts in self._facts.items():
+                _follow_labels(by_label, member, None, facts)
+            self._by_label = by_label
+        return min((by_label.get(label, {}) for label in selector), key=len)
 
     def ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
         """Return the members with certain labels, none of which may be called; worked out once after a change."""
@@ -412,8 +431,12 @@ class Membership(Generic[C]):
         return found
 
     def _look_for_ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
-        present = [member for member in self._members.values() if not member.leaving]
-        found = dict.fromkeys(o for one in selectors for o in present if fits(one, o.labels))
+        found = dict.fromkeys(
+            member
+            for one in selectors
+            for member in self._having(one)
+            if not member.leaving and fits(one, member.labels)
+        )
         sets = [self._selections[one] for one in selectors if one in self._selections]
         there = self._in_subset(tuple(found), *sets)
         last = max(there, key=_opened_at, default=None)
@@ -506,3 +529,20 @@ def _own_copy(cause: BaseException | None) -> BaseException | None:
 def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:
     breaker = member.breaker  # ejected by hand, so without a cause
     return member.unreachable is not None, breaker.cause is not None, breaker.opened_at
+
+
+def _follow_labels(
+    by_label: ByLabel, member: Member[Any], before: Facts | None, after: Facts | None
+) -> None:
+    """Apply a change of one member to the members by label."""
+    was = NO_LABELS if before is None else before.labels
+    now = NO_LABELS if after is None else after.labels
+    if was is now:
+        return
+    for label in was.items():
+        having = by_label.get(label, {})
+        having.pop(member, None)
+        if not having:
+            by_label.pop(label, None)
+    for label in now.items():
+        by_label.setdefault(label, {})[member] = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Pool, PoolClosed
+from connpool_runtime import AllMembersOpen, Pool, PoolClosed, calling
 from connpool_runtime.members.new_client import NewClient
 from tests.thorough import thorough
 from tests.waiting import eventually
@@ -106,6 +106,38 @@ def all_refused(members: int, **options: Any) -> float:
     return seconds(lambda: [refused(pool) for _ in range(SAMPLE)]) / SAMPLE
 
 
+def asked_by_label(members: int, **options: Any) -> float:
+    """Call member after member by a label of its own, as shards are called."""
+    pool = Pool[Client](**options)
+    pool.add_clients(NewClient(Client(), labels={"shard": str(one)}) for one in range(members))
+    shards = [str(one) for one in range(0, members, members // (4 * SAMPLE))]
+
+    def ask() -> None:
+        for shard in shards:
+            with calling(label={"shard": shard}):
+                call(pool)
+
+    ask()
+    return seconds(ask) / len(shards)
+
+
+def refused_by_label(members: int, **options: Any) -> float:
+    """The same, where all of these members are ejected."""
+    pool = Pool[Client](**options)
+    pool.add_clients(NewClient(Client(), labels={"shard": str(one)}) for one in range(members))
+    shards = range(0, members, members // (4 * SAMPLE))
+    for shard in shards:
+        pool.eject(f"m{shard + 1}")
+
+    def ask() -> None:
+        for shard in shards:
+            with calling(label={"shard": str(shard)}), pytest.raises(AllMembersOpen):
+                call(pool)
+
+    ask()
+    return seconds(ask) / len(shards)
+
+
 def added_while_awaited(members: int, **options: Any) -> float:
     """Add members to a pool while a caller waits until it has twice as many healthy ones."""
     pool = filled(members, **options)
@@ -164,6 +196,12 @@ def test_options_do_not_change_that(measure: Callable[..., float], options: dict
 def test_members_join_as_fast_while_they_are_awaited() -> None:
     """While `wait_ready` waits for a pool to fill, a member that joins costs the same among many."""
     assert grows(added_while_awaited) < GROWTH
+
+
+@pytest.mark.parametrize("measure", [asked_by_label, refused_by_label], ids=lambda m: m.__name__)
+def test_calls_by_label_cost_the_same_among_many(measure: Callable[..., float]) -> None:
+    """Calls of hundreds of shards in turn, each by its label, look at the members of their shard only."""
+    assert grows(measure) < GROWTH
 
 
 @pytest.mark.parametrize("measure", [all_failed, all_refused], ids=lambda one: one.__name__)
