@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, main_thread
 from time import monotonic
 from typing import Any, TypeVar
 
 from anyio.to_thread import run_sync
 
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._log import log_failure
 from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
@@ -181,20 +182,30 @@ class WorkerEvents:
         self._ended.set()
 
     def _run(self) -> None:
-        while not self._ended.wait(_EVERY):
-            answers = self._workers.ask(self._new_of)
-            new = [
-                {**told, "worker": pid}
-                for pid, answer in answers.items()
-                if isinstance(answer, list)
-                for told in answer
-                if "id" in told
-            ]
-            new.sort(key=lambda told: told["time"])
-            self._known = {pid: known for pid, known in self._known.items() if pid in answers}
-            for told in new:
-                self._known[told["worker"]] = told["id"]
-                self._ring.add(told)
+        failed = False
+        while not self._ended.wait(_EVERY) and main_thread().is_alive():
+            try:
+                self._poll()
+                failed = False
+            except Exception:  # of the run folder, say, that others may look into for a while
+                if not failed:
+                    log_failure("polling workers for events failed", event_name="admin_failed")
+                failed = True
+
+    def _poll(self) -> None:
+        answers = self._workers.ask(self._new_of)
+        new = [
+            {**told, "worker": pid}
+            for pid, answer in answers.items()
+            if isinstance(answer, list)
+            for told in answer
+            if "id" in told
+        ]
+        new.sort(key=lambda told: told["time"])
+        self._known = {pid: known for pid, known in self._known.items() if pid in answers}
+        for told in new:
+            self._known[told["worker"]] = told["id"]
+            self._ring.add(told)
 
     def _new_of(self, process: Process) -> list[Document]:
         pid = int(process.label.rpartition(" ")[2])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from connpool_runtime.admin import serve_workers
+from connpool_runtime import Pool
+from connpool_runtime.admin import serve_admin, serve_workers, workers
 from connpool_runtime.admin.run_folder import running
+from connpool_runtime.admin.workers import WorkerEvents, Workers
 from tests.runtime.admin.pools import TOKEN
 from tests.waiting import eventually
 
@@ -141,3 +144,23 @@ def test_no_worker(folder: Path) -> None:
         assert refused.status_code == 503
     with pytest.raises(ValueError, match="token="):
         serve_workers("web", "0.0.0.0", run_folder=folder)
+
+
+def test_events_are_polled_again_after_a_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run folder that others may look into for a while stops the polling of events for that while only, and is told once."""
+    monkeypatch.setattr(workers, "_EVERY", 0.01)
+    folder.mkdir(mode=0o755)
+    pool = Pool[object]("shop")
+    pool.add_client(object(), "a")
+    events = WorkerEvents(Workers(folder, "web"), 10)
+    events.follow()
+    assert eventually(lambda: "polling workers" in caplog.text)
+    time.sleep(0.1)
+    assert caplog.text.count("polling workers") == 1
+    folder.chmod(0o700)
+    with serve_admin({"shop": pool}, run_folder=folder, name="web"):
+        assert eventually(lambda: pool.eject("a") or pool.uneject("a") or events.after(0)[1])
+    events.close()
+    pool.close()
