@@ -59,6 +59,7 @@ class RefusalFacts(NamedTuple):
     again_at: float | None
 
 
+MOST_NAMED = 20  # members that the message about an unknown one names
 MOST_SELECTIONS = 64  # label selections kept at a time; only callers who make up labels need more
 
 
@@ -234,9 +235,13 @@ class Membership(Generic[C]):
     def find(self, name: str) -> Member[C]:
         """Return the member with a name."""
         if name not in self._members:
-            known = ", ".join(map(repr, self._members)) or "none"
+            # some only: the lock is held, and nobody reads thousands of names
+            known = ", ".join(map(repr, islice(self._members, MOST_NAMED))) or "none"
+            others = len(self._members) - MOST_NAMED
+            more = f" and {others} others" if others > 0 else ""
             raise UnknownMember(
-                f"pool {self._pool!r} has no member {name!r}; it has {known}", pool=self._pool
+                f"pool {self._pool!r} has no member {name!r}; it has {known}{more}",
+                pool=self._pool,
             )
         return self._members[name]
 
@@ -415,11 +420,12 @@ class Membership(Generic[C]):
             return self._members.values()
         by_label = self._by_label
         if by_label is None:
-            by_label = {}
+            by_label = ByLabel()
             for member, facts in self._facts.items():
                 _follow_labels(by_label, member, None, facts)
             self._by_label = by_label
-        return min((by_label.get(label, {}) for label in selector), key=len)
+        none: dict[Member[Any], None] = {}
+        return min((by_label.get(label, none) for label in selector), key=len)
 
     def ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
         """Return the members with certain labels, none of which may be called; worked out once after a change."""
@@ -540,7 +546,7 @@ def _follow_labels(
     if was is now:
         return
     for label in was.items():
-        having = by_label.get(label, {})
+        having = by_label.get(label) or {}
         having.pop(member, None)
         if not having:
             by_label.pop(label, None)

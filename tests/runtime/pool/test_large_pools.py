@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Pool, PoolClosed, calling
+from connpool_runtime import AllMembersOpen, Pool, PoolClosed, UnknownMember, calling
 from connpool_runtime.members.new_client import NewClient
 from tests.thorough import thorough
 from tests.waiting import eventually
@@ -196,6 +196,16 @@ def test_options_do_not_change_that(measure: Callable[..., float], options: dict
 def test_members_join_as_fast_while_they_are_awaited() -> None:
     """While `wait_ready` waits for a pool to fill, a member that joins costs the same among many."""
     assert grows(added_while_awaited) < GROWTH
+
+
+def test_a_wrong_name_is_answered_with_some_of_the_names() -> None:
+    """The message about an unknown member names the members of a small pool, and few of a large one."""
+    for members, shown in ((3, "it has 'm1', 'm2', 'm3'"), (5_000, "'m20' and 4980 others")):
+        pool = filled(members)
+        with pytest.raises(UnknownMember) as caught:
+            pool.eject("m")
+        assert str(caught.value).endswith(shown)
+        assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("measure", [asked_by_label, refused_by_label], ids=lambda m: m.__name__)
