@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from connpool_runtime._concurrency.introspection import is_coroutine_function
 from connpool_runtime.connectors.config.base import ConnectorConfig
 
@@ -39,8 +41,18 @@ def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
             f"pool {pool!r} needs a connector, such as {'Async' if for_tasks else ''}RedisConnector(config),"
             f" and a {kind} is none{hint}"
         )
-    if is_coroutine_function(getattr(connector, "connect", None)) != for_tasks:
+    if _is_of_other_kind(connector, for_tasks=for_tasks):
         raise TypeError(
             f"pool {pool!r} is for {'tasks' if for_tasks else 'threads'}, and {kind} is not; each connector is"
             " there for both, with and without Async in its name"
         )
+
+
+def _is_of_other_kind(connector: Any, *, for_tasks: bool) -> bool:
+    """Whether a connector is surely for the other kind of pool: a `connect` for tasks need not be a coroutine function."""
+    if not for_tasks:
+        return is_coroutine_function(connector.connect)
+    # The bases are imported with a user's first connector.
+    from connpool_runtime.connectors.base import BaseConnector
+
+    return isinstance(connector, BaseConnector)

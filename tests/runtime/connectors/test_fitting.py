@@ -55,3 +55,18 @@ def test_a_connector_of_the_other_kind_for_discovery() -> None:
     connector = RedisConnector(CONFIG)
     with pytest.raises(TypeError, match="is for tasks, and RedisConnector is not"):
         asyncio.run(refuse())
+
+
+def test_a_connector_for_tasks_whose_connect_only_returns_something_to_await() -> None:
+    """A connector of a user's own may wrap its `connect`, so that it is no coroutine function."""
+
+    class Wrapped(AsyncCustomConnector[Any]):
+        def connect(self, *args: Any, **options: Any) -> Any:
+            return super().connect(*args, **options)
+
+    async def use() -> int:
+        async with AsyncPool[Any]("shops") as pool:
+            await pool.add_connector(Wrapped(lambda _endpoint: object(), ["127.0.0.1:1"]))
+            return len(pool.members)
+
+    assert asyncio.run(use()) == 1
