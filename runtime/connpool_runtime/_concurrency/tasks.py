@@ -31,9 +31,12 @@ __all__ = [
     "Signal",
     "Step",
     "beside",
+    "is_cancellation",
+    "later",
     "monotonic",
     "new_mutex",
     "on_signal",
+    "ran_out",
     "resolve",
     "run_all",
     "running_loop",
@@ -153,6 +156,21 @@ def spawn(
 def time_limit(seconds: float) -> asyncio.Timeout:
     """Return a context manager that raises TimeoutError in its block after a number of seconds."""
     return asyncio.timeout(None if seconds == math.inf else seconds)
+
+
+def ran_out(limit: asyncio.Timeout) -> bool:
+    """Return whether a time limit has broken off its block."""
+    return limit.expired()
+
+
+def later(seconds: float, act: Callable[[], object]) -> None:
+    """Have the running event loop call a function after a number of seconds, if it is still there."""
+    asyncio.get_running_loop().call_later(seconds, act)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether an error is that of a task that was cancelled."""
+    return isinstance(error, asyncio.CancelledError)
 
 
 # The event loop refers to tasks only weakly, and nothing else refers to one that waits for a signal.

@@ -27,9 +27,12 @@ __all__ = [
     "Step",
     "get_ident",
     "beside",
+    "is_cancellation",
+    "later",
     "monotonic",
     "new_mutex",
     "on_signal",
+    "ran_out",
     "run_all",
     "sleep",
     "start",
@@ -347,6 +350,21 @@ def run_all(
 def time_limit(_seconds: float) -> AbstractContextManager[None]:
     """Return a context manager without a limit: a blocking call cannot be cancelled."""
     return nullcontext()
+
+
+def ran_out(_limit: AbstractContextManager[None]) -> bool:
+    """Return False: nothing breaks off a blocking call."""
+    return False
+
+
+def later(_seconds: float, act: Callable[[], object]) -> None:
+    """Call a function now: only an event loop can put it off."""
+    act()
+
+
+def is_cancellation(_error: BaseException) -> bool:
+    """Return False: threads are not cancelled."""
+    return False
 
 
 def _error_of(work: Callable[[T], object], item: T) -> Exception | None:

@@ -7,9 +7,17 @@ or that the client is unfit; it is raised again only as a cause.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from connpool_runtime._concurrency.tasks import resolve, run_all, time_limit
+from connpool_runtime._concurrency.tasks import (
+    is_cancellation,
+    later,
+    ran_out,
+    resolve,
+    run_all,
+    time_limit,
+)
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import AnyLease
@@ -23,6 +31,7 @@ from connpool_runtime.checkout.opening import (
     lend_opened,
     opening_failed,
     opening_idle,
+    owe_client,
     store_of,
     trust,
 )
@@ -33,6 +42,7 @@ from connpool_runtime.members.member import Member
 
 __all__ = ["close_discarded", "closing_of", "open_idle", "prepare", "reset_returned"]
 
+A_MOMENT = 0.01  # seconds after a cancellation, in which an event loop that ends has ended
 CLOSED_AT_ONCE = 16  # clients of a leaving endpoint that are closed at a time
 
 
@@ -59,13 +69,21 @@ async def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: flo
         discard(checkout, lease)
         return False
     opened: list[Any] = []
+    timer = time_limit(limit)
     try:
-        async with time_limit(limit):
+        async with timer:
             await _open(checkout, store, opened)
         lend_opened(checkout, lease, opened)
     except Exception as error:
         opening_failed(checkout, lease, call, error)
+        if ran_out(timer):
+            owe_client(checkout, store)
         return False
+    except BaseException as error:
+        if is_cancellation(error):
+            # Not at once: an event loop that ends cancels its tasks, and should get no new ones.
+            later(A_MOMENT, partial(owe_client, checkout, store))
+        raise
     finally:
         close_unused(checkout, store, opened)
     return True

@@ -28,6 +28,7 @@ __all__ = [
     "opening_broke_off",
     "opening_failed",
     "opening_idle",
+    "owe_client",
     "refuse_late",
     "store_of",
     "stores_of",
@@ -121,6 +122,17 @@ def opening_failed(checkout: AnyCheckout, lease: AnyLease, call: Call, error: Ex
         checkout.router.follow_locked(call.tried[-1])
 
 
+def owe_client(checkout: AnyCheckout, store: ClientStore[Any]) -> None:
+    """Have a client opened in the background, after a caller broke off its opening: the next caller finds it open.
+
+    Unless one is idle meanwhile, which another caller has opened and used.
+    """
+    state = checkout.state
+    with state.after_lock, state.lock:
+        store.owed = not store.idle_entries()
+        state.maintenance_due = True
+
+
 def refuse_late(checkout: AnyCheckout, lease: AnyLease, call: Call, seconds: float) -> PoolTimeout:
     """Give back the right to open or validate a client because no time is left; return the refusal."""
     state, member = checkout.state, lease.member
@@ -158,7 +170,7 @@ def opening_idle(
     """
     state = checkout.state
     with state.after_lock, state.lock:
-        allowed = store.may_open and not member.leaving
+        allowed = (store.may_open or store.may_open_owed) and not member.leaving
         if allowed:
             store.opening_idle += 1
     if not allowed:

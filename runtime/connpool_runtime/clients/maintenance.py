@@ -24,8 +24,9 @@ def retire_expired(store: ClientStore[Any], now: float) -> None:
 
 
 def shortfall(store: ClientStore[Any]) -> bool:
-    """Return whether a client has to be opened to keep `min_size`."""
-    return store.begun and store.size < store.settings.min_size and store.may_open
+    """Return whether a client has to be opened to keep `min_size`, or in the place of one that a caller broke off."""
+    too_few = store.begun and store.size < store.settings.min_size
+    return (too_few and store.may_open) or store.may_open_owed
 
 
 def next_due(store: ClientStore[Any]) -> float:

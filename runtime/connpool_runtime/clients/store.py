@@ -101,6 +101,9 @@ class ClientStore(Generic[C]):
         self.cause: BaseException | None = None  # a copy without frames
         self.retry_at = math.inf  # after a failed opening: when it may be tried again
         self._distrusted_at = -math.inf  # when the server last closed connections
+        # Whether a caller broke off the opening of a client, so that one is opened in the background in its place: where
+        # opening takes longer than any caller has time, there would never be a client.
+        self.owed = False
         self.begun = False  # whether a client was ever opened; from then on min_size is kept
         self.closed = False
         self.heir: ClientStore[C] | None = None
@@ -137,6 +140,22 @@ class ClientStore(Generic[C]):
         return (
             not self.resting
             and not self.closed
+            and self.size < rules.max_size
+            and self.opening_for_caller + self.opening_idle < rules.max_connecting
+            and self._may_grow()
+        )
+
+    @property
+    def may_open_owed(self) -> bool:
+        """Whether a client may be opened in the background in the place of one that a caller broke off.
+
+        During the back-off, too, which may be due to the little time that the caller had.
+        """
+        rules = self.settings
+        return (
+            self.owed
+            and not self.closed
+            and rules.pooling
             and self.size < rules.max_size
             and self.opening_for_caller + self.opening_idle < rules.max_connecting
             and self._may_grow()
@@ -235,6 +254,7 @@ class ClientStore(Generic[C]):
         """Return the entry for a client that was opened; the caller adds it to the entries."""
         self.opened += 1
         self.failures, self.cause, self.retry_at, self.begun = 0, None, math.inf, True
+        self.owed = False
         age = self.settings.max_lifetime
         ends = math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw)
         return PooledClient(client, now, ends if self.settings.pooling else -math.inf)
@@ -249,6 +269,7 @@ class ClientStore(Generic[C]):
     def refused(self, error: BaseException, now: float, draw: float) -> None:
         """Note that a client could not be opened; failures at the same time count once for the back-off."""
         self.failed += 1
+        self.owed = False
         self.cause = without_traceback(error)
         if not self.resting:
             self.failures += 1

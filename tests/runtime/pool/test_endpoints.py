@@ -890,3 +890,97 @@ async def test_the_housekeeper_waits_after_what_is_no_exception(new_face: NewFac
     assert len(made) == 2
     assert isinstance(face.member("a").source.cause, Panic)
     await face.close()
+
+
+class SlowServer:
+    """Opens a client in longer than its callers have time, or never."""
+
+    def __init__(self, pool: AsyncPool[Client], **options: Any) -> None:
+        self.tried, self.hanging, self.made = 0, False, list[Client]()
+        self.may_open = asyncio.Event()
+        pool.add_endpoint(self.make, "a", connect_backoff=3600.0, **options)
+
+    async def make(self) -> Client:
+        self.tried += 1
+        await self.may_open.wait()
+        self.made.append(Client("a"))
+        return self.made[-1]
+
+
+def clients_of(pool: AsyncPool[Client]) -> Any:
+    """The numbers about the clients of the only member."""
+    return pool.stats().members[0].clients
+
+
+async def ask_in_haste(pool: AsyncPool[Client], by: str) -> None:
+    """Call with less time than opening a client takes."""
+    name: Method[Client, Any] = Method("aget", lambda client, _: client.aget())
+    if by == "deadline":
+        with deadline(0.01), pytest.raises(PoolError):
+            await pool.call(name)
+    else:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await pool.call(name)
+
+
+@pytest.mark.parametrize("by", ["deadline", "cancellation"])
+async def test_an_opening_that_its_caller_broke_off_is_made_good_in_the_background(by: str) -> None:
+    """Callers who never wait as long as opening takes get a client in the end, also during the back-off that their haste began."""
+    async with AsyncPool[Client]("hasty") as pool:
+        server = SlowServer(pool)
+        await ask_in_haste(pool, by)
+        await until(lambda: server.tried == 2)
+        server.may_open.set()
+        await until(lambda: clients_of(pool).opened == 1)
+        with deadline(PATIENCE):
+            assert await pool.execute(lambda client: client.aget()) == "a"
+        assert server.tried == 2
+
+
+async def test_one_opening_at_a_time_makes_good_for_many() -> None:
+    """However many callers break off, one client is opened in the background, and when that fails none until the next call."""
+    async with AsyncPool[Client]("hasty", checkout_timeout=0.05) as pool:
+        server = SlowServer(pool, max_size=10, max_connecting=10)
+        await asyncio.gather(*(ask_in_haste(pool, "cancellation") for _ in range(5)))
+        await until(lambda: server.tried == 6)
+        await until(lambda: clients_of(pool).failed == 1)
+        await asyncio.sleep(0.05)
+        assert server.tried == 6
+
+
+async def test_nothing_is_made_good_without_need() -> None:
+    """Where clients are used once only, and in a pool that is closed, no client is opened for nobody."""
+    pool = AsyncPool[Client]("hasty")
+    server = SlowServer(pool, pooling=False)
+    await ask_in_haste(pool, "cancellation")
+    await asyncio.sleep(0.02)
+    assert server.tried == 1
+    await pool.close()
+    pool = AsyncPool[Client]("hasty")
+    server = SlowServer(pool)
+    task = asyncio.create_task(pool.execute(lambda client: client.aget()))
+    await until(lambda: server.tried == 1)
+    with pytest.raises(ExceptionGroup):
+        await pool.close(drain_timeout=0.0)
+    task.cancel()
+    await asyncio.wait([task])
+    await asyncio.sleep(0.02)
+    assert server.tried == 1
+
+
+def test_an_event_loop_that_ends_while_a_client_is_opened_gets_no_new_tasks() -> None:
+    """The end of a program that leaves its pool open is quiet: nothing is begun in a loop that cancels all its tasks."""
+    told: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        pool = AsyncPool[Client]("left")
+        server = SlowServer(pool)
+        call = asyncio.create_task(pool.execute(lambda client: client.aget()))
+        await until(lambda: server.tried == 1)
+        assert not call.done()
+
+    asyncio.run(main())
+    gc.collect()
+    assert told == []
