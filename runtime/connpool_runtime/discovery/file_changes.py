@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency import threads
 
-__all__ = ["FileChanges", "Signature", "watches"]
+__all__ = ["FileChanges", "Signature", "signature_of", "watches"]
 
 SLICE = 2.0  # seconds after which the file is read again, whatever the system has reported
 
@@ -22,6 +22,15 @@ Signature: TypeAlias = tuple[int, int, int] | None
 def watches() -> bool:
     """Return whether watchfiles is installed, to report changes at once."""
     return find_spec("watchfiles") is not None
+
+
+def signature_of(path: Path) -> Signature:
+    """Return a signature of a file that changes with its content."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class FileChanges:
@@ -40,11 +49,7 @@ class FileChanges:
 
     def signature(self) -> Signature:
         """Return a signature that changes with the content."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return signature_of(self._path)
 
     def wait(self, before: Signature, seconds: float) -> bool:
         """Wait up to a number of seconds until the file differs from a signature; return whether it does."""

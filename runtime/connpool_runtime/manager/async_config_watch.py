@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from connpool_runtime._concurrency.tasks import PeriodicWorker, monotonic
 from connpool_runtime._log import log_failure
 from connpool_runtime.config.sections import ReloadSettings
-from connpool_runtime.discovery.async_file_changes import AsyncFileChanges
+from connpool_runtime.discovery.async_file_changes import AsyncFileChanges, Signature
 
 __all__ = ["AsyncConfigWatch"]
 
@@ -22,6 +22,7 @@ class AsyncConfigWatch:
         file: which.
         reload: is called after each change; may be a coroutine function. What it raises is logged.
         settings: returns the numbers, which a reload may change.
+        seen: the signature of what was read of the file; a change since then is noticed, too.
     """
 
     def __init__(
@@ -29,15 +30,21 @@ class AsyncConfigWatch:
         file: str,
         reload: Callable[[], Awaitable[object]],
         settings: Callable[[], ReloadSettings],
+        seen: Signature,
     ) -> None:
         self._file = file
         self._reload = reload
         self._settings = settings
         self._closed = False
         self._changes = AsyncFileChanges(file, settings().interval)
-        self._read = self._changes.signature()
+        self._read = seen
         self._worker = PeriodicWorker(f"watch of {file}", self._look, monotonic)
         self._worker.start()
+
+    @property
+    def seen(self) -> Signature:
+        """The signature of what was read of the file last."""
+        return self._read
 
     @property
     def closed(self) -> bool:

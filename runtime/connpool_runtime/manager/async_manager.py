@@ -28,6 +28,7 @@ from connpool_runtime.config.differences import (
 from connpool_runtime.config.loading import read_config
 from connpool_runtime.config.sections import ReloadSettings
 from connpool_runtime.config.service import ServiceConfig
+from connpool_runtime.discovery.async_file_changes import signature_of
 from connpool_runtime.errors import NotFound, PoolClosed
 from connpool_runtime.manager.async_config_watch import AsyncConfigWatch
 from connpool_runtime.manager.async_pool_changes import change_pool, give_middleware
@@ -119,10 +120,11 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
             environ=environ,
             arguments={**given, **(arguments or {})},
         )
+        seen = signature_of(Path(path))  # first: what is written while the file is read is a change
         config = read()
         chosen: dict[str, Any] = options if not section else config.manager.options()
         manager = cls(build, config.services.values(), read=read, **chosen)
-        manager._begin_with(config)
+        manager._begin_with(config, seen)
         manager._export_to(config.metrics)
         return manager
 
@@ -395,6 +397,8 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
     def watch(self) -> AsyncConfigWatch:
         """Reload whenever the config file changes, until `stop`, or until the returned watch is closed.
 
+        A change since the file was read is noticed, too.
+
         A file that is written in pieces is read when it has come to rest. With watchfiles (extra `files`)
         changes are noticed at once, without it within the `interval` of the file's section `reload`.
 
@@ -404,7 +408,10 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
         if self._config is None:
             raise ValueError(f"{self.name!r} was not made from a file, so there is none to watch")
         if self._watch is None or self._watch.closed:
-            self._watch = AsyncConfigWatch(self._config.file, self.reload, self._reload_settings)
+            seen = self._seen if self._watch is None else self._watch.seen
+            self._watch = AsyncConfigWatch(
+                self._config.file, self.reload, self._reload_settings, seen
+            )
         return self._watch
 
     def reload_on_signal(self, number: int | None = None) -> Callable[[], object]:

@@ -14,6 +14,7 @@ from connpool_runtime.config.effective import shown_service
 from connpool_runtime.config.problems import InvalidConfigFile
 from connpool_runtime.config.sections import MetricsSettings
 from connpool_runtime.config.service import ServiceConfig
+from connpool_runtime.discovery.file_changes import Signature
 from connpool_runtime.errors import ConfigConflict, NotFound, PoolClosed
 from connpool_runtime.manager.metrics_exports import Exporter, exporters
 from connpool_runtime.manager.reload import ReloadResult, ReloadStats
@@ -40,6 +41,7 @@ class BaseManager(Generic[P, G]):
         self._read = read
         self._exports: list[Exporter] = []
         self._config: Config | None = None
+        self._seen: Signature = None  # of the file that the manager is made from
         self._reloads = ReloadStats(
             manager=registry.name,
             version=1,
@@ -157,9 +159,9 @@ class BaseManager(Generic[P, G]):
 
     # Reloads
 
-    def _begin_with(self, config: Config) -> None:
-        """Take over the config that the manager is made from."""
-        self._config = config
+    def _begin_with(self, config: Config, seen: Signature) -> None:
+        """Take over the config that the manager is made from, and the signature of its file."""
+        self._config, self._seen = config, seen
 
     def _ended(self, result: ReloadResult) -> ReloadResult:
         """Count a reload, and log its result."""

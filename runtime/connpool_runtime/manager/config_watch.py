@@ -8,7 +8,7 @@ from collections.abc import Callable
 from connpool_runtime._concurrency.threads import PeriodicWorker, monotonic
 from connpool_runtime._log import log_failure
 from connpool_runtime.config.sections import ReloadSettings
-from connpool_runtime.discovery.file_changes import FileChanges
+from connpool_runtime.discovery.file_changes import FileChanges, Signature
 
 __all__ = ["ConfigWatch"]
 
@@ -23,6 +23,7 @@ class ConfigWatch:
         file: which.
         reload: is called after each change. What it raises is logged.
         settings: returns the numbers, which a reload may change.
+        seen: the signature of what was read of the file; a change since then is noticed, too.
     """
 
     def __init__(
@@ -30,15 +31,21 @@ class ConfigWatch:
         file: str,
         reload: Callable[[], object],
         settings: Callable[[], ReloadSettings],
+        seen: Signature,
     ) -> None:
         self._file = file
         self._reload = reload
         self._settings = settings
         self._closed = False
         self._changes = FileChanges(file, settings().interval)
-        self._read = self._changes.signature()
+        self._read = seen
         self._worker = PeriodicWorker(f"watch of {file}", self._look, monotonic)
         self._worker.start()
+
+    @property
+    def seen(self) -> Signature:
+        """The signature of what was read of the file last."""
+        return self._read
 
     @property
     def closed(self) -> bool:

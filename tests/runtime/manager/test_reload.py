@@ -339,6 +339,20 @@ async def test_the_file_is_watched(face: Any, path: Path, redis_servers: list[Re
         await face.do(watch.close)
 
 
+async def test_a_change_before_the_watch_began_is_taken_over(
+    face: Any, path: Path, redis_servers: list[RedisServer]
+) -> None:
+    """A program that reads its config, builds pools and then begins to watch misses nothing in between, nor between two watches."""
+    write(path, services={"users": redis(*redis_servers)})
+    async with managed(face, path) as manager:
+        pool = await face.do(manager.get_pool, "users")
+        for most in (8, 4):
+            write(path, services={"users": redis(*redis_servers, pool={"max_fails": most})})
+            watch = manager.watch()
+            await until(lambda most=most: pool.settings.max_fails == most)  # type: ignore[misc]
+            await face.do(watch.close)
+
+
 async def test_middleware_of_ones_own_stays_and_roles_are_not_doubled(
     face: Any, path: Path, redis_servers: list[RedisServer]
 ) -> None:
