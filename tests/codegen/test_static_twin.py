@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from connpool_gen.planning.ledger import Fate
+from connpool_gen.reading.alias_definitions import defined_twice
 from tests.codegen.made import ROOT, SAMPLES, Made, Maker
 from tests.codegen.sample_clients import CLIENTS
 from tests.codegen.twins import Bench, Pair, ask_mypy, set_up
@@ -160,3 +161,56 @@ def test_pyright_lets_streams_without_types_be_read(maker: Maker) -> None:
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "reads.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=maker.folder)
     assert "0 errors" in done.stdout, done.stdout
+
+
+TWO_WAYS = """
+import sys
+from typing import Union
+
+class _Default: ...
+
+try:
+    OptionalRetry = Union[int, _Default, None]
+except AttributeError:
+    OptionalRetry = Union[int, object, None]  # type: ignore[misc]
+if sys.version_info >= (3, 8):
+    Key = Union[int, str]
+else:
+    Key = Union[int, str, None]
+
+class Client:
+    def get(self, key: Key, *, retry: OptionalRetry = None) -> OptionalRetry: ...
+"""
+
+
+def test_an_alias_that_is_a_variable_for_pyright_is_spelled_out(maker: Maker) -> None:
+    """An alias with a way out (`except AttributeError`) stands for what mypy takes it for, which pyright allows; others keep their name."""
+    made = maker.make(TWO_WAYS, verify=True)
+    wrapper = maker.folder / f"{made.client.__module__}_pool.py"
+    wrapper.write_text(made.text, "utf-8")
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, wrapper.name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=maker.folder)
+    assert "0 errors" in done.stdout, done.stdout
+    text = " ".join(made.text.split())
+    assert "def get( self, key: Key, *, retry: int | _Default | None = None ) ->" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("X = int", set()),
+        ("X = int\nX = str", {"X"}),
+        ("try:\n    X = int\nexcept NameError:\n    X = str", {"X"}),
+        ("try:\n    X = int\nfinally:\n    Y = str", set()),
+        ("if a:\n    X = int\nelif b:\n    X = str\nelse:\n    X = bytes", set()),
+        ("if a:\n    X = int\nX = str", {"X"}),
+        ("def f():\n    X = int\nX = str\nclass C:\n    X = int", set()),
+        ("X: type = int\nX = Y = str", {"X"}),
+        ("X = (", set()),
+    ],
+)
+def test_which_names_are_defined_twice(tmp_path: Path, text: str, found: set[str]) -> None:
+    """Assignments one after the other count, also on the way out of an error; branches of an `if` do not."""
+    path = tmp_path / "module.py"
+    path.write_text(text, "utf-8")
+    assert defined_twice(str(path)) == found

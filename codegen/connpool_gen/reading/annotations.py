@@ -151,6 +151,10 @@ class NameFinder(Protocol):
         """Return whether a name is Any for mypy, which reads the output but not the module of the name."""
         ...
 
+    def is_variable_for_some(self, fullname: str) -> bool:
+        """Return whether an alias is defined in two ways, so that it is a variable for pyright."""
+        ...
+
 
 class AnnotationPrinter:
     """Prints types. Method-local TypeVars are named where their module defines them.
@@ -267,14 +271,18 @@ class AnnotationPrinter:
         return self._names.ref(type_.type.fullname)
 
     def _alias(self, type_: TypeAliasType) -> Expression:
-        """The alias by its name; what it stands for where the name is local or would be Any."""
+        """The alias by its name; what it stands for where the name is local, would be Any, or is no alias for pyright."""
         alias = type_.alias
         if alias is None:
             raise Unprintable("an alias could not be resolved")
         self._note_unknown(get_proper_type(type_))
         if "@" in alias.name or alias.fullname.count(".") == 0:
             return self.annotation(get_proper_type(type_))
-        if self._names.is_any_elsewhere(alias.fullname) and not type_.is_recursive:
+        names = self._names
+        spelled_out = names.is_any_elsewhere(alias.fullname) or names.is_variable_for_some(
+            alias.fullname
+        )
+        if spelled_out and not type_.is_recursive:
             return self.annotation(get_proper_type(type_))
         ref = self._names.ref(alias.fullname)
         return self._applied(ref, type_.args)

@@ -11,6 +11,7 @@ from mypy.nodes import MypyFile, SymbolTable, TypeInfo, TypeVarExpr, TypeVarLike
 from mypy.types import TypeVarType
 
 from connpool_gen.probe.source import imports_in
+from connpool_gen.reading.alias_definitions import defined_twice
 from connpool_gen.reading.facts import Ref
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class PublicNames:
     def is_any_elsewhere(self, fullname: str) -> bool:
         """Return whether a name is Any for mypy, which reads the output but not the module of the name."""
         return self.is_untyped(self._split(fullname).module)
+
+    def is_variable_for_some(self, fullname: str) -> bool:
+        """Return whether an alias is defined in two ways, so that it is a variable for pyright."""
+        place = self._split(fullname)
+        tree = self._modules.get(place.module)
+        return tree is not None and place.qualname in defined_twice(tree.path)
 
     def has_variable(self, variable: TypeVarLikeType) -> bool:
         """Return whether a type variable can be imported by its full name.
