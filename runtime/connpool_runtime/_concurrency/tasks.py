@@ -415,22 +415,30 @@ def new_mutex() -> asyncio.Lock:
 
 
 def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
-    """Have a function called in the event loop whenever a signal comes; return what ends that.
+    """Have a function called in the event loop whenever a signal comes; return what restores the old handler.
 
     Raises:
         ValueError: no event loop runs here, or this is not the main thread.
     """
+    import signal
+
     loop = running_loop()
     if loop is None:
         raise ValueError("no event loop runs here that could wait for signals")
+    before = signal.getsignal(number)
+
+    def restore() -> None:
+        loop.remove_signal_handler(number)
+        # asyncio sets the default, by which a SIGHUP ends even a program that `nohup` has started.
+        if before is not None:
+            signal.signal(number, before)
+
     try:
         loop.add_signal_handler(number, act)
     except NotImplementedError:  # as those of Windows; they do wake up for a signal
-        import signal
-
-        before = signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(act))
+        signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(act))
         return lambda: signal.signal(number, before)
-    return lambda: loop.remove_signal_handler(number)
+    return restore
 
 
 async def beside(work: Callable[[], T]) -> T:

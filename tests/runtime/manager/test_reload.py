@@ -491,10 +491,13 @@ async def test_a_manager_without_a_file_has_nothing_to_reload(face: Any, path: P
     await face.do(manager.stop)
 
 
-async def test_a_signal_reloads(face: Any, path: Path, redis_servers: list[RedisServer]) -> None:
-    """SIGHUP has the config read again, until the old handling is put back."""
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN, lambda *_: None])
+async def test_a_signal_reloads(
+    face: Any, path: Path, redis_servers: list[RedisServer], before: Any
+) -> None:
+    """SIGHUP has the config read again, until the old handling is put back, which may be that of `nohup`."""
     write(path, services={"users": redis(*redis_servers)})
-    before = signal.getsignal(signal.SIGHUP)
+    outside = signal.signal(signal.SIGHUP, before)
     async with managed(face, path) as manager:
         restore = manager.reload_on_signal()
         write(path, services={"users": redis(*redis_servers, pool={"max_fails": 8})})
@@ -502,4 +505,4 @@ async def test_a_signal_reloads(face: Any, path: Path, redis_servers: list[Redis
         await until(lambda: manager.reloads.successes == 1)
         assert manager.config("users").options == {"max_fails": 8}
         restore()
-    assert signal.getsignal(signal.SIGHUP) == before
+    assert signal.signal(signal.SIGHUP, outside) == before
