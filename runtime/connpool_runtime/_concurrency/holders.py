@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Holder", "acting_for", "current_holder", "has_ended"]
 
 Holder: TypeAlias = "int | weakref.ref[Any] | None"
-"""A thread by its identifier, a task by a reference that does not keep it and its frames; None if it is not known."""
+"""A thread or task by a reference that does not keep it and its frames; None if it is not known.
+
+What `threading` does not know, as greenlets and threads of C libraries, by its identifier: nothing tells when it ends.
+"""
 
 _acting_for: ContextVar[Holder] = ContextVar("connpool_acting_for", default=None)
 
@@ -32,7 +35,11 @@ def current_holder(*, blocking: bool) -> Holder:
     if (for_whom := _acting_for.get()) is not None:
         return for_whom
     if blocking:
-        return threading.get_ident()
+        ident = threading.get_ident()
+        # Not `current_thread`, which makes up a thread for one that it does not know, and keeps that for good.
+        known: dict[int, threading.Thread] = getattr(threading, "_active", {})
+        thread = known.get(ident)
+        return ident if thread is None else weakref.ref(thread)
     from asyncio import current_task  # only pools for tasks need it
 
     try:
@@ -57,9 +64,9 @@ def acting_for(holder: Holder) -> Generator[None]:
 
 def has_ended(holder: Holder) -> bool:
     """Return whether a thread or task has ended; False if it is not known."""
-    if holder is None:
+    if holder is None or isinstance(holder, int):
         return False
-    if isinstance(holder, int):
-        return all(thread.ident != holder for thread in threading.enumerate())
-    task = cast("Any", holder())
-    return task is None or bool(task.done())
+    found = cast("Any", holder())
+    if isinstance(found, threading.Thread):
+        return not found.is_alive()
+    return found is None or bool(found.done())

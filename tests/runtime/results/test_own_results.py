@@ -1,5 +1,6 @@
 """Whoever closes a pool or removes a member does not wait for results in its own variables."""
 
+import _thread
 import asyncio
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from connpool_runtime import AsyncPool, DrainTimeout, Method, Pool
 from connpool_runtime.registry import AsyncRegistry, Registry
+from tests.waiting import eventually
 
 SOON, LONG = 0.01, 60.0  # seconds to drain: a test that waits in vain takes either
 
@@ -183,3 +185,15 @@ def test_a_task_that_failed_is_not_kept_by_its_result() -> None:
         await pool.close()
 
     asyncio.run(main())
+
+
+def test_a_thread_that_python_does_not_know_counts_as_alive() -> None:
+    """Nobody tells when a greenlet or a thread of a C library ends, so what it holds is waited for."""
+    client = Client()
+    pool = pool_of(Pool, client)
+    cursors: list[Cursor] = []
+    _thread.start_new_thread(lambda: cursors.append(pool.pinned(CURSOR)), ())
+    assert eventually(lambda: len(cursors) == 1)
+    with pytest.raises(ExceptionGroup):
+        pool.close(drain_timeout=SOON)
+    assert not client.closed
