@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from enum import Enum
 from types import MethodType
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
@@ -24,6 +24,7 @@ __all__ = [
     "around",
     "around_admitted",
     "outermost",
+    "refuse_second_repeater",
     "registration_of",
 ]
 
@@ -140,6 +141,32 @@ def registration_of(middleware: object, way: str) -> Registration:
     needed = phases != {Phase.ADMIT} or hasattr(middleware, way)
     function = function_of(middleware, way) if needed else None
     return Registration(middleware, function, admit, attempt, False, is_async)
+
+
+def refuse_second_repeater(
+    pool: str, middleware: object, registered: Iterable[Registration]
+) -> None:
+    """Refuse a second middleware that repeats calls: the attempts of two `Retry` multiply.
+
+    Roles are compared without their enumeration, whose import would bring all middleware with it.
+
+    Arguments:
+        pool: its name.
+        middleware: the one to be registered.
+        registered: those that are.
+
+    Raises:
+        ValueError: there is one of the same role already.
+    """
+    role = getattr(middleware, "role", None)
+    if not getattr(role, "repeats_calls", False):
+        return
+    for one in registered:
+        if getattr(one.middleware, "role", None) is role:
+            raise ValueError(
+                f"pool {pool!r} already has a {type(one.middleware).__name__}: with a second one attempts would"
+                " multiply. Give the first one the settings that you want, or set a policy for a method"
+            )
 
 
 def _check_admit(name: str, admit: object) -> None:

@@ -98,6 +98,13 @@ async def _open(checkout: AnyCheckout, store: ClientStore[Any], opened: list[Any
     state = checkout.state
     started = state.clock()
     opened.append(await resolve(store.factory()))
+    try:
+        checkout.expected_client.refuse_unfit(
+            opened[0], "its factory returned it, and should return the client that it opened"
+        )
+    except TypeError:
+        opened.clear()  # nothing that could be closed
+        raise
     if store.configure is not None:
         await resolve(store.configure(opened[0]))
     with state.after_lock, state.lock:

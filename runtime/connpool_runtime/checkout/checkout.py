@@ -26,6 +26,7 @@ from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
+from connpool_runtime.clients.fitting import ExpectedClient
 from connpool_runtime.clients.source import CLEAN, REMEDY
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.group import Candidates
@@ -59,6 +60,8 @@ class Checkout(Generic[C]):
         *,
         blocking: bool,
     ) -> None:
+        methods = tuple(methods)
+        self.expected_client = ExpectedClient(name, [method.name for method in methods])
         self.state = PoolState[C](name, settings, methods, blocking=blocking)
         self.router = Router(self.state)
         self.recorder = Recorder(self.state, self.router)

@@ -41,6 +41,11 @@ class Role(Enum):
         """Whether a pool may have several middleware of this role."""
         return self in (Role.PER_CALL, Role.PER_ATTEMPT)
 
+    @property
+    def repeats_calls(self) -> bool:
+        """Whether a middleware of this role makes several attempts of one call."""
+        return self in (Role.RETRY, Role.HEDGING)
+
     @classmethod
     def of(cls, middleware: object) -> Role:
         """Return the role of a middleware; `PER_CALL` if it states none."""

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unp
 from connpool_runtime._concurrency.introspection import is_coroutine_function
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.method import Method
-from connpool_runtime.calls.middleware_chain import Registration, registration_of
+from connpool_runtime.calls.middleware_chain import (
+    Registration,
+    refuse_second_repeater,
+    registration_of,
+)
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.opening import stores_of
@@ -171,8 +175,8 @@ class BasePool(Generic[C]):
             labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
         Raises:
-            TypeError: the name is no text, the labels are no texts by name, the client is a class, or it is
-                asynchronous and the pool is not.
+            TypeError: the name is no text, the labels are no texts by name, the client is a class, a coroutine,
+                None, a text or other data, or it is asynchronous and the pool is not.
             ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
@@ -226,6 +230,11 @@ class BasePool(Generic[C]):
             raise TypeError(
                 f"{client.__name__} is a class: add an instance of it, such as {client.__name__}(...)"
             )
+        self._checkout.expected_client.refuse_unfit(
+            client,
+            "`add_client` takes a client that is ready to use; `add_connector` and `discover` open clients of"
+            " addresses",
+        )
         kind = type(one.client)
         for label in self._sample_methods if self._blocking else ():
             if is_coroutine_function(getattr(kind, label, None)):
@@ -682,6 +691,7 @@ class BasePool(Generic[C]):
         """Register a middleware inside those that are there."""
         made, state = registration_of(middleware, self._way), self._state
         with state.after_lock, state.lock:
+            refuse_second_repeater(state.name, middleware, state.middleware)
             state.middleware = (*state.middleware, made)
         self._arrange_calls()
 

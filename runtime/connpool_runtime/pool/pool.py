@@ -548,6 +548,7 @@ class Pool(BasePool[C]):
 
         Raises:
             TypeError: it is neither.
+            ValueError: it is a second `Retry` or `Hedging`, with which attempts would multiply.
         """
         self._add_middleware(middleware)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import connpool_runtime.middleware as offered
-from connpool_runtime import PoolError
+from connpool_runtime import AsyncPool, Pool, PoolError
 from connpool_runtime.middleware import (
     AdaptiveLimit,
     AdaptiveThrottle,
@@ -185,3 +186,17 @@ async def drive(
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
     inside = [one.value for one in stats.middleware if one.name.startswith("bulkhead")]
     assert set(inside) <= {0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [(Pool, Retry), (AsyncPool, Retry), (AsyncPool, partial(Hedging, delay=1.0))],
+)
+def test_a_second_repeater_is_refused(kind: Any, make: Callable[[], object]) -> None:
+    """Two `Retry` of three attempts would make nine; the second one is refused, and the first one goes on."""
+    pool = kind("shops")
+    pool.register_middleware(make())
+    before = pool._state.middleware
+    with pytest.raises(ValueError, match=r"pool 'shops' already has a .* attempts would multiply"):
+        pool.register_middleware(make())
+    assert pool._state.middleware == before

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import importlib
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from connpool_runtime import (
 from tests.runtime.faces import Client, Face, until
 
 GET: Method[Any, Any] = Method("get", lambda client, args: client.get(*args))
+PUT: Method[Any, Any] = Method("put", lambda client, args: client.put(*args))
 
 
 async def busy(face: Face, name: str) -> "asyncio.Future[object]":
@@ -85,6 +87,60 @@ def test_a_class_in_place_of_a_client_is_refused(pool: Any) -> None:
     with pytest.raises(TypeError, match=r"Client is a class: add an instance of it, such as Cl"):
         pool.add_client(Client)
     assert pool.members == ()
+
+
+async def connect() -> Client:
+    return Client()
+
+
+@pytest.mark.parametrize("kind", [Pool, AsyncPool])
+@pytest.mark.parametrize("wrong", [None, "redis://10.0.0.1", b"", 5, ["a"], ("a",), {"a": 1}])
+def test_data_in_place_of_a_client_is_refused(kind: Any, wrong: Any) -> None:
+    """A pool that knows its methods refuses data at once, and names its type only: a URL may hold a password."""
+    pool = kind("shops", methods=[GET, PUT])
+    if isinstance(wrong, dict):
+        pool = kind("shops", methods=[PUT])
+    with pytest.raises(
+        TypeError, match=r"methods of its clients such as (get, )?put; this "
+    ) as refused:
+        pool.add_client(wrong)
+    assert type(wrong).__name__.removesuffix("Type") in str(refused.value)
+    assert "10.0.0.1" not in str(refused.value)
+    assert pool.members == ()
+
+
+@pytest.mark.parametrize("kind", [Pool, AsyncPool])
+def test_a_coroutine_in_place_of_a_client_is_refused(kind: Any) -> None:
+    """Who forgot to await what makes the client is told so."""
+    opening = connect()
+    with pytest.raises(TypeError, match="of type coroutine: await it first"):
+        kind(methods=[GET]).add_client(opening)
+    opening.close()
+
+
+def test_whatever_may_be_a_client_is_accepted() -> None:
+    """Data with one of the methods, labels that name no attribute, and anything in a pool without methods."""
+    Pool(methods=[GET]).add_client({})
+    Pool(methods=[GET]).add_client(object())
+    Pool[str]().add_client("10.0.0.1:80")
+
+
+@pytest.mark.parametrize("kind", [Pool, AsyncPool])
+async def test_a_factory_that_returns_no_client_is_told_of(kind: Any) -> None:
+    """Calls get an error whose cause says that the factory returned nothing; the pool closes nothing."""
+    closed: list[object] = []
+    pool = kind("shops", methods=[GET])
+    pool.add_endpoint(lambda: None, "a", close=closed.append)
+
+    async def call() -> None:
+        await pool.call(GET)
+
+    with pytest.raises(PoolError) as refused:
+        await call()
+    assert "this client is None: its factory returned it" in "".join(
+        traceback.format_exception(refused.value)
+    )
+    assert closed == []
 
 
 @pytest.mark.parametrize("pool", [Pool(), AsyncPool()])

@@ -408,9 +408,9 @@ def test_what_is_no_label_or_route_is_refused() -> None:
 
 def test_labels_that_are_made_up_do_not_pile_up() -> None:
     """What was asked for long ago is forgotten; it is worked out anew when asked for again."""
-    pool = Pool[str](methods=[Method("get", lambda client, _: client, route="replica")])
+    pool = Pool[str](methods=[Method("upper", lambda client, _: client, route="replica")])
     pool.add_client("a", "a", labels={"role": "replica", "tenant": "1"})
-    get = Method[str, str]("get", lambda client, _: client)
+    get = Method[str, str]("upper", lambda client, _: client)
     for tenant in range(3 * MOST_SELECTIONS):
         with calling(label={"tenant": str(tenant)}):
             if tenant == 1:
