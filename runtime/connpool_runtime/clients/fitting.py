@@ -42,12 +42,13 @@ class ExpectedClient:
         """
         if not self._methods:
             return
-        if isinstance(client, Coroutine):
+        kind = type(client)
+        if issubclass(kind, Coroutine):
             advice = "await it first"
-        elif type(client) not in _DATA or any(hasattr(client, name) for name in self._methods):
+        elif kind not in _DATA or any(hasattr(kind, name) for name in self._methods):
             return
-        kind = "None" if client is None else f"of type {type(client).__name__}"
+        told = "None" if client is None else f"of type {kind.__name__}"
         names = ", ".join(self._methods[:_NAMED])
         raise TypeError(
-            f"pool {self._pool!r} calls methods of its clients such as {names}; this client is {kind}: {advice}"
+            f"pool {self._pool!r} calls methods of its clients such as {names}; this client is {told}: {advice}"
         )
