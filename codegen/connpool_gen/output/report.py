@@ -11,6 +11,7 @@ from connpool_gen.environment.interpreter import python_of, runtime_of
 from connpool_gen.environment.runtime import advice
 from connpool_gen.errors import OutputError
 from connpool_gen.output.run import Gone, Result, Status
+from connpool_gen.output.write import replace_file
 from connpool_gen.planning.hints import policy_lines
 from connpool_gen.planning.ledger import LEFT_OUT, Fate
 
@@ -169,7 +170,10 @@ def python_data(request: GenerateRequest) -> dict[str, Any]:
 
 
 def write_ledger(path: Path, results: Sequence[Result]) -> None:
-    """Write the ledgers of a run to a file: JSON if its name ends in `.json`, else a plain text table."""
+    """Write the ledgers of a run to a file: JSON if its name ends in `.json`, else a plain text table.
+
+    An old file is replaced whole or stays; a pipe or a device is written to.
+    """
     made = [(result.request, result.made.ledger) for result in results if result.made is not None]
     if path.suffix == ".json":
         data = {request.client: ledger.as_data() for request, ledger in made}
@@ -178,6 +182,9 @@ def write_ledger(path: Path, results: Sequence[Result]) -> None:
         parts = [f"{request.client}\n\n{ledger.table()}" for request, ledger in made]
         text = "\n".join(parts)
     try:
-        path.write_text(text, "utf-8")
+        if path.exists() and not path.is_file():
+            path.write_text(text, "utf-8")
+        else:
+            replace_file(path, text)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

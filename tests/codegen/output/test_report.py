@@ -1,14 +1,21 @@
 """What programs read: JSON results, the ledger file, the resolved configuration and its schema."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
 from connpool_gen.cli import app
 from connpool_gen.config.options import ENTRY_KEYS, INHERITED_KEYS, METHOD_KEYS, TARGET_KEYS
+from connpool_gen.errors import OutputError
+from connpool_gen.output.report import write_ledger
 
 CLIENT = """
 class Client:
@@ -77,6 +84,39 @@ def test_the_ledger_as_a_table(here: Path) -> None:
     assert any(line.split()[:2] == ["get", "wrapped"] for line in lines)
     assert any(line.startswith("connect") and "skipped" in line for line in lines)
     assert lines[-1] == "2 wrapped, 1 skipped"
+
+
+def test_a_ledger_is_replaced_whole(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full leaves the old ledger as it was."""
+    Path("ledger.txt").write_text("old", "utf-8")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr("connpool_gen.output.write.os.fsync", Mock(side_effect=full))
+    with pytest.raises(OutputError, match="cannot write ledger.txt: No space left"):
+        write_ledger(Path("ledger.txt"), [])
+    assert [path.name for path in here.glob("*ledger*")] == ["ledger.txt"]
+    assert Path("ledger.txt").read_text("utf-8") == "old"
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no such device")
+def test_a_ledger_goes_into_a_pipe(here: Path) -> None:
+    """`--ledger /dev/stdout` writes into what is there, and puts no file in its place."""
+    command = [
+        sys.executable,
+        "-m",
+        "connpool_gen",
+        "--client",
+        "app:Client",
+        "--quiet",
+        "--no-verify",
+    ]
+    done = subprocess.run(
+        [*command, "--ledger", "/dev/stdout"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "connect" in done.stdout
 
 
 def test_a_ledger_that_cannot_be_written(here: Path) -> None:
