@@ -67,9 +67,10 @@ def run_beside_finalizer(work: Callable[[], object]) -> None:
 
 def _holds_a_lock() -> bool:
     """Return whether this thread was interrupted holding a lock: other threads release it within `PATIENCE`."""
-    taken = [lock for lock in all_locks() if lock.locked()]
-    if not taken or not _was_interrupted(current_frame()):
+    # The stack is looked at first: there is one lock for each member of each pool of the process.
+    if not _was_interrupted(current_frame()):
         return False
+    taken = [lock for lock in all_locks() if lock.locked()]
     until = monotonic() + PATIENCE
     return any(is_held_here(lock, max(0.0, until - monotonic())) for lock in taken)
 

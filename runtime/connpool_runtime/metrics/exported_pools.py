@@ -17,6 +17,7 @@ from connpool_runtime.stats.types import PoolStats
 
 __all__ = ["KEEP_CLOSED", "ExportedPools"]
 
+FEW_POOLS = 16
 KEEP_CLOSED = 300.0
 """Seconds for which a closed pool is still exported, so that every reader sees its last counts."""
 
@@ -33,6 +34,7 @@ class ExportedPools:
         self._lock = new_lock()
         self._pools: dict[str, BasePool[Any]] = {}
         self._closed_since: dict[str, float] = {}  # by name: when a pool was first seen closed
+        self._next_look = FEW_POOLS
 
     def add(self, *pools: BasePool[Any]) -> None:
         """Export more pools; pools that are exported already stay.
@@ -47,17 +49,17 @@ class ExportedPools:
         for pool in pools:
             _check(pool)
         with self._lock:
-            self._forget_closed_locked()
-            after = dict(self._pools)
+            self._forget_closed_in_turn_locked()
+            added: dict[str, BasePool[Any]] = {}
             for pool in pools:
-                there = after.get(pool.name, pool)
+                there = added.get(pool.name) or self._pools.get(pool.name, pool)
                 if there is not pool and not there.closed:
                     raise ValueError(_same_name(pool.name))
-                after[pool.name] = pool
-            replaced = [name for name, pool in self._pools.items() if after[name] is not pool]
-            for name in replaced:
-                self._closed_since.pop(name, None)
-            self._pools = after
+                added[pool.name] = pool
+            for name, pool in added.items():
+                if self._pools.get(name) is not pool:
+                    self._closed_since.pop(name, None)
+            self._pools.update(added)
 
     def remove(self, *pools: BasePool[Any]) -> None:
         """Stop exporting pools, including their last counts; others are ignored.
@@ -76,6 +78,12 @@ class ExportedPools:
             self._forget_closed_locked()
             pools = tuple(self._pools.values())
         return [pool.stats() for pool in pools]  # calls user middleware, so not under the lock
+
+    def _forget_closed_in_turn_locked(self) -> None:
+        """Forget pools that were closed where nobody scrapes; looking at all of them once per doubling is cheap."""
+        if len(self._pools) >= self._next_look:
+            self._forget_closed_locked()
+            self._next_look = max(FEW_POOLS, 2 * len(self._pools))
 
     def _forget_closed_locked(self) -> None:
         now = self._clock()

@@ -91,7 +91,7 @@ def test_a_ledger_is_replaced_whole(here: Path, monkeypatch: pytest.MonkeyPatch)
     Path("ledger.txt").write_text("old", "utf-8")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr("connpool_gen.output.write.os.fsync", Mock(side_effect=full))
-    with pytest.raises(OutputError, match="cannot write ledger.txt: No space left"):
+    with pytest.raises(OutputError, match=r"cannot write ledger\.txt: No space left"):
         write_ledger(Path("ledger.txt"), [])
     assert [path.name for path in here.glob("*ledger*")] == ["ledger.txt"]
     assert Path("ledger.txt").read_text("utf-8") == "old"

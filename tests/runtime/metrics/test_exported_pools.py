@@ -3,8 +3,9 @@
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.metrics.exported_pools import KEEP_CLOSED, ExportedPools
+from connpool_runtime.metrics.exported_pools import FEW_POOLS, KEEP_CLOSED, ExportedPools
 from connpool_runtime.testing import FakeClock
+from tests.runtime.costs import functions_called
 
 
 @pytest.fixture
@@ -75,12 +76,27 @@ def test_closed_pools_are_let_go_without_a_reader(
     exported: ExportedPools, clock: FakeClock
 ) -> None:
     """Where nobody ever asks, pools that come and go do not pile up."""
-    for number in range(10):
+    for number in range(5 * FEW_POOLS):
         pool = Pool[object](f"p{number}")
         exported.add(pool)
         pool.close()
         clock.sleep(KEEP_CLOSED)
-    assert len(exported._pools) < 4
+    assert len(exported._pools) <= 2 * FEW_POOLS
+
+
+def test_adding_a_pool_costs_the_same_among_many(exported: ExportedPools) -> None:
+    """A service with a pool for each tenant adds the thousandth as fast as the tenth."""
+
+    def cost(there: int) -> int:
+        many = [Pool[object](f"p{number}") for number in range(there)]
+        exported.add(*many)
+        few = [Pool[object](f"q{number}") for number in range(10)]
+        called = functions_called(lambda: [exported.add(pool) for pool in few])
+        exported.remove(*many, *few)
+        return called
+
+    cost(1000)  # the next look at all of them is due at two thousand
+    assert cost(1000) == cost(10)
 
 
 def test_a_pool_takes_the_name_of_a_closed_one(exported: ExportedPools, clock: FakeClock) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from connpool_runtime import AllMembersOpen, Pool, PoolClosed, UnknownMember, calling
 from connpool_runtime.members.new_client import NewClient
+from tests.runtime.costs import functions_called
 from tests.thorough import thorough
 from tests.waiting import eventually
 
@@ -240,3 +241,18 @@ def test_a_member_weighs_the_same_among_many(balancer: str) -> None:
     many = weight(4 * FEW)
     assert many < most
     assert many < 1.5 * weight(FEW)
+
+
+def test_closing_costs_the_same_among_many_pools() -> None:
+    """A pool is closed at the same cost where the process has a thousand others, as one for each tenant."""
+
+    def cost() -> int:
+        pool = Pool[object]("shops")
+        pool.add_client(object())
+        return functions_called(pool.close)
+
+    cost()
+    alone = cost()
+    others = [Pool[object](f"p{number}") for number in range(1000)]
+    assert cost() == alone
+    assert len(others) == 1000

@@ -1,8 +1,6 @@
 """Labels of members and routes of methods: reads go to replicas and writes to the primary, in sync and async pools."""
 
 import asyncio
-import gc
-import sys
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -24,6 +22,7 @@ from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.members.membership import MOST_SELECTIONS
 from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.middleware import Hedging, Retry
+from tests.runtime.costs import functions_called
 from tests.runtime.faces import Client, TaskFace, until
 
 New = Callable[..., Any]  # a `Face` of either kind, sync or async
@@ -450,24 +449,6 @@ async def test_a_waiting_read_times_out_with_the_count_of_its_role(new_face: New
     for name in ("r1", "r2"):
         face.clients[name].release()
     assert {await one for one in running} == {"r1", "r2"}
-
-
-def functions_called(work: Callable[[], object]) -> int:
-    """How many functions run while something is done: what it costs, on any machine."""
-    count = 0
-
-    def note(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    gc.disable()  # what finalizers of other tests call would be counted
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return count
 
 
 async def cost_of_reads(waiting: int) -> int:
