@@ -18,6 +18,7 @@ from connpool_gen.probe.deprecation import deprecation, undeprecated
 from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 from connpool_gen.probe.source import (
+    called_on_receiver,
     function_at,
     gives_a_value,
     looks_at_keywords,
@@ -55,6 +56,8 @@ COPYING = frozenset(
 )
 # How a client is entered.
 ENTERS = ("__enter__", "__aenter__")
+# How a client is left.
+LEAVES = ("__exit__", "__aexit__")
 # Methods that may open a client, or something on it, such as a file.
 OPENS = ("connect", "open", "initialize")
 DUNDERS = OPERATIONS | OF_EACH_OBJECT | COPYING
@@ -319,6 +322,8 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
         described["literal"] = True
     if name in ENTERS and (node := function_at(function)) and returns_its_receiver(node):
         described["returns_receiver"] = True
+    if name in LEAVES and (node := function_at(inner)):
+        described["calls"] = called_on_receiver(node)
     if name in OPENS and (node := function_at(inner)) and gives_a_value(node):
         described["gives_value"] = True
     if outer != shown:

@@ -189,7 +189,7 @@ class RuntimeMember:
     `literal`: an annotation asks for literal text, of which mypy knows nothing. `returns_receiver`:
     entering the client does nothing but return it. `runs_as_coroutine`: what a call runs first, above
     all decorators that are known, is a coroutine function. `gives_value`: the text of a method that may
-    open something returns a value. `note` is what the user should know about how it was read,
+    open something returns a value. `calls` are the methods that leaving the client calls on it. `note` is what the user should know about how it was read,
     `comments` stand above it in a stub.
     """
 
@@ -214,6 +214,7 @@ class RuntimeMember:
     returns_receiver: bool = False
     runs_as_coroutine: bool = False
     gives_value: bool = False
+    calls: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
 
 
@@ -463,7 +464,7 @@ def read_deprecation(raw: list[Any] | None) -> Deprecation | None:
 
 # The keys of a member that are no plain values.
 CONVERTED = frozenset(
-    ("form", "params", "outer", "value_class", "context_manager", "deprecated", "comments")
+    ("form", "params", "outer", "value_class", "context_manager", "deprecated", "comments", "calls")
 )
 
 
@@ -478,6 +479,7 @@ def read_member(raw: dict[str, Any]) -> RuntimeMember:
         outer=read_params(raw.get("outer")),
         deprecated=read_deprecation(raw.get("deprecated")),
         comments=tuple(raw.get("comments", ())),
+        calls=tuple(raw.get("calls", ())),
         value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
         **plain,
     )
