@@ -120,6 +120,49 @@ def test_what_a_method_sets_wins_over_the_class(made: Made) -> None:
     assert wrapper.connected is True
 
 
+COMPILED = """
+from types import MethodType
+
+
+class compiled:
+    # A function as Cython makes it: it can be called and bound, and its code object has no bytecode.
+    def __init__(self, function):
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self._function = function
+    @property
+    def __code__(self):
+        return None
+    def __call__(self, *args):
+        return self._function(*args)
+    def __get__(self, obj, owner):
+        return self if obj is None else MethodType(self, obj)
+
+
+class Plain:
+    LIMIT = 10
+
+
+class Client(Plain):
+    keyspace = None
+    Part = Plain
+    @compiled
+    def use(self, keyspace):
+        self.keyspace = keyspace
+"""
+
+
+def test_what_a_compiled_method_may_set_is_read_from_a_member(workshop: Maker) -> None:
+    """Where a method hides its bytecode any value may be the member's own; a class that is held is the same for all."""
+    made = workshop.make(COMPILED, verify=True)
+    client = made.client()
+    client.use("k")
+    wrapper = made.over(client)
+    assert (wrapper.keyspace, wrapper.LIMIT) == ("k", 10)
+    assert made.names["keyspace"].reason.startswith("attribute, read from one member")
+    assert made.wrapper().Part.__name__ == "Plain"
+
+
 def test_an_attribute_of_instances_is_read_from_a_member(made: Made) -> None:
     """What only `__init__` sets is passed through like a property; without a member there is none."""
     assert made.over(made.client()).host == "h"

@@ -142,7 +142,11 @@ def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
     """
     if name in field_names(cls):
         return True
-    return not is_descriptor(raw) and is_stored(functions_of(cls), name)
+    if is_descriptor(raw):
+        return False
+    # No instance holds a class of its own, but a method whose bytecode is hidden may set any other value.
+    hidden = not isinstance(raw, type) and any(map(hides_bytecode, held_by(cls)))
+    return hidden or is_stored(functions_of(cls), name)
 
 
 def is_descriptor(raw: object) -> bool:
@@ -167,13 +171,26 @@ def describe_instance(cls: type, name: str, value_class: tuple[str, str] | None)
     functions = functions_of(cls)
     untyped = tuple(function for function in functions if not annotations_of(function))
     later = tuple(function for function in functions if function.__name__ != "__init__")
+    hidden = any(map(hides_bytecode, held_by(cls)))
     return {
         "name": name,
         "form": "instance",
         "value_class": value_class,
-        "set_untyped": is_stored(untyped, name),
-        "reset": is_stored(later, name),
+        "set_untyped": hidden or is_stored(untyped, name),
+        "reset": hidden or is_stored(later, name),
     }
+
+
+def hides_bytecode(function: object) -> bool:
+    """Return whether a function cannot show what it does: Cython gives its functions code objects without bytecode."""
+    # The class is asked, for a value of a client's may answer to any name.
+    return hasattr(type(function), "__code__") and not isinstance(function, types.FunctionType)
+
+
+@functools.cache
+def held_by(cls: type) -> tuple[object, ...]:
+    """List what a class and its bases hold, without decorators."""
+    return tuple(unwrapped(raw) for base in cls.__mro__ for raw in vars(base).values())
 
 
 def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
