@@ -178,6 +178,65 @@ def test_an_attribute_without_annotation_has_the_type_of_its_first_value(worksho
     assert "result" not in text.partition("def url(self)")[2].partition("@property")[0]
 
 
+GUESSED = """
+class Policy: ...
+class Strict(Policy): ...
+class Base:
+    scope: str | None = None
+class Client(Base):
+    OPTIONS = {"a": 1, "b": "x", "c": None}
+    LIMIT = 10
+    NAMES = ("a", 1)
+    scope = "all"
+    retries = None
+    def __init__(self, strict: bool = False, verify: bool = True) -> None:
+        self.policy = Policy()
+        self.once = Policy()
+        self.table = {"a": 1, "b": "x"}
+        self.verify = verify
+        if strict:
+            self.verify = "path"  # type: ignore[assignment]
+        self.retries = 3
+    def harden(self, policy: Policy | None) -> None:
+        self.policy = policy  # type: ignore[assignment]
+"""
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_type_that_checkers_infer_differently_is_stated_once(
+    workshop: Maker, tmp_path: Path, static: bool
+) -> None:
+    """A value that is set twice, holds others, or whose type a base declares has mypy's type, and pyright does not object."""
+    made = workshop.make(GUESSED, verify=True, static=static)
+    loose = {name for name in made.names if f"def {name}(self) -> " in made.text}
+    assert loose == {
+        "OPTIONS",
+        "LIMIT",
+        "NAMES",
+        "scope",
+        "policy",
+        "once",
+        "table",
+        "verify",
+        "retries",
+    }
+    for name in ("OPTIONS", "scope", "policy", "table", "verify", "retries"):
+        assert (
+            "        result: " in made.text.partition(f"def {name}(self)")[2].partition("return")[0]
+        ), name
+    for name in ("LIMIT", "NAMES", "once"):
+        assert (
+            "result: " not in made.text.partition(f"def {name}(self)")[2].partition("return")[0]
+        ), name
+    wrapper = made.over(made.client())
+    assert (wrapper.OPTIONS["b"], wrapper.scope, wrapper.verify, wrapper.retries) == (
+        "x",
+        "all",
+        True,
+        3,
+    )
+
+
 def test_a_constant_is_answered_by_the_class(made: Made) -> None:
     """What no method sets is the same for all members, so an empty pool has it; also None."""
     wrapper = made.wrapper()
