@@ -2,7 +2,7 @@
 # source: redis.asyncio:Redis
 # command: connpool-gen --client redis.asyncio:Redis
 # formatter: ruff 0.17.6
-# fingerprint: 1:3433adbcdccae1357e600fc1424bc6b8
+# fingerprint: 1:ad8805719049f2a40e9c43f153852b73
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -3813,12 +3813,12 @@ def _single_connection_client(client: Redis, _: _builtins.object) -> bool:
 
 
 @method("connection")
-def _connection(client: Redis, _: _builtins.object) -> Connection | None:
+def _connection(client: Any, _: _builtins.object) -> Any:
     return client.connection
 
 
 @method("auto_close_connection_pool")
-def _auto_close_connection_pool(client: Redis, _: _builtins.object) -> bool:
+def _auto_close_connection_pool(client: Any, _: _builtins.object) -> Any:
     return client.auto_close_connection_pool
 
 
@@ -10146,11 +10146,13 @@ class AsyncRedisPool:
 
     @property
     def connection(self) -> Connection | None:
-        return self.pool.call_sync(_connection)
+        result: Connection | None = self.pool.call_sync(_connection)
+        return result
 
     @property
     def auto_close_connection_pool(self) -> bool:
-        return self.pool.call_sync(_auto_close_connection_pool)
+        result: bool = self.pool.call_sync(_auto_close_connection_pool)
+        return result
 
 
 explain_missing(AsyncRedisPool, AsyncPool)

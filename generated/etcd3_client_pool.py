@@ -2,7 +2,7 @@
 # source: etcd3gw.client:Etcd3Client
 # command: connpool-gen --client etcd3gw.client:Etcd3Client
 # formatter: ruff 0.17.6
-# fingerprint: 1:94d0f5d881ac7baf2bf667adb431ebb8
+# fingerprint: 1:676b0150e6beee9da67594ca34bef042
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -374,7 +374,7 @@ def _timeout(client: Etcd3Client, _: object) -> float | int | None:
 
 
 @method("session")
-def _session(client: Etcd3Client, _: object) -> Session:
+def _session(client: Any, _: object) -> Any:
     return client.session
 
 
@@ -925,7 +925,8 @@ class Etcd3ClientPool:
 
     @property
     def session(self) -> Session:
-        return self.pool.call(_session)
+        result: Session = self.pool.call(_session)
+        return result
 
 
 explain_missing(Etcd3ClientPool, Pool)

@@ -2,7 +2,7 @@
 # source: redis:Redis
 # command: connpool-gen --client redis:Redis
 # formatter: ruff 0.17.6
-# fingerprint: 1:aae466d12db29f5af3ca6142bed3e604
+# fingerprint: 1:8ace730e8198e8c9973f426d51fe706d
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -3653,7 +3653,7 @@ def _single_connection_lock(client: Redis, _: _builtins.object) -> RLock:
 
 
 @method("connection")
-def _connection(client: Redis, _: _builtins.object) -> Connection | None:
+def _connection(client: Any, _: _builtins.object) -> Any:
     return client.connection
 
 
@@ -3663,7 +3663,7 @@ def _response_callbacks(client: Redis, _: _builtins.object) -> CaseInsensitiveDi
 
 
 @method("auto_close_connection_pool")
-def _auto_close_connection_pool(client: Redis, _: _builtins.object) -> bool:
+def _auto_close_connection_pool(client: Any, _: _builtins.object) -> Any:
     return client.auto_close_connection_pool
 
 
@@ -9864,7 +9864,8 @@ class RedisPool:
 
     @property
     def connection(self) -> Connection | None:
-        return self.pool.call(_connection)
+        result: Connection | None = self.pool.call(_connection)
+        return result
 
     @property
     def response_callbacks(self) -> CaseInsensitiveDict:
@@ -9872,7 +9873,8 @@ class RedisPool:
 
     @property
     def auto_close_connection_pool(self) -> bool:
-        return self.pool.call(_auto_close_connection_pool)
+        result: bool = self.pool.call(_auto_close_connection_pool)
+        return result
 
 
 explain_missing(RedisPool, Pool)

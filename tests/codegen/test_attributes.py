@@ -120,6 +120,49 @@ def test_what_a_method_sets_wins_over_the_class(made: Made) -> None:
     assert wrapper.connected is True
 
 
+COMPILED = """
+from types import MethodType
+
+
+class compiled:
+    # A function as Cython makes it: it can be called and bound, and its code object has no bytecode.
+    def __init__(self, function):
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self._function = function
+    @property
+    def __code__(self):
+        return None
+    def __call__(self, *args):
+        return self._function(*args)
+    def __get__(self, obj, owner):
+        return self if obj is None else MethodType(self, obj)
+
+
+class Plain:
+    LIMIT = 10
+
+
+class Client(Plain):
+    keyspace = None
+    Part = Plain
+    @compiled
+    def use(self, keyspace):
+        self.keyspace = keyspace
+"""
+
+
+def test_what_a_compiled_method_may_set_is_read_from_a_member(workshop: Maker) -> None:
+    """Where a method hides its bytecode any value may be the member's own; a class that is held is the same for all."""
+    made = workshop.make(COMPILED, verify=True)
+    client = made.client()
+    client.use("k")
+    wrapper = made.over(client)
+    assert (wrapper.keyspace, wrapper.LIMIT) == ("k", 10)
+    assert made.names["keyspace"].reason.startswith("attribute, read from one member")
+    assert made.wrapper().Part.__name__ == "Plain"
+
+
 def test_an_attribute_of_instances_is_read_from_a_member(made: Made) -> None:
     """What only `__init__` sets is passed through like a property; without a member there is none."""
     assert made.over(made.client()).host == "h"
@@ -133,6 +176,65 @@ def test_an_attribute_without_annotation_has_the_type_of_its_first_value(worksho
     text = workshop.make(SOURCE, client="Untyped", verify=True).text
     assert "def session(self) -> Session:\n        result: Session =" in text
     assert "result" not in text.partition("def url(self)")[2].partition("@property")[0]
+
+
+GUESSED = """
+class Policy: ...
+class Strict(Policy): ...
+class Base:
+    scope: str | None = None
+class Client(Base):
+    OPTIONS = {"a": 1, "b": "x", "c": None}
+    LIMIT = 10
+    NAMES = ("a", 1)
+    scope = "all"
+    retries = None
+    def __init__(self, strict: bool = False, verify: bool = True) -> None:
+        self.policy = Policy()
+        self.once = Policy()
+        self.table = {"a": 1, "b": "x"}
+        self.verify = verify
+        if strict:
+            self.verify = "path"  # type: ignore[assignment]
+        self.retries = 3
+    def harden(self, policy: Policy | None) -> None:
+        self.policy = policy  # type: ignore[assignment]
+"""
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_type_that_checkers_infer_differently_is_stated_once(
+    workshop: Maker, tmp_path: Path, static: bool
+) -> None:
+    """A value that is set twice, holds others, or whose type a base declares has mypy's type, and pyright does not object."""
+    made = workshop.make(GUESSED, verify=True, static=static)
+    loose = {name for name in made.names if f"def {name}(self) -> " in made.text}
+    assert loose == {
+        "OPTIONS",
+        "LIMIT",
+        "NAMES",
+        "scope",
+        "policy",
+        "once",
+        "table",
+        "verify",
+        "retries",
+    }
+    for name in ("OPTIONS", "scope", "policy", "table", "verify", "retries"):
+        assert (
+            "        result: " in made.text.partition(f"def {name}(self)")[2].partition("return")[0]
+        ), name
+    for name in ("LIMIT", "NAMES", "once"):
+        assert (
+            "result: " not in made.text.partition(f"def {name}(self)")[2].partition("return")[0]
+        ), name
+    wrapper = made.over(made.client())
+    assert (wrapper.OPTIONS["b"], wrapper.scope, wrapper.verify, wrapper.retries) == (
+        "x",
+        "all",
+        True,
+        3,
+    )
 
 
 def test_a_constant_is_answered_by_the_class(made: Made) -> None:

@@ -25,15 +25,21 @@ CALLED = (
 # The names of which a client that can be used both ways has both.
 ENTERED = {"__enter__", "__aenter__"}
 CLOSED = {"close", "aclose"}
+# What a wrapper has its own of, and what no one calls for itself.
+ENTERED_OR_LEFT = frozenset([*ENTERED, "__exit__", "__aexit__"])
 NOTHING = (Expression.of("None"), Expression.of(Ref("typing", "Never")))
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How many methods a client and its namespaces have, and how many are awaited or iterated with `async for`."""
+    """How many methods a client and its namespaces have, and how many are awaited or iterated with `async for`.
+
+    `mixed`: some are and some are not, without those that only enter and leave it.
+    """
 
     methods: int
     awaited: int
+    mixed: bool
     names: frozenset[str]
 
     @staticmethod
@@ -45,9 +51,14 @@ class Ways:
             for member in inner.runtime.members
             if special(member.name) is None
         ]
-        kinds = [awaited for member, awaited in members if awaited or member.form in CALLED]
+        called = [
+            (member.name, awaited)
+            for member, awaited in members
+            if awaited or member.form in CALLED
+        ]
+        kinds = {awaited for name, awaited in called if name not in ENTERED_OR_LEFT}
         names = frozenset(member.name for member in facts.runtime.members)
-        return Ways(len(kinds), sum(kinds), names)
+        return Ways(len(called), sum(awaited for _, awaited in called), len(kinds) > 1, names)
 
     @property
     def asynchronous(self) -> bool:
@@ -68,7 +79,7 @@ def is_asynchronous(facts: ClassFacts) -> bool:
 def both_ways_note(facts: ClassFacts) -> str | None:
     """Say of a client that can be used with and without `await` which pool it got, and why; None for all others."""
     ways = Ways.of(facts)
-    if not ways.awaited or not is_for_both(facts):
+    if not ways.mixed or not is_for_both(facts):
         return None
     entered = ways.names >= ENTERED
     share = f"of its methods are awaited ({ways.awaited} of {ways.methods})"

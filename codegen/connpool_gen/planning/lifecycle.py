@@ -58,8 +58,9 @@ ADDRESSES = frozenset(
 def closers(facts: ClassFacts) -> tuple[str, ...]:
     """Find the members that close a client.
 
-    `shutdown` is one only where nothing else closes: on Redis it is a command that stops the
-    server. A `close` that needs arguments or answers with a value is a command too.
+    `shutdown` is one only where nothing else closes, or where leaving the client calls it: on Redis it
+    is a command that stops the server. A `close` that needs arguments or answers with a value is a
+    command too.
     """
     names = [
         m.name
@@ -68,7 +69,16 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
         if ends_something(m, facts.static.get(m.name))
     ]
     found = tuple(name for name in CLOSERS if name in names)
-    return found or tuple(name for name in CLOSERS_OF_LAST_RESORT if name in names)[:1]
+    others = tuple(name for name in CLOSERS_OF_LAST_RESORT if name in names)
+    if not found:
+        return others[:1]
+    called = called_to_leave(facts)
+    return found + tuple(name for name in others if name in called)
+
+
+def called_to_leave(facts: ClassFacts) -> frozenset[str]:
+    """Find the methods that `__exit__` and `__aexit__` call on the client."""
+    return frozenset(name for member in facts.runtime.members for name in member.calls)
 
 
 def closes(name: str, facts: ClassFacts) -> bool:
@@ -86,10 +96,14 @@ def leaver(facts: ClassFacts, *, asynchronous: bool) -> str | None:
 def closing_of(facts: ClassFacts, *, asynchronous: bool) -> str | None:
     """Find the member that closes a client when it leaves the pool; the asynchronous one if there are two.
 
-    Without a closing method it is the one that leaves the client, if entering it does nothing but return
-    it. What a client does more when it is entered, leaving may only undo; members have not been entered.
+    Where leaving the client calls only `shutdown` or `disconnect`, that is it: the `close` beside it may be
+    a command to the server. Without a closing method it is the one that leaves the client, if entering it
+    does nothing but return it. What a client does more when it is entered, leaving may only undo;
+    members have not been entered.
     """
-    found = min(closers(facts), default=None)
+    possible = closers(facts)
+    called = called_to_leave(facts).intersection(possible)
+    found = min(possible if called.intersection(CLOSERS) or not called else called, default=None)
     leaving = leaver(facts, asynchronous=asynchronous)
     if found is not None or leaving is None:
         return found

@@ -156,10 +156,11 @@ def plan_reading(
 def is_uncertain(member: RuntimeMember, static: StaticMember) -> bool:
     """Return whether type checkers may infer different types for a value, so that only the property states its type.
 
-    A method without annotations may set it to anything: mypy keeps the type of the first value, and
-    pyright joins the types of all.
+    A method without annotations, or a second statement, may set it to anything: mypy keeps the type of the
+    first value, and pyright joins the types of all.
     """
-    return static.inferred and member.set_untyped and static.value != ANY
+    again = static.inferred and (member.set_untyped or member.set_again)
+    return (again or static.guessed) and static.value != ANY
 
 
 def must_inherit(static: StaticMember | None) -> bool:
@@ -176,6 +177,7 @@ def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely
     """Plan a class attribute, which is the same for every member, so the client class gives it."""
     inherit = must_inherit(static)
     value = known_value(static)
+    loosely = loosely or (static is not None and is_uncertain(member, static))
     return Plan(
         name=member.name,
         fate=Fate.PASSED,

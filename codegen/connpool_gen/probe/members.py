@@ -18,6 +18,7 @@ from connpool_gen.probe.deprecation import deprecation, undeprecated
 from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 from connpool_gen.probe.source import (
+    called_on_receiver,
     function_at,
     gives_a_value,
     looks_at_keywords,
@@ -55,6 +56,8 @@ COPYING = frozenset(
 )
 # How a client is entered.
 ENTERS = ("__enter__", "__aenter__")
+# How a client is left.
+LEAVES = ("__exit__", "__aexit__")
 # Methods that may open a client, or something on it, such as a file.
 OPENS = ("connect", "open", "initialize")
 DUNDERS = OPERATIONS | OF_EACH_OBJECT | COPYING
@@ -139,7 +142,11 @@ def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
     """
     if name in field_names(cls):
         return True
-    return not is_descriptor(raw) and is_stored(functions_of(cls), name)
+    if is_descriptor(raw):
+        return False
+    # No instance holds a class of its own, but a method whose bytecode is hidden may set any other value.
+    hidden = not isinstance(raw, type) and any(map(hides_bytecode, held_by(cls)))
+    return hidden or is_stored(functions_of(cls), name)
 
 
 def is_descriptor(raw: object) -> bool:
@@ -159,18 +166,37 @@ def field_names(cls: type) -> frozenset[str]:
 def describe_instance(cls: type, name: str, value_class: tuple[str, str] | None) -> Json:
     """Describe an attribute of instances; `set_untyped`: some method without annotations sets it.
 
-    `reset`: another method than `__init__` sets it.
+    `reset`: another method than `__init__` sets it, `set_again`: more than one statement does,
+    that of the class counted.
     """
     functions = functions_of(cls)
     untyped = tuple(function for function in functions if not annotations_of(function))
     later = tuple(function for function in functions if function.__name__ != "__init__")
+    hidden = any(map(hides_bytecode, held_by(cls)))
+    # The `__init__` that `dataclass` writes is no text of the class's.
+    written = (one.__code__ for one in functions if one.__code__.co_filename != "<string>")
+    times = sum(stores(code).count(name) for code in written)
+    held = any(name in vars(base) for base in cls.__mro__)
     return {
         "name": name,
         "form": "instance",
         "value_class": value_class,
-        "set_untyped": is_stored(untyped, name),
-        "reset": is_stored(later, name),
+        "set_untyped": hidden or is_stored(untyped, name),
+        "reset": hidden or is_stored(later, name),
+        "set_again": hidden or times + held > 1,
     }
+
+
+def hides_bytecode(function: object) -> bool:
+    """Return whether a function cannot show what it does: Cython gives its functions code objects without bytecode."""
+    # The class is asked, for a value of a client's may answer to any name.
+    return hasattr(type(function), "__code__") and not isinstance(function, types.FunctionType)
+
+
+@functools.cache
+def held_by(cls: type) -> tuple[object, ...]:
+    """List what a class and its bases hold, without decorators."""
+    return tuple(unwrapped(raw) for base in cls.__mro__ for raw in vars(base).values())
 
 
 def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
@@ -181,15 +207,21 @@ def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
 @functools.cache
 def stored_by(code: types.CodeType) -> frozenset[str]:
     """List the names that some code stores as attributes."""
+    return frozenset(stores(code))
+
+
+@functools.cache
+def stores(code: types.CodeType) -> tuple[str, ...]:
+    """List the name of each statement of some code that stores an attribute."""
     # Not by `dis`, which takes fifty times as long, and a large client has thousands of functions.
-    found: set[str] = set()
+    found: list[str] = []
     higher = 0
     for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=False):
         number = higher | low
         higher = number << 8 if operation == EXTENDED_ARG else 0
         if operation == STORE_ATTR:
-            found.add(code.co_names[number])
-    return frozenset(found)
+            found.append(code.co_names[number])
+    return tuple(found)
 
 
 def stored_names(cls: type) -> list[str]:
@@ -319,6 +351,8 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
         described["literal"] = True
     if name in ENTERS and (node := function_at(function)) and returns_its_receiver(node):
         described["returns_receiver"] = True
+    if name in LEAVES and (node := function_at(inner)) and (calls := called_on_receiver(node)):
+        described["calls"] = calls
     if name in OPENS and (node := function_at(inner)) and gives_a_value(node):
         described["gives_value"] = True
     if outer != shown:

@@ -70,6 +70,19 @@ def returns_its_receiver(node: Function) -> bool:
     return isinstance(returned, ast.Name) and [returned.id] == [param.arg for param in first]
 
 
+def called_on_receiver(node: Function) -> list[str]:
+    """List the methods that a method calls on the object that it is called on, as `self.shutdown()`."""
+    first = [param.arg for param in [*node.args.posonlyargs, *node.args.args][:1]]
+    called = [child.func for child in own_nodes(node) if isinstance(child, ast.Call)]
+    return [
+        one.attr
+        for one in called
+        if isinstance(one, ast.Attribute)
+        and isinstance(one.value, ast.Name)
+        and [one.value.id] == first
+    ]
+
+
 def runs_coroutines(node: Function) -> bool:
     """Return whether a decorator's function runs the coroutine that it gets to its end, as `asyncio.run(f(*args))` does.
 

@@ -185,11 +185,11 @@ class RuntimeMember:
     decorator takes, `reads_keywords` that a decorator which takes any keyword looks at them. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     `set_untyped`: a method without annotations sets this attribute of instances, `reset`: another
-    than `__init__` does. `idempotency` is the level that a gRPC service's descriptor gives the method.
+    than `__init__` does, `set_again`: more than one statement does. `idempotency` is the level that a gRPC service's descriptor gives the method.
     `literal`: an annotation asks for literal text, of which mypy knows nothing. `returns_receiver`:
     entering the client does nothing but return it. `runs_as_coroutine`: what a call runs first, above
     all decorators that are known, is a coroutine function. `gives_value`: the text of a method that may
-    open something returns a value. `note` is what the user should know about how it was read,
+    open something returns a value. `calls` are the methods that leaving the client calls on it. `note` is what the user should know about how it was read,
     `comments` stand above it in a stub.
     """
 
@@ -206,6 +206,7 @@ class RuntimeMember:
     value_class: Ref | None = None
     set_untyped: bool = False
     reset: bool = False
+    set_again: bool = False
     deprecated: Deprecation | None = None
     context_manager: ResultKind | None = None
     note: str = ""
@@ -214,6 +215,7 @@ class RuntimeMember:
     returns_receiver: bool = False
     runs_as_coroutine: bool = False
     gives_value: bool = False
+    calls: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
 
 
@@ -339,7 +341,7 @@ class StaticMember:
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
     which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
-    a variable without an annotation. `unchecked`: its module ships no types, so perhaps no type checker has ever read it. `is_client`: it may be the client itself. `keeps_values`:
+    a variable without an annotation, `guessed`: and checkers may infer different types from its value. `unchecked`: its module ships no types, so perhaps no type checker has ever read it. `is_client`: it may be the client itself. `keeps_values`:
     its class is a collection or has no public methods, so it is no part of a client that calls anything. `deprecated` is what checkers say of any use. `problem` says why the static view
     cannot be restated in source.
     """
@@ -352,6 +354,7 @@ class StaticMember:
     value_ref: Ref | None = None
     generic: bool = False
     inferred: bool = False
+    guessed: bool = False
     unchecked: bool = False
     is_any: bool = False
     is_client: bool = False
@@ -463,7 +466,7 @@ def read_deprecation(raw: list[Any] | None) -> Deprecation | None:
 
 # The keys of a member that are no plain values.
 CONVERTED = frozenset(
-    ("form", "params", "outer", "value_class", "context_manager", "deprecated", "comments")
+    ("form", "params", "outer", "value_class", "context_manager", "deprecated", "comments", "calls")
 )
 
 
@@ -478,6 +481,7 @@ def read_member(raw: dict[str, Any]) -> RuntimeMember:
         outer=read_params(raw.get("outer")),
         deprecated=read_deprecation(raw.get("deprecated")),
         comments=tuple(raw.get("comments", ())),
+        calls=tuple(raw.get("calls", ())),
         value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
         **plain,
     )

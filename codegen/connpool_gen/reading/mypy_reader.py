@@ -378,6 +378,7 @@ def static_member(
             value_ref=printer.class_ref(found),
             generic=has_type_vars(found),
             inferred=is_inferred(name, info),
+            guessed=is_inferred(name, info) and is_guessed(name, found, info),
             is_any=isinstance(found, AnyType),
             is_client=printer.is_client(found),
             keeps_values=isinstance(found, Instance) and keeps_values(found.type),
@@ -493,6 +494,19 @@ def is_inferred(name: str, info: TypeInfo) -> bool:
     return symbol is not None and isinstance(symbol.node, Var) and symbol.node.is_inferred
 
 
+def is_guessed(name: str, found: ProperType, info: TypeInfo) -> bool:
+    """Return whether checkers may infer different types from one value: of a collection, or where a base declares another type.
+
+    Of what a list or a dictionary holds mypy says what all have in common, and pyright joins the types. What
+    a base declares is for pyright the type of what a class below puts there.
+    """
+    if isinstance(found, Instance) and found.args:
+        return True
+    symbols = [base.names.get(name) for base in info.mro]
+    nodes = [symbol.node for symbol in symbols if symbol is not None]
+    return any(isinstance(node, Var) and not node.is_inferred for node in nodes[1:])
+
+
 def unchecked(
     members: dict[str, StaticMember], info: TypeInfo, public: PublicNames
 ) -> Iterator[tuple[str, StaticMember]]:
@@ -500,7 +514,8 @@ def unchecked(
     for name, member in members.items():
         if public.is_untyped(module_of(name, info)):
             inferred = member.inferred and not is_declared_on_self(name, info)
-            yield name, replace(member, unchecked=True, inferred=inferred)
+            guessed = inferred and member.guessed
+            yield name, replace(member, unchecked=True, inferred=inferred, guessed=guessed)
 
 
 def undecorated(name: str, info: TypeInfo) -> CallableType | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from connpool_gen.probe.members import DISPATCHED, ENTERS, OPENS
+from connpool_gen.probe.members import DISPATCHED, ENTERS, LEAVES, OPENS
 from connpool_gen.probe.source import (
+    called_on_receiver,
     gives_a_value,
     looks_at_keywords,
     returns_its_receiver,
@@ -80,6 +81,8 @@ class Functions:
             described["literal"] = True
         if enters_plainly(function):
             described["returns_receiver"] = True
+        if calls := called_to_leave(function):
+            described["calls"] = calls
         if not is_hidden(function) and is_coroutine(function):
             described["runs_as_coroutine"] = True
         if opens_with_a_value(function):
@@ -179,6 +182,14 @@ def enters_plainly(function: Function) -> bool:
     if not isinstance(function.node, cst.FunctionDef) or function.node.name.value not in ENTERS:
         return False
     return returns_its_receiver(parsed(function.node))
+
+
+def called_to_leave(function: Function) -> list[str]:
+    """List what a method calls on a client to leave it; nothing of any other method."""
+    inner = function.innermost.node
+    if not isinstance(inner, cst.FunctionDef) or inner.name.value not in LEAVES:
+        return []
+    return called_on_receiver(parsed(inner))
 
 
 def opens_with_a_value(function: Function) -> bool:

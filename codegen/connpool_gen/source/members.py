@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,21 +65,25 @@ UNREAD = "what it holds could not be read from the source"
 class Stored:
     """The attributes that methods store, on any object.
 
-    `untyped`: by methods without annotations, `later`: by others than `__init__`.
+    `untyped`: by methods without annotations, `later`: by others than `__init__`, `again`: by more
+    than one statement.
     """
 
     names: frozenset[str]
     untyped: frozenset[str]
     later: frozenset[str]
+    again: frozenset[str]
 
     @staticmethod
     def by(functions: list[Function]) -> Stored:
         """Collect the attributes that some functions store."""
         names = [(function, stored_in(function)) for function in functions]
+        times = Counter(name for _, stored in names for name in stored)
         return Stored(
-            frozenset(name for _, stored in names for name in stored),
+            frozenset(times),
             frozenset(name for f, stored in names if not is_annotated(f) for name in stored),
             frozenset(name for f, stored in names if name_of(f) != "__init__" for name in stored),
+            frozenset(name for name, count in times.items() if count > 1),
         )
 
 
@@ -109,7 +114,8 @@ class Describer:
                 raw = vars(base.cls)[name]
                 described.append(describe_native(base.cls, name, raw))
             elif name in fields or self._is_set_on_instances(held, name, stored):
-                described.append(instance(name, on_instances.get(name), stored))
+                once_more = {"set_again": name in stored.names}
+                described.append(instance(name, on_instances.get(name), stored) | once_more)
             else:
                 texts = self._doc_assigned(base, name) | self._comments(held)
                 described.append(self._member(name, held) | texts)
@@ -417,6 +423,7 @@ def instance(name: str, value_class: tuple[str, str] | None, stored: Stored) -> 
         "value_class": list(value_class) if value_class is not None else None,
         "set_untyped": name in stored.untyped,
         "reset": name in stored.later,
+        "set_again": name in stored.again,
     }
 
 

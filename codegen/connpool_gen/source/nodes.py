@@ -38,7 +38,7 @@ class Seen:
     """What a function's own statements do, without those of inner functions."""
 
     yields: bool = False
-    stored: set[str] = field(default_factory=set[str])
+    stored: list[str] = field(default_factory=list[str])
 
     def look(self, body: Sequence[cst.CSTNode], *, deep: bool) -> None:
         """Examine statements; with `deep`, some `yield` of the file is inside an expression."""
@@ -70,7 +70,7 @@ class Seen:
 
     def _store(self, target: cst.CSTNode | None) -> None:
         if isinstance(target, cst.Attribute):
-            self.stored.add(target.attr.value)
+            self.stored.append(target.attr.value)
         elif isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
                 self._store(element.value)
@@ -153,11 +153,11 @@ def is_generator(function: Function) -> bool:
     return yields(function) and not is_async(function)
 
 
-def stored_in(function: Function) -> set[str]:
-    """List the attributes that a function's own statements store, on any object."""
+def stored_in(function: Function) -> list[str]:
+    """List the attributes that a function's own statements store, on any object; each as often as it is stored."""
     node = function.node
     if not isinstance(node, cst.FunctionDef):
-        return set()
+        return []
     return seen_in(node, function.scope.text.yields_inside).stored
 
 

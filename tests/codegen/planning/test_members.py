@@ -370,6 +370,43 @@ def test_leaving_a_client_closes_it_if_entering_does_nothing(
     assert closer is None or f"close={closer}," in text
 
 
+LEFT_BY = """
+    def __init__(self) -> None: self.seen: list[str] = []
+    async def certainly(self) -> int: ...
+    async def close(self, wait: float = 1.0) -> bool:
+        self.seen.append("close")
+        return True
+    async def shutdown(self) -> None: self.seen.append("shutdown")
+    async def __aexit__(self, *exc: object) -> None:
+"""
+
+
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize(
+    ("leaving", "closer", "fate"),
+    [
+        ("await self.shutdown()", "shutdown", Fate.POOL),
+        ("await self.close(); await self.shutdown()", "close", Fate.POOL),
+        ("await self.close()", "close", Fate.WRAPPED),
+        ("...", "close", Fate.WRAPPED),
+    ],
+)
+async def test_a_member_is_closed_as_leaving_the_client_closes_it(
+    maker: Maker, leaving: str, closer: str, fate: Fate, static: bool
+) -> None:
+    """Of a client with `close` and `shutdown`, the pool runs the one that `__aexit__` calls, and balances neither of those."""
+    made = maker.make(f"{PREAMBLE}{LEFT_BY}        {leaving}\n", static=static, verify=True)
+    assert made.names["shutdown"].fate is fate
+    assert made.names["close"].fate is Fate.POOL
+    client = made.client()
+    async with made.over(client):
+        pass
+    assert client.seen == [closer]
+    wrapper = made.over(called := made.client())
+    assert await wrapper.close(wait=0.0) is True
+    assert called.seen == ["close"]
+
+
 # It stops the server, as that of a database does: no advice may name it.
 SHUTDOWN = "    def shutdown(self, soft: bool = False) -> dict[str, str]: ...\n"
 
