@@ -228,6 +228,11 @@ class PeriodicWorker:
         _workers.add(self._task)
         self._task.add_done_callback(_workers.discard)
 
+    def try_start(self) -> bool:
+        """Do what `start` does; return False if no event loop runs yet."""
+        self.start()
+        return self.running or self._stopped
+
     def wake_by(self, due: float) -> None:
         """Run the work at `due` at the latest, in seconds of the clock."""
         if due < self._until:

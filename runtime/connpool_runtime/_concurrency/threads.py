@@ -130,6 +130,7 @@ class PeriodicWorker:
         self._name = name
         self._clock = clock
         self._stopped = False
+        self._try_again_at = -math.inf  # after the system gave no thread
         self._begin()
         self._work = weakref.WeakMethod(work, lambda _: self.stop())  # may be called from now on
         renew_after_fork(self)
@@ -146,7 +147,11 @@ class PeriodicWorker:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, unless it runs or `stop` was called; the first round runs immediately."""
+        """Start the thread, unless it runs or `stop` was called; the first round runs immediately.
+
+        Raises:
+            RuntimeError: the system gives no thread, or the interpreter ends.
+        """
         if self.running or self._stopped:
             return
         with self._starting:  # two callers at the same time would start two threads
@@ -154,6 +159,25 @@ class PeriodicWorker:
                 # Stored before it is started: the next start replaces what an interrupt leaves behind.
                 self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
+
+    def try_start(self) -> bool:
+        """Do what `start` does, for callers whose own work must not fail by it; return False if there is no thread yet.
+
+        What fails is logged, and not tried again within a second, so that calls may ask as often as they like.
+        """
+        if self.running or self._stopped:
+            return True
+        if self._clock() < self._try_again_at:
+            return False
+        try:
+            self.start()
+        except RuntimeError:
+            self._try_again_at = self._clock() + AFTER_FAILURE
+            log_failure(
+                "%s cannot start now, and is tried again", self._name, event_name="worker_failed"
+            )
+            return False
+        return True
 
     def wake_by(self, due: float) -> None:
         """Run the work at `due` at the latest, in seconds of the clock."""
@@ -223,7 +247,8 @@ class Helpers:
         self._running.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is shutting down and starts no threads
+        except RuntimeError:  # the system gives no thread, or the interpreter is shutting down
+            self._running.discard(thread)  # nobody is to wait for its beginning
             work(*args)
 
     def cancel(self) -> None:
@@ -252,6 +277,8 @@ class Helpers:
 class Step:
     """Code of a library that runs in a thread of its own, so that a caller need not wait until it returns.
 
+    Where the system gives no thread, the caller runs it: what a library says of a server is known all the same.
+
     Arguments:
         name: of the thread.
         work: may hang, and may raise anything.
@@ -262,7 +289,12 @@ class Step:
         self._ended = Event()
         self._error: BaseException | None = None
         self._late = False
-        start(name, self._run)
+        try:
+            start(name, self._run)
+        except RuntimeError:  # the system gives no thread, or the interpreter is shutting down
+            self._run()
+            if isinstance(self._error, KeyboardInterrupt):
+                raise self._error from None
 
     def wait(self, seconds: float) -> BaseException | None:
         """Wait up to a number of seconds for the end; return the error, or `TimeoutError` if the step hangs."""
@@ -340,8 +372,12 @@ def run_all(
                 index, item = todo.popleft()
                 errors[index] = _error_of(work, item)
 
-    count = min(len(todo), at_once or len(todo))
-    threads = [start("run_all", run) for _ in range(count)]
+    threads: list[Thread] = []
+    try:
+        count = min(len(todo), at_once or len(todo))
+        threads.extend(start("run_all", run) for _ in range(count))  # keeps those before an error
+    except RuntimeError:  # the system gives no more threads, or the interpreter is shutting down
+        run()
     for thread in threads:
         thread.join()
     return errors

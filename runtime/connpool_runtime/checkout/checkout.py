@@ -510,9 +510,11 @@ class Checkout(Generic[C]):
             _tell_of_ejections(state)
         if state.housekeeper is not None:
             state.housekeeper.poke()
-        # Where no event loop runs yet, the first call starts the rest.
+        # Where no event loop runs yet, or the system gives no thread, a later call starts the rest.
         running = [sweeper.start() for sweeper in state.sweepers]
         state.maintenance_due = state.maintenance_due or not all(running)
+        if state.revivals:
+            self.router.revive()
 
     def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
         """Close all members that are drained, and remove them from the pool.

@@ -188,7 +188,7 @@ class AsyncDiscovery(Generic[C]):
         for name, entry in self._tracker.wanted.items():
             if entry.joined is not None and entry.tracked is None:
                 self._reopen_after_fork(name, entry.joined)
-        self._checkout.state.revivals.append(self._worker.start)
+        self._checkout.state.revivals.append(self._worker.try_start)
 
     # The public interface
 
