@@ -8,13 +8,14 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident
+from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident, main_thread
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.holders import acting_for, current_holder
 from connpool_runtime._log import log_failure
+from connpool_runtime.errors import reportable
 
 __all__ = [
     "FREE_THREADED",
@@ -30,6 +31,7 @@ __all__ = [
     "is_cancellation",
     "later",
     "monotonic",
+    "must_end",
     "new_mutex",
     "on_signal",
     "ran_out",
@@ -293,8 +295,7 @@ class Step:
             start(name, self._run)
         except RuntimeError:  # the system gives no thread, or the interpreter is shutting down
             self._run()
-            if isinstance(self._error, KeyboardInterrupt):
-                raise self._error from None
+            self._raise_what_must_end()
 
     def wait(self, seconds: float) -> BaseException | None:
         """Wait up to a number of seconds for the end; return the error, or `TimeoutError` if the step hangs."""
@@ -315,6 +316,10 @@ class Step:
 
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled, and ends by itself."""
+
+    def _raise_what_must_end(self) -> None:
+        if self._error is not None and must_end(self._error):
+            raise self._error from None
 
     def _run(self) -> None:
         try:
@@ -398,6 +403,11 @@ def later(_seconds: float, act: Callable[[], object]) -> None:
     act()
 
 
+def must_end(error: BaseException) -> bool:
+    """Return whether an error of a user's code is to end all that runs: Ctrl-C does, which only the main thread gets."""
+    return isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
+
+
 def is_cancellation(_error: BaseException) -> bool:
     """Return False: threads are not cancelled."""
     return False
@@ -406,6 +416,8 @@ def is_cancellation(_error: BaseException) -> bool:
 def _error_of(work: Callable[[T], object], item: T) -> Exception | None:
     try:
         work(item)
-    except Exception as error:
-        return error
+    except BaseException as error:  # of a user's code
+        if must_end(error):
+            raise
+        return reportable(error, "what was called")
     return None
