@@ -95,6 +95,10 @@ class Signal:
     def set(self) -> bool:
         """Wake the task, from any thread and from finalizers; return whether its loop is still open."""
         self._came = True
+        # Not only by the error: a future that cannot reach its loop drops its task, whose coroutine would end on the spot,
+        # under the lock that the caller holds.
+        if self._loop.is_closed():
+            return False
         try:
             if threading.get_ident() == self._thread:
                 self._wake()
@@ -236,6 +240,8 @@ class PeriodicWorker:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
+        if self._task is not None:  # its event loop was closed under it, so that it never ends
+            _workers.discard(self._task)
         self._signal = Signal()
         self._task = loop.create_task(self._run(self._signal), name=self._name)
         _workers.add(self._task)

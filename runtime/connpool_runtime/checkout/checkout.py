@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import renew_after_fork
-from connpool_runtime._concurrency.interrupts import run_beside_finalizer
+from connpool_runtime._concurrency.interrupts import is_finalizing, run_beside_finalizer
 from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Balancer, Call
@@ -64,6 +64,7 @@ class Checkout(Generic[C]):
         self.recorder = Recorder(self.state, self.router)
         self._given_up = DeferredWork()
         self.state.after_lock = AfterLock(self.act)
+        self.state.postpone = self.postpone
         self.router.begin()
         renew_after_fork(self)
 
@@ -409,10 +410,25 @@ class Checkout(Generic[C]):
 
     def give_up(self, lease: Lease[C], call: Call, started: float, verdict: Verdict) -> None:
         """End a call from a finalizer, which may run while this very thread holds the lock."""
-        self._given_up.add(partial(self._settle_locked, lease, call, verdict, None, started))
+        self.postpone(partial(self._settle_locked, lease, call, verdict, None, started))
+
+    def postpone(self, work: Callable[[], object]) -> None:
+        """Do work under the lock for a finalizer: at once if the lock is free, else when it is; never waits.
+
+        Arguments:
+            work: see `DeferredWork.add`.
+        """
+        self._given_up.add(work)
         self._run_given_up()
-        if self.state.departed:  # its last call has ended, and the pool may never be used again
+        if self._given_up.work:
+            # This thread holds the lock, or another one that does not look here afterwards.
+            run_beside_finalizer(self._catch_up)
+        elif self.state.departed:  # its last call has ended, and the pool may never be used again
             run_beside_finalizer(self.act)
+
+    def _catch_up(self) -> None:
+        with self.state.after_lock, self.state.lock:
+            pass
 
     def _settle(
         self,
@@ -424,6 +440,9 @@ class Checkout(Generic[C]):
     ) -> None:
         state = self.state
         call.verdict = verdict = given or call.judge(error)
+        if is_finalizing(error):
+            self.postpone(partial(self._settle_locked, lease, call, verdict, error, started))
+            return
         try:
             with state.after_lock:
                 try:

@@ -177,6 +177,7 @@ class PoolState(Generic[C]):
         "openings",
         "pick_slow_path",
         "pickers",
+        "postpone",
         "queue",
         "quota",
         "readiness",
@@ -190,7 +191,9 @@ class PoolState(Generic[C]):
         "timed",
     )
 
-    after_lock: AfterLock  # set by the checkout, which knows what there is to do
+    # Set by the checkout, which knows what there is to do.
+    after_lock: AfterLock
+    postpone: Callable[[Callable[[], object]], None]
 
     def __init__(
         self,

@@ -182,6 +182,8 @@ class HedgedAttempts:
             _forget(task)  # also one that ended in the same step as the winner
 
     def _cancel(self) -> list[asyncio.Task[Any]]:
+        if self._loop.is_closed():  # its tasks never end, and are collected if nothing holds them
+            return []
         running = [task for task in self._hedges if not task.done()]
         for task in running:
             _losers.add(task)
