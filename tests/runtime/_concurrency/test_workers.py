@@ -393,7 +393,7 @@ async def test_a_worker_that_is_cancelled_ends() -> None:
     worker = tasks.PeriodicWorker("test", owner.work, lambda: 0.0)
     worker.start()
     await entered.wait()
-    (task,) = tasks._workers
+    (task,) = [one for one in tasks._workers if one.get_loop() is asyncio.get_running_loop()]
     task.cancel()
     await until(lambda: not worker.running)
 
