@@ -37,6 +37,7 @@ __all__ = ["AnyCheckout", "Checkout"]
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _INTERRUPTED = neutral("interrupted")
+COUNTED = 100  # members up to which a refusal says how many calls run on them; more would take too long to ask
 _calling_block = current_block.get  # found once: each call asks
 NewSignal = Callable[[], Any]
 
@@ -260,26 +261,24 @@ class Checkout(Generic[C]):
     def _no_place(
         self, available: tuple[Member[C], ...], limit: float, new_signal: NewSignal | None
     ) -> PoolExhausted | None:
-        state = self.state
-        busy, most = self._busy(available), state.settings.max_waiting
+        state, most = self.state, self.state.settings.max_waiting
+        refusal, why = PoolExhausted, ""
         if new_signal is None:
-            return PoolExhausted(f"{busy}, and this form of call cannot wait", pool=state.name)
-        if limit <= 0.0 or most == 0:
-            return PoolExhausted(f"{busy}, and the call may not wait", pool=state.name)
-        if len(state.queue.waiters) >= most:
-            return TooManyWaiting(
-                f"{busy}, and {most} callers wait already, which is max_waiting", pool=state.name
-            )
-        return None
+            why = "this form of call cannot wait"
+        elif limit <= 0.0 or most == 0:
+            why = "the call may not wait"
+        elif len(state.queue.waiters) >= most:
+            refusal, why = TooManyWaiting, f"{most} callers wait already, which is max_waiting"
+        # The text only where it is needed: it looks at members.
+        return refusal(f"{self._busy(available)}, and {why}", pool=state.name) if why else None
 
     def _busy(self, available: tuple[Member[C], ...]) -> str:
         if self.state.suspended:
             return f"pool {self.state.name!r} is suspended"
-        running = sum(member.in_flight for member in available)
-        return (
-            f"all {len(available)} available members of pool {self.state.name!r} are busy"
-            f" with {running} calls"
-        )
+        busy = f"all {len(available)} available members of pool {self.state.name!r} are busy"
+        if len(available) > COUNTED:
+            return busy
+        return f"{busy} with {sum(member.in_flight for member in available)} calls"
 
     def look_up(self, lease: Lease[C], left: float, limit: float) -> None:
         """Do what has become due while a call waited; refuse the call if its time is over.
