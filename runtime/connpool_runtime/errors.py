@@ -270,9 +270,14 @@ def reportable(error: BaseException, what: str, pool: str = "") -> Exception:
 
 
 class AttemptTimeout(PoolError, TimeoutError):
-    """One attempt took longer than its timeout and was cancelled by the pool."""
+    """One attempt took longer than its timeout and was cancelled by the pool.
+
+    `stalled` says that the event loop stood still meanwhile, so that an answer may have come in time.
+    """
 
     __module__ = "connpool_runtime"
+
+    stalled = False
 
 
 class DeadlineExceeded(PoolError, TimeoutError):
