@@ -96,6 +96,9 @@ class HedgedAttempts:
             while (winner := self._decided()) is None:
                 running = [task for task in self._hedges if not task.done()]
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        except GeneratorExit:  # the caller's coroutine is given up, and must not wait any more
+            self._end()
+            raise
         except BaseException:
             await self._abandon()
             raise

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Method
-from connpool_runtime.middleware import Hedging, Retry, Timeout
+from connpool_runtime.middleware import Bulkhead, Coalesce, Hedging, Retry, Timeout
 from tests.runtime.faces import PATIENCE, until
 from tests.waiting import eventually
 
@@ -82,6 +82,40 @@ def test_a_call_is_given_up_under_the_lock(
 
     within(give_up)
     eventually(lambda: not pool.members[0].in_flight and not pool.stats().waiting)
+
+
+class FailsOnce(Server):
+    """The first call of all of them fails, the others get no answer."""
+
+    calls = 0
+
+    async def ask(self) -> str:
+        FailsOnce.calls += 1
+        if FailsOnce.calls == 1:
+            await asyncio.sleep(0.01)
+            raise ConnectionError
+        return await super().ask()
+
+
+@pytest.mark.parametrize("waits", [Coalesce(["ask"]), Hedging(0.0)])
+async def test_a_call_that_is_given_up_leaves_all_middleware(waits: Any) -> None:
+    """A call that waits for attempts in tasks of their own, and is given up, leaves the middleware around it as well."""
+    FailsOnce.calls = 0
+    async with AsyncPool[Server]("test", drain_timeout=PATIENCE) as pool:
+        pool.register_middleware(Bulkhead(1))
+        pool.register_middleware(waits)
+        for name in "ab":
+            pool.add_client(FailsOnce() if isinstance(waits, Hedging) else Server(), name)
+        task = asyncio.create_task(pool.call(ASK))
+        await until(lambda: any(member.in_flight for member in pool.members))
+        if isinstance(waits, Hedging):
+            await until(lambda: pool.stats().members[0].failures + pool.stats().members[1].failures)
+            await asyncio.sleep(0)
+        task.get_coro().close()  # type: ignore[union-attr]
+        running = {one.name: one.value for one in pool.stats().middleware}["bulkhead_running"]
+        assert running == 0
+        task.cancel()
+        await until(lambda: not any(member.in_flight for member in pool.members))
 
 
 def test_hedges_of_a_closed_loop_keep_no_member() -> None:
