@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
-    from logging import Logger
+    from logging import Logger, LoggerAdapter
 
-__all__ = ["FIELDS", "LogFields", "extra", "log_failure", "runtime_logger", "warn"]
+__all__ = ["FIELDS", "LogFields", "careful", "extra", "log_failure", "runtime_logger", "warn"]
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -59,15 +61,45 @@ def extra(**fields: Unpack[LogFields]) -> dict[str, Any]:
     return {**fields}
 
 
-def runtime_logger() -> Logger:
-    """Return the logger `connpool_runtime`; imports logging at the first use."""
+def runtime_logger() -> LoggerAdapter[Logger]:
+    """Return the logger `connpool_runtime`, whose handlers and filters make no call fail; imports logging at the first use."""
     import logging
 
     logger = logging.getLogger("connpool_runtime")
     if not logger.handlers:
         # without a handler, logging would print warnings to stderr
         logger.addHandler(logging.NullHandler())
-    return logger
+    return careful(logger)
+
+
+@cache
+def careful(logger: Logger) -> LoggerAdapter[Logger]:
+    """Return an adapter of a logger by which no error of a handler reaches who logs."""
+    import logging
+
+    class Careful(logging.LoggerAdapter[logging.Logger]):
+        def process(
+            self, msg: Any, kwargs: MutableMapping[str, Any]
+        ) -> tuple[Any, MutableMapping[str, Any]]:
+            return msg, kwargs
+
+        def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+            try:
+                super().log(level, msg, *args, **kwargs)
+            except Exception:
+                if logging.raiseExceptions:  # the switch of logging's own handlers
+                    _print_error()
+
+    return Careful(logger)
+
+
+def _print_error() -> None:
+    import traceback
+
+    with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+        sys.stderr.write("--- Logging error in connpool_runtime ---\n")
+        traceback.print_exc(file=sys.stderr)
 
 
 def log_failure(message: str, *values: object, **fields: Unpack[LogFields]) -> None:

@@ -253,10 +253,31 @@ class ClientPanic(PoolError):
     __module__ = "connpool_runtime"
 
 
+def reportable(error: BaseException, what: str, pool: str = "") -> Exception:
+    """Return what a caller gets who did not cause an error: itself, or a `ClientPanic` for what is no `Exception`.
+
+    Arguments:
+        error: of the code of a user, such as a panic of Rust's bindings or a stray cancellation.
+        what: ended in it.
+        pool: the name of the pool.
+    """
+    if isinstance(error, Exception):
+        return error
+    from connpool_runtime._tracebacks import without_traceback
+
+    text = f"{what} ended in {type(error).__name__}"
+    return ClientPanic(text, pool=pool, cause=without_traceback(error))
+
+
 class AttemptTimeout(PoolError, TimeoutError):
-    """One attempt took longer than its timeout and was cancelled by the pool."""
+    """One attempt took longer than its timeout and was cancelled by the pool.
+
+    `stalled` says that the event loop stood still meanwhile, so that an answer may have come in time.
+    """
 
     __module__ = "connpool_runtime"
+
+    stalled = False
 
 
 class DeadlineExceeded(PoolError, TimeoutError):

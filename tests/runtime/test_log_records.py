@@ -75,6 +75,58 @@ def check(found: list[dict[str, Any]], message: str) -> None:
     assert "geheim" not in json.dumps(found)
 
 
+class Broken(logging.Handler):
+    """A handler that cannot write, and does not say so as those of `logging` do."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def broken() -> Iterator[None]:
+    """Have a handler of the runtime's logger fail."""
+    logger, handler = logging.getLogger("connpool_runtime"), Broken()
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+
+
+@pytest.mark.usefixtures("broken")
+async def test_a_handler_that_fails_makes_no_call_fail(
+    new_face: Callable[..., Face], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a log handler raises replaces no answer and no error, keeps no pool from closing, and stands in stderr."""
+    face = new_face("a", max_fails=1, panic_threshold=0.01)
+    for one in (ErrorLog(), Logging(level="WARNING")):
+        face.pool.register_middleware(one)
+    face.pool.subscribe(lambda event: 1 / 0)
+    face.clients["a"].script.extend([ConnectionError("gone"), "fine"])
+    with pytest.raises(ConnectionError):
+        await face.call()
+    assert await face.call() == "fine"
+    await face.close()
+    assert face.pool.members == ()
+    assert "OSError: [Errno 28] No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("broken")
+def test_errors_of_handlers_are_silent_where_logging_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `logging.raiseExceptions` off, nothing is written about a handler that fails."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    log_failure("a text")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_record_names_the_line_that_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """The place of a record is that of the code which reports, not of the runtime's own logging."""
+    log_failure("a text")
+    assert [record.funcName for record in caplog.records] == [
+        "test_a_record_names_the_line_that_logs"
+    ]
+
+
 def test_no_field_is_taken() -> None:
     """No name is one of every record's, or of what formatters and structlog put beside it."""
     taken = {*vars(RECORD), "message", "asctime", "event", "timestamp", "level", "logger", "exc"}

@@ -22,7 +22,7 @@ from connpool_runtime._concurrency.introspection import current_frame
 from connpool_runtime._concurrency.locks import is_held_here
 from connpool_runtime._log import log_failure
 
-__all__ = ["run_beside_finalizer", "run_in_thread_if_interrupted"]
+__all__ = ["is_finalizing", "run_beside_finalizer", "run_in_thread_if_interrupted"]
 
 # seconds; any other thread releases a lock within this time, since it guards only a few lines
 PATIENCE = 0.25
@@ -53,6 +53,14 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
 
     threading.Thread(target=run, name=name, daemon=False).start()
     return True
+
+
+def is_finalizing(error: BaseException | None) -> bool:
+    """Return whether an error is that of a coroutine that is given up, which the garbage collector may do anywhere.
+
+    So also while its own thread holds a lock, for which it must not wait.
+    """
+    return error.__class__ is GeneratorExit
 
 
 def run_beside_finalizer(work: Callable[[], object]) -> None:

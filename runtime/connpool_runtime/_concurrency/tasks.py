@@ -21,6 +21,7 @@ from connpool_runtime._concurrency.holders import acting_for, current_holder
 from connpool_runtime._concurrency.introspection import is_awaitable
 from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._log import log_failure
+from connpool_runtime.errors import reportable
 
 __all__ = [
     "ASYNC",
@@ -34,6 +35,7 @@ __all__ = [
     "is_cancellation",
     "later",
     "monotonic",
+    "must_end",
     "new_mutex",
     "on_signal",
     "ran_out",
@@ -93,6 +95,10 @@ class Signal:
     def set(self) -> bool:
         """Wake the task, from any thread and from finalizers; return whether its loop is still open."""
         self._came = True
+        # Not only by the error: a future that cannot reach its loop drops its task, whose coroutine would end on the spot,
+        # under the lock that the caller holds.
+        if self._loop.is_closed():
+            return False
         try:
             if threading.get_ident() == self._thread:
                 self._wake()
@@ -168,6 +174,17 @@ def later(seconds: float, act: Callable[[], object]) -> None:
     asyncio.get_running_loop().call_later(seconds, act)
 
 
+def must_end(error: BaseException) -> bool:
+    """Return whether an error of a user's code is to end this task: a cancellation of the task, or the end of the program.
+
+    A cancellation that leaked from a library is neither.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+
+
 def is_cancellation(error: BaseException) -> bool:
     """Return whether an error is that of a task that was cancelled."""
     return isinstance(error, asyncio.CancelledError)
@@ -223,10 +240,17 @@ class PeriodicWorker:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
+        if self._task is not None:  # its event loop was closed under it, so that it never ends
+            _workers.discard(self._task)
         self._signal = Signal()
         self._task = loop.create_task(self._run(self._signal), name=self._name)
         _workers.add(self._task)
         self._task.add_done_callback(_workers.discard)
+
+    def try_start(self) -> bool:
+        """Do what `start` does; return False if no event loop runs yet."""
+        self.start()
+        return self.running or self._stopped
 
     def wake_by(self, due: float) -> None:
         """Run the work at `due` at the latest, in seconds of the clock."""
@@ -269,16 +293,10 @@ class PeriodicWorker:
         try:
             return math.inf if work is None else await work()
         except BaseException as error:
-            if self._is_to_end(error):
+            if must_end(error):
                 raise
             log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
             return self._clock() + AFTER_FAILURE
-
-    def _is_to_end(self, error: BaseException) -> bool:
-        """Whether the task was cancelled, or the program ends; a cancellation that leaked from a library is neither."""
-        if isinstance(error, asyncio.CancelledError):
-            return self._task is None or self._task.cancelling() > 0
-        return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 class Helpers:
@@ -400,8 +418,10 @@ async def run_all(
         async with free:
             try:
                 await resolve(work(item))
-            except Exception as error:
-                return error
+            except BaseException as error:  # of a user's code
+                if must_end(error):
+                    raise
+                return reportable(error, "what was called")
             return None
 
     with acting_for(holder):  # tasks take it over where they are created

@@ -8,13 +8,14 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident
+from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident, main_thread
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.holders import acting_for, current_holder
 from connpool_runtime._log import log_failure
+from connpool_runtime.errors import reportable
 
 __all__ = [
     "FREE_THREADED",
@@ -30,6 +31,7 @@ __all__ = [
     "is_cancellation",
     "later",
     "monotonic",
+    "must_end",
     "new_mutex",
     "on_signal",
     "ran_out",
@@ -130,6 +132,7 @@ class PeriodicWorker:
         self._name = name
         self._clock = clock
         self._stopped = False
+        self._try_again_at = -math.inf  # after the system gave no thread
         self._begin()
         self._work = weakref.WeakMethod(work, lambda _: self.stop())  # may be called from now on
         renew_after_fork(self)
@@ -146,7 +149,11 @@ class PeriodicWorker:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, unless it runs or `stop` was called; the first round runs immediately."""
+        """Start the thread, unless it runs or `stop` was called; the first round runs immediately.
+
+        Raises:
+            RuntimeError: the system gives no thread, or the interpreter ends.
+        """
         if self.running or self._stopped:
             return
         with self._starting:  # two callers at the same time would start two threads
@@ -154,6 +161,25 @@ class PeriodicWorker:
                 # Stored before it is started: the next start replaces what an interrupt leaves behind.
                 self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
+
+    def try_start(self) -> bool:
+        """Do what `start` does, for callers whose own work must not fail by it; return False if there is no thread yet.
+
+        What fails is logged, and not tried again within a second, so that calls may ask as often as they like.
+        """
+        if self.running or self._stopped:
+            return True
+        if self._clock() < self._try_again_at:
+            return False
+        try:
+            self.start()
+        except RuntimeError:
+            self._try_again_at = self._clock() + AFTER_FAILURE
+            log_failure(
+                "%s cannot start now, and is tried again", self._name, event_name="worker_failed"
+            )
+            return False
+        return True
 
     def wake_by(self, due: float) -> None:
         """Run the work at `due` at the latest, in seconds of the clock."""
@@ -223,7 +249,8 @@ class Helpers:
         self._running.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is shutting down and starts no threads
+        except RuntimeError:  # the system gives no thread, or the interpreter is shutting down
+            self._running.discard(thread)  # nobody is to wait for its beginning
             work(*args)
 
     def cancel(self) -> None:
@@ -252,6 +279,8 @@ class Helpers:
 class Step:
     """Code of a library that runs in a thread of its own, so that a caller need not wait until it returns.
 
+    Where the system gives no thread, the caller runs it: what a library says of a server is known all the same.
+
     Arguments:
         name: of the thread.
         work: may hang, and may raise anything.
@@ -262,7 +291,11 @@ class Step:
         self._ended = Event()
         self._error: BaseException | None = None
         self._late = False
-        start(name, self._run)
+        try:
+            start(name, self._run)
+        except RuntimeError:  # the system gives no thread, or the interpreter is shutting down
+            self._run()
+            self._raise_what_must_end()
 
     def wait(self, seconds: float) -> BaseException | None:
         """Wait up to a number of seconds for the end; return the error, or `TimeoutError` if the step hangs."""
@@ -283,6 +316,10 @@ class Step:
 
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled, and ends by itself."""
+
+    def _raise_what_must_end(self) -> None:
+        if self._error is not None and must_end(self._error):
+            raise self._error from None
 
     def _run(self) -> None:
         try:
@@ -340,8 +377,12 @@ def run_all(
                 index, item = todo.popleft()
                 errors[index] = _error_of(work, item)
 
-    count = min(len(todo), at_once or len(todo))
-    threads = [start("run_all", run) for _ in range(count)]
+    threads: list[Thread] = []
+    try:
+        count = min(len(todo), at_once or len(todo))
+        threads.extend(start("run_all", run) for _ in range(count))  # keeps those before an error
+    except RuntimeError:  # the system gives no more threads, or the interpreter is shutting down
+        run()
     for thread in threads:
         thread.join()
     return errors
@@ -362,6 +403,11 @@ def later(_seconds: float, act: Callable[[], object]) -> None:
     act()
 
 
+def must_end(error: BaseException) -> bool:
+    """Return whether an error of a user's code is to end all that runs: Ctrl-C does, which only the main thread gets."""
+    return isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
+
+
 def is_cancellation(_error: BaseException) -> bool:
     """Return False: threads are not cancelled."""
     return False
@@ -370,6 +416,8 @@ def is_cancellation(_error: BaseException) -> bool:
 def _error_of(work: Callable[[T], object], item: T) -> Exception | None:
     try:
         work(item)
-    except Exception as error:
-        return error
+    except BaseException as error:  # of a user's code
+        if must_end(error):
+            raise
+        return reportable(error, "what was called")
     return None

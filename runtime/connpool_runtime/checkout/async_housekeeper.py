@@ -60,7 +60,7 @@ class AsyncHousekeeper:
 
     def poke(self) -> None:
         """Look now whether there is something to do."""
-        self._worker.start()
+        self._worker.try_start()
         self._worker.wake()
 
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from connpool_runtime._concurrency.tasks import (
     is_cancellation,
     later,
+    must_end,
     ran_out,
     resolve,
     run_all,
@@ -236,7 +237,9 @@ async def close_discarded(pool: str, store: ClientStore[Any]) -> None:
     while (client := _next_discarded(store)) is not None:
         try:
             await resolve(_close(store, client[0]))
-        except Exception:
+        except BaseException as error:  # of a user's code
+            if must_end(error):
+                raise
             log_failure(
                 "closing a client of pool %r failed", pool, event_name="close_failed", pool=pool
             )

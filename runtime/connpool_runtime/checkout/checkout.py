@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import renew_after_fork
-from connpool_runtime._concurrency.interrupts import run_beside_finalizer
+from connpool_runtime._concurrency.interrupts import is_finalizing, run_beside_finalizer
 from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Balancer, Call
@@ -38,6 +38,7 @@ __all__ = ["AnyCheckout", "Checkout"]
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _INTERRUPTED = neutral("interrupted")
+COUNTED = 100  # members up to which a refusal says how many calls run on them; more would take too long to ask
 _calling_block = current_block.get  # found once: each call asks
 NewSignal = Callable[[], Any]
 
@@ -67,6 +68,7 @@ class Checkout(Generic[C]):
         self.recorder = Recorder(self.state, self.router)
         self._given_up = DeferredWork()
         self.state.after_lock = AfterLock(self.act)
+        self.state.postpone = self.postpone
         self.router.begin()
         renew_after_fork(self)
 
@@ -262,26 +264,24 @@ class Checkout(Generic[C]):
     def _no_place(
         self, available: tuple[Member[C], ...], limit: float, new_signal: NewSignal | None
     ) -> PoolExhausted | None:
-        state = self.state
-        busy, most = self._busy(available), state.settings.max_waiting
+        state, most = self.state, self.state.settings.max_waiting
+        refusal, why = PoolExhausted, ""
         if new_signal is None:
-            return PoolExhausted(f"{busy}, and this form of call cannot wait", pool=state.name)
-        if limit <= 0.0 or most == 0:
-            return PoolExhausted(f"{busy}, and the call may not wait", pool=state.name)
-        if len(state.queue.waiters) >= most:
-            return TooManyWaiting(
-                f"{busy}, and {most} callers wait already, which is max_waiting", pool=state.name
-            )
-        return None
+            why = "this form of call cannot wait"
+        elif limit <= 0.0 or most == 0:
+            why = "the call may not wait"
+        elif len(state.queue.waiters) >= most:
+            refusal, why = TooManyWaiting, f"{most} callers wait already, which is max_waiting"
+        # The text only where it is needed: it looks at members.
+        return refusal(f"{self._busy(available)}, and {why}", pool=state.name) if why else None
 
     def _busy(self, available: tuple[Member[C], ...]) -> str:
         if self.state.suspended:
             return f"pool {self.state.name!r} is suspended"
-        running = sum(member.in_flight for member in available)
-        return (
-            f"all {len(available)} available members of pool {self.state.name!r} are busy"
-            f" with {running} calls"
-        )
+        busy = f"all {len(available)} available members of pool {self.state.name!r} are busy"
+        if len(available) > COUNTED:
+            return busy
+        return f"{busy} with {sum(member.in_flight for member in available)} calls"
 
     def look_up(self, lease: Lease[C], left: float, limit: float) -> None:
         """Do what has become due while a call waited; refuse the call if its time is over.
@@ -412,10 +412,25 @@ class Checkout(Generic[C]):
 
     def give_up(self, lease: Lease[C], call: Call, started: float, verdict: Verdict) -> None:
         """End a call from a finalizer, which may run while this very thread holds the lock."""
-        self._given_up.add(partial(self._settle_locked, lease, call, verdict, None, started))
+        self.postpone(partial(self._settle_locked, lease, call, verdict, None, started))
+
+    def postpone(self, work: Callable[[], object]) -> None:
+        """Do work under the lock for a finalizer: at once if the lock is free, else when it is; never waits.
+
+        Arguments:
+            work: see `DeferredWork.add`.
+        """
+        self._given_up.add(work)
         self._run_given_up()
-        if self.state.departed:  # its last call has ended, and the pool may never be used again
+        if self._given_up.work:
+            # This thread holds the lock, or another one that does not look here afterwards.
+            run_beside_finalizer(self._catch_up)
+        elif self.state.departed:  # its last call has ended, and the pool may never be used again
             run_beside_finalizer(self.act)
+
+    def _catch_up(self) -> None:
+        with self.state.after_lock, self.state.lock:
+            pass
 
     def _settle(
         self,
@@ -427,6 +442,9 @@ class Checkout(Generic[C]):
     ) -> None:
         state = self.state
         call.verdict = verdict = given or call.judge(error)
+        if is_finalizing(error):
+            self.postpone(partial(self._settle_locked, lease, call, verdict, error, started))
+            return
         try:
             with state.after_lock:
                 try:
@@ -513,9 +531,11 @@ class Checkout(Generic[C]):
             _tell_of_ejections(state)
         if state.housekeeper is not None:
             state.housekeeper.poke()
-        # Where no event loop runs yet, the first call starts the rest.
+        # Where no event loop runs yet, or the system gives no thread, a later call starts the rest.
         running = [sweeper.start() for sweeper in state.sweepers]
         state.maintenance_due = state.maintenance_due or not all(running)
+        if state.revivals:
+            self.router.revive()
 
     def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
         """Close all members that are drained, and remove them from the pool.

@@ -14,6 +14,7 @@ from typing import Any
 from connpool_runtime._concurrency.threads import (
     is_cancellation,
     later,
+    must_end,
     ran_out,
     run_all,
     time_limit,
@@ -234,7 +235,9 @@ def close_discarded(pool: str, store: ClientStore[Any]) -> None:
     while (client := _next_discarded(store)) is not None:
         try:
             _close(store, client[0])
-        except Exception:
+        except BaseException as error:  # of a user's code
+            if must_end(error):
+                raise
             log_failure(
                 "closing a client of pool %r failed", pool, event_name="close_failed", pool=pool
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Generic, TypeVar
 
+from connpool_runtime._concurrency.interrupts import is_finalizing
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import kind_of
 from connpool_runtime.breaker.breaker import BreakerState
@@ -237,6 +239,9 @@ class Recorder(Generic[C]):
     def record_call(self, call: Call, started: float, error: BaseException | None = None) -> None:
         """Count a whole call, however many attempts it had."""
         state, verdict = self._state, call.judge(error)
+        if is_finalizing(error):
+            state.postpone(partial(self.count_call_locked, call.method, started, verdict))
+            return
         with state.after_lock, state.lock:
             self.count_call_locked(call.method, started, verdict)
 
@@ -326,9 +331,16 @@ class Recorder(Generic[C]):
         """Record an error of a call on the fast path."""
         state = self._state
         verdict = state.judge(method, error)
-        with state.after_lock, state.lock:
+
+        def record() -> None:
             recorded = self._failed_locked(method, member, generation, started, error, verdict)
             self.count_call_locked(method, started, recorded or verdict)
+
+        if is_finalizing(error):
+            state.postpone(record)
+            return
+        with state.after_lock, state.lock:
+            record()
 
     def failed_attempt(
         self,
@@ -341,8 +353,14 @@ class Recorder(Generic[C]):
         """Record an error of an attempt on the fast path, whose call may go on."""
         state = self._state
         call.verdict = verdict = call.judge(error)
+        record = partial(
+            self._failed_locked, call.method, member, generation, started, error, verdict, call
+        )
+        if is_finalizing(error):
+            state.postpone(record)
+            return
         with state.after_lock, state.lock:
-            self._failed_locked(call.method, member, generation, started, error, verdict, call)
+            record()
 
     def _failed_locked(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
@@ -102,11 +103,22 @@ class Router(Generic[C]):
             if not found and (not routed or membership.serves_none):
                 refusal = membership.refusal(state.clock())
                 state.counters.reject(refusal)
-        while state.revivals:
-            state.revivals.pop()()
+        if state.revivals:
+            self.revive()
         if refusal is not None:
             raise refusal
         return found
+
+    def revive(self) -> None:
+        """Start the workers that wait for a call to start them; those that cannot start yet wait for another call."""
+        state, again = self._state, list[Callable[[], bool]]()
+        with suppress(IndexError):  # other threads take from it, too
+            while True:
+                start = state.revivals.popleft()
+                if not start():
+                    again.append(start)
+        state.revivals.extend(again)
+        state.maintenance_due = state.maintenance_due or bool(again)
 
     def candidates_for(self, wanted: Wanted[C] | None) -> Candidates:
         """Return the candidates on a call's route.

@@ -177,6 +177,7 @@ class PoolState(Generic[C]):
         "openings",
         "pick_slow_path",
         "pickers",
+        "postpone",
         "queue",
         "quota",
         "readiness",
@@ -190,7 +191,9 @@ class PoolState(Generic[C]):
         "timed",
     )
 
-    after_lock: AfterLock  # set by the checkout, which knows what there is to do
+    # Set by the checkout, which knows what there is to do.
+    after_lock: AfterLock
+    postpone: Callable[[Callable[[], object]], None]
 
     def __init__(
         self,
@@ -248,7 +251,8 @@ class PoolState(Generic[C]):
         # Results that keep their member until they are gone, of those that were not given up.
         self.kept: WeakSet[KeptResult] = WeakSet()
         self.departed: deque[Member[C]] = deque()  # drained after the drain timeout; to be closed
-        self.revivals: list[Callable[[], object]] = []  # in a child process, run by the first call
+        # Workers that a call is to start, as the first one in a child process does.
+        self.revivals: deque[Callable[[], bool]] = deque()
         self.ejections_to_tell: deque[str] = deque()  # names of members that a warning is due about
         self.close_departed: Callable[[Member[C]], None] | None = None
         for method in methods:
@@ -269,7 +273,7 @@ class PoolState(Generic[C]):
         self.kept = WeakSet()
         self.maintenance_due = bool(self.sweepers)
         self.loans = None if self.loans is None else {}
-        self.revivals = []
+        self.revivals = deque()
 
     def follow_settings(self, settings: PoolSettings) -> None:
         """Use other settings, under the lock; the caller follows up for members and routes."""

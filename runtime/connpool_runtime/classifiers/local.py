@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from connpool_runtime.classifiers.table import ErrorTable
-from connpool_runtime.classifiers.verdict import OUT_OF_TIME, Verdict, neutral
+from connpool_runtime.classifiers.verdict import OUT_OF_TIME, MayRetry, Verdict, neutral
 
 __all__ = ["local"]
 
 _CANCELLED = neutral("cancelled")
 _REFUSED = neutral("refused by a pool")
+_STALLED = neutral("the event loop stood still", MayRetry.YES)
 _NOT_BEGUN = neutral("deadline exceeded before it began")
 
 
 def _deadline_exceeded(error: BaseException) -> Verdict:
     """Judge a deadline that passed: if a member was at work then, the member may be to blame."""
     return _NOT_BEGUN if getattr(error, "cause", None) is None else OUT_OF_TIME
+
+
+def _attempt_timeout(error: BaseException) -> Verdict | None:
+    """Judge a timeout of an attempt: it is about the member, unless this process stood still."""
+    return _STALLED if getattr(error, "stalled", False) else None
 
 
 local = ErrorTable(
@@ -28,6 +34,7 @@ local = ErrorTable(
         # Of this pool, or of another pool that a client uses: neither is about the server.
         "Rejected": _REFUSED,
         "DeadlineExceeded": _deadline_exceeded,
+        "AttemptTimeout": _attempt_timeout,
     },
 )
 """Knows what is about this process, never about a server."""

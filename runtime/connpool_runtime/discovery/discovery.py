@@ -51,7 +51,7 @@ from connpool_runtime.discovery.reconcile import Changes, KnownEndpoints
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import Source
 from connpool_runtime.discovery.tracker import EndpointTracker, Entry, Job, Opened
-from connpool_runtime.errors import ClientPanic, PoolClosed
+from connpool_runtime.errors import PoolClosed, reportable
 from connpool_runtime.events.types import (
     DiscoveryFailed,
     DiscoveryRecovered,
@@ -185,7 +185,7 @@ class Discovery(Generic[C]):
         for name, entry in self._tracker.wanted.items():
             if entry.joined is not None and entry.tracked is None:
                 self._reopen_after_fork(name, entry.joined)
-        self._checkout.state.revivals.append(self._worker.start)
+        self._checkout.state.revivals.append(self._worker.try_start)
 
     # The public interface
 
@@ -912,7 +912,7 @@ class Discovery(Generic[C]):
         except Exception as error:
             job.error = error.with_traceback(None)
         except BaseException as error:
-            job.error = _panic(self._pool.name, error)
+            job.error = reportable(error, "opening a client", self._pool.name)
             raise
         finally:
             with self._lock:
@@ -1065,12 +1065,6 @@ def _close_itself(client: object) -> object:
 
 def _is_connector(connect: object) -> bool:
     return all(hasattr(connect, name) for name in ("config", "connect", "fresh", "health_check"))
-
-
-def _panic(pool: str, error: BaseException) -> ClientPanic:
-    """Return what an attempt failed by that ended in no `Exception`, as Rust's bindings and stray cancellations do."""
-    text = f"opening a client ended in {type(error).__name__}"
-    return ClientPanic(text, pool=pool, cause=without_traceback(error))
 
 
 def _text_of(error: BaseException) -> str:

@@ -71,7 +71,7 @@ class AsyncHealthMonitor(Generic[C]):
             connector = self._connector.fresh(endpoint.endpoint)
             reopen = partial(self._reopen, endpoint, connector)
             self._endpoints.after_fork(endpoint, _way(connector), reopen)
-        self._endpoints.revive(self._worker.start)
+        self._endpoints.revive(self._worker.try_start)
 
     async def open(self) -> None:
         """Connect to all endpoints, several at a time, and monitor them from then on.
@@ -121,8 +121,7 @@ class AsyncHealthMonitor(Generic[C]):
     def adopt(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
         """Monitor an endpoint whose member has joined or returned."""
         self._endpoints.adopt(endpoint)
-        self._worker.start()
-        self._worker.wake()
+        self._wake_worker()
 
     def forget(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
         """Stop monitoring an endpoint whose member leaves."""
@@ -185,8 +184,7 @@ class AsyncHealthMonitor(Generic[C]):
         for endpoint in gone:
             self._endpoints.forget(endpoint)
         self._endpoints.release(gone, Gate)
-        self._worker.start()
-        self._worker.wake()
+        self._wake_worker()
 
     @property
     def checks(self) -> Counter[str]:
@@ -198,6 +196,11 @@ class AsyncHealthMonitor(Generic[C]):
         self._endpoints.stopped = True
         self._worker.stop()
         self._steps.cancel()
+
+    def _wake_worker(self) -> None:
+        if not self._worker.try_start():
+            self._endpoints.revive(self._worker.try_start)
+        self._worker.wake()
 
     async def _take_due_steps(self) -> float:
         steps, due = self._endpoints.due()

@@ -32,8 +32,7 @@ class Sweeper:
 
     def start(self) -> bool:
         """Start, unless it runs already; return False if it cannot run yet."""
-        self._worker.start()
-        return self._worker.running
+        return self._worker.try_start()
 
     def stop(self) -> None:
         """Stop for good."""

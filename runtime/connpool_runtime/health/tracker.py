@@ -244,8 +244,8 @@ class TrackedEndpoints(Generic[H]):
             return
         self.begin(endpoint, now=True)
 
-    def revive(self, start: Callable[[], object]) -> None:
-        """Let the first call in this process start the monitor."""
+    def revive(self, start: Callable[[], bool]) -> None:
+        """Let a call start the monitor, such as the first one in this process."""
         if not self.stopped:
             self._checkout.state.revivals.append(start)
 

@@ -253,14 +253,20 @@ class Coalesce:
         import asyncio
 
         flight.waiting += 1
+        may_wait = True
         try:
             await asyncio.wait([flight.task], timeout=None if left == math.inf else left)
+        except GeneratorExit:  # the caller's coroutine is given up, and must not wait any more
+            may_wait = False
+            raise
         finally:
             flight.waiting -= 1
             if flight.waiting == 0 and not flight.task.done():
                 self._forget(key, flight)
-                flight.task.cancel()
-                await asyncio.wait([flight.task])
+                if not flight.task.get_loop().is_closed():
+                    flight.task.cancel()
+                if may_wait:
+                    await asyncio.wait([flight.task])
 
     def _forget(self, key: Hashable, flight: _TaskFlight) -> None:
         if self._task_flights.get(key) is flight:

@@ -96,6 +96,9 @@ class HedgedAttempts:
             while (winner := self._decided()) is None:
                 running = [task for task in self._hedges if not task.done()]
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        except GeneratorExit:  # the caller's coroutine is given up, and must not wait any more
+            self._end()
+            raise
         except BaseException:
             await self._abandon()
             raise
@@ -182,6 +185,8 @@ class HedgedAttempts:
             _forget(task)  # also one that ended in the same step as the winner
 
     def _cancel(self) -> list[asyncio.Task[Any]]:
+        if self._loop.is_closed():  # its tasks never end, and are collected if nothing holds them
+            return []
         running = [task for task in self._hedges if not task.done()]
         for task in running:
             _losers.add(task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from connpool_runtime._log import extra, runtime_logger
+from connpool_runtime._log import careful, extra, runtime_logger
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Phase, Proceed
@@ -40,7 +40,9 @@ class Logging:
     def __init__(self, logger: Logger | None = None, *, level: int | str = "DEBUG") -> None:
         import logging
 
-        self._logger = logger or runtime_logger()
+        self._logger = logger or logging.getLogger(runtime_logger().name)
+        # What has its own ways, such as a logger of structlog, is called as it is.
+        self._out: Any = careful(self._logger) if type(self._logger) is logging.Logger else logger
         number = _level_of(level)
         self._level, self._trouble = number, max(number, logging.WARNING)
 
@@ -84,7 +86,7 @@ class Logging:
         )
         if error is not None:
             fields["error_type"] = type(error).__qualname__
-        self._logger.log(
+        self._out.log(
             self._trouble if verdict.is_trouble else self._level,
             "%s.%s on %s: %s after %d attempts and %.6f s%s",
             call.pool,

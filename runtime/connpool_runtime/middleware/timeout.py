@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._log import warn
 from connpool_runtime.breaker.outcome import Outcome
@@ -17,7 +17,14 @@ from connpool_runtime.middleware.deadline import until_deadline
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.options.validation import seconds
 
+if TYPE_CHECKING:
+    import asyncio
+
 __all__ = ["Timeout"]
+
+# How late a timeout is, in seconds and as a share of its limit, from which on it is the process that was slow.
+STALL = 0.05
+STALL_SHARE = 0.25
 
 
 class Timeout:
@@ -117,7 +124,7 @@ class Timeout:
             except TimeoutError as error:
                 if not scope.expired():
                     raise  # raised by the client itself
-                raise _too_long(pool, method, limit, error) from error
+                raise _too_long(pool, method, limit, error, scope) from error
 
         from asyncio import timeout
 
@@ -142,15 +149,15 @@ class Timeout:
 
         scope = timeout(limit)
         # Who cancelled the attempt decides: a caller's cancellation says nothing about the member, this timeout
-        # does.
-        call.judge_by(self, lambda _error: Outcome.FAILURE if scope.expired() else None)
+        # does, unless it is itself far too late.
+        call.judge_by(self, lambda _error: _outcome_of(scope, limit) if scope.expired() else None)
         try:
             async with scope:
                 return await proceed(call)
         except TimeoutError as error:
             if not scope.expired():
                 raise  # raised by the client itself
-            raise _too_long(call.pool, call.method, limit, error) from error
+            raise _too_long(call.pool, call.method, limit, error, scope) from error
         finally:
             call.judge_by(self, None)
 
@@ -167,7 +174,23 @@ def _left(pool: str, method: AnyMethod) -> float:
     return left if left > 0.0 else require_time(pool, f"an attempt of {method.name} began")
 
 
-def _too_long(pool: str, method: AnyMethod, limit: float, error: TimeoutError) -> AttemptTimeout:
-    return AttemptTimeout(
+def _too_long(
+    pool: str, method: AnyMethod, limit: float, error: TimeoutError, scope: asyncio.Timeout
+) -> AttemptTimeout:
+    late = AttemptTimeout(
         f"{pool}.{method.name} took longer than {limit:g} s", pool=pool, cause=error
     )
+    late.stalled = _has_stalled(scope, limit)
+    return late
+
+
+def _outcome_of(scope: asyncio.Timeout, limit: float) -> Outcome:
+    return Outcome.NEUTRAL if _has_stalled(scope, limit) else Outcome.FAILURE
+
+
+def _has_stalled(scope: asyncio.Timeout, limit: float) -> bool:
+    """Return whether the event loop stood still when the time was over: the answer may lie in a buffer unread."""
+    from asyncio import get_running_loop
+
+    due = scope.when()
+    return due is not None and get_running_loop().time() - due >= max(STALL, limit * STALL_SHARE)

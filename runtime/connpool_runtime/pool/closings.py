@@ -11,9 +11,9 @@ from collections import deque
 from typing import Any
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.threads import Helpers, Latch
+from connpool_runtime._concurrency.threads import Helpers, Latch, must_end
 from connpool_runtime._log import log_failure
-from connpool_runtime.errors import DrainTimeout
+from connpool_runtime.errors import DrainTimeout, reportable
 from connpool_runtime.members.member import Member
 
 __all__ = ["Closings"]
@@ -114,8 +114,11 @@ class Closings:
     def _close(self, member: Member[Any], closing: _Closing) -> None:
         try:
             member.claim_close()()
-        except Exception as error:
-            closing.error = error
+        except BaseException as error:  # of a user's code
+            what = f"closing member {member.name!r}"
+            closing.error = reportable(error, what, self._pool)
+            if must_end(error):
+                raise
             if member.orphaned:  # no caller waits for it
                 log_failure(
                     "closing member %r of pool %r failed",

@@ -137,7 +137,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     async def _open(self, entry: SharedEntry[AsyncConnector[C]], config: K) -> AsyncConnector[C]:
         connector: AsyncConnector[C] | None = None
         try:
-            self._worker.start()
+            self._worker.try_start()
             connector = self._new_connector(config)
             await connector.connect()
             self._opened(entry, connector)

@@ -107,7 +107,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     def _open(self, entry: SharedEntry[Connector[C]], config: K) -> Connector[C]:
         connector: Connector[C] | None = None
         try:
-            self._worker.start()
+            self._worker.try_start()
             connector = self._new_connector(config)
             connector.connect()
             self._opened(entry, connector)

@@ -393,6 +393,73 @@ async def test_a_worker_that_is_cancelled_ends() -> None:
     worker = tasks.PeriodicWorker("test", owner.work, lambda: 0.0)
     worker.start()
     await entered.wait()
-    (task,) = tasks._workers
+    (task,) = [one for one in tasks._workers if one.get_loop() is asyncio.get_running_loop()]
     task.cancel()
     await until(lambda: not worker.running)
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Have the system refuse to start threads until this is undone."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    return monkeypatch
+
+
+def test_a_worker_without_a_thread_tries_again_later(
+    no_threads: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that got no thread logs that, does not ask again at once, and starts when asked later."""
+    now, owner = [0.0], Owner()
+    worker = threads.PeriodicWorker("test", owner.work, lambda: now[0])
+    assert [worker.try_start() for _ in range(3)] == [False] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "test cannot start now, and is tried again"
+    ]
+    no_threads.undo()
+    assert not worker.try_start()
+    now[0] += threads.AFTER_FAILURE
+    assert worker.try_start()
+    worker.stop()
+    worker.join(PATIENCE)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_work_is_done_by_its_caller_where_there_are_no_threads() -> None:
+    """Helpers, steps and `run_all` do their work in the caller's thread, and nobody waits for threads that never begin."""
+    helpers, done = threads.Helpers("test"), list[object]()
+    helpers.start(done.append, 1)
+    assert not helpers._running
+    assert threads.run_all(done.append, [2, 3], at_once=2) == [None, None]
+    step = threads.Step("test", lambda: done.append(4))
+    assert step.wait(0.0) is None
+    assert done == [1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_ctrl_c_ends_a_step_that_its_caller_runs() -> None:
+    """An interrupt of a step that has no thread of its own reaches the caller."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.Step("test", interrupted)
+
+
+def test_the_rest_of_the_work_is_done_when_threads_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When only some threads can be started, all items are worked on all the same."""
+    real, left, done = threading.Thread.start, [2], list[int]()
+
+    def start(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert threads.run_all(done.append, range(10)) == [None] * 10
+    assert sorted(done) == list(range(10))

@@ -1,14 +1,16 @@
 """Timeout: our own cancellation is the member's failure, the caller's is nobody's."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from connpool_runtime import AsyncPool, AttemptTimeout, Method, Outcome, Pool
-from connpool_runtime.middleware import Timeout
-from tests.runtime.faces import counted
+from connpool_runtime.middleware import Retry, Timeout
+from connpool_runtime.middleware.timeout import STALL
+from tests.runtime.faces import counted, until
 
 
 class Client:
@@ -17,9 +19,10 @@ class Client:
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.seconds = seconds
         self.error = error
-        self.cancelled = 0
+        self.cancelled = self.started = 0
 
     async def get(self) -> str:
+        self.started += 1
         try:
             await asyncio.sleep(self.seconds)
         except asyncio.CancelledError:
@@ -123,3 +126,25 @@ def test_threads_cannot_be_timed_out() -> None:
     with pytest.warns(RuntimeWarning, match=r"test.get may take longer than its timeout") as warned:
         assert [pool.call(method) for _ in range(3)] == [1, 1, 1]
     assert len(warned) == 1
+
+
+async def around(call: Any, proceed: Any) -> Any:
+    return await proceed(call)
+
+
+@pytest.mark.parametrize("more", [(), (around,)])
+async def test_a_stalled_event_loop_says_nothing_about_a_member(more: tuple[Any, ...]) -> None:
+    """A timeout that comes far too late, as after the process stood still, ejects nobody, and is tried again."""
+    limit, client = 4 * STALL, Client(60.0)
+    pool = AsyncPool[Client]("test", max_fails=2)
+    pool.add_client(client)
+    for one in (*more, Retry(2), Timeout(limit)):
+        pool.register_middleware(one)
+    calls = [asyncio.create_task(pool.call(get(idempotent=True))) for _ in range(6)]
+    await until(lambda: client.started == len(calls))
+    client.seconds = 0.0
+    asyncio.get_running_loop().call_soon(time.sleep, limit + 4 * STALL)
+    assert await asyncio.gather(*calls) == ["fine"] * 6
+    (member,) = pool.stats().members
+    assert (member.neutrals, member.failures, member.trips) == (6, 0, 0)
+    await pool.close()

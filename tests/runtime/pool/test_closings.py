@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AsyncPool, DrainTimeout, Pool
-from connpool_runtime.pool.async_closings import AT_ONCE
+from connpool_runtime import AsyncPool, ClientPanic, DrainTimeout, Pool
+from connpool_runtime.pool.async_closings import AT_ONCE, AsyncClosings
 from tests.runtime.faces import Client, Face, until
 from tests.runtime.forking import in_child
 from tests.waiting import eventually
@@ -240,3 +240,62 @@ def test_a_child_process_closes_nothing_that_its_parent_was_closing(end: threadi
         pool.remove_client("a", drain_timeout=0.0)
     assert len(pool._closings.members) == 1
     assert in_child(lambda: len(pool._closings.members)) == "0"
+
+
+class Panic(BaseException):
+    """What Rust's bindings raise."""
+
+
+@pytest.mark.parametrize("error", [Panic, asyncio.CancelledError])
+@pytest.mark.parametrize("by_factory", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_closing_that_panics_is_told_like_any_that_fails(
+    new_face: NewFace, error: type[BaseException], by_factory: bool, at_once: bool
+) -> None:
+    """Whatever a closing ends in, who removed the member or closed the pool gets it, and all other clients are closed."""
+    face = new_face()
+
+    def panic(*_client: object) -> object:
+        raise error
+
+    async def panic_later(*_client: object) -> None:
+        panic()
+
+    close = panic if face.kind == "threads" else panic_later
+    if by_factory:
+        face.pool.add_endpoint(Client, "a", close=close)
+        await face.call()
+    else:
+        face.pool.add_client(Client("a"), "a", close=close)
+    other = Client("b")
+    face.pool.add_client(other, "b", close=closer(face, other))
+    if at_once:
+        with pytest.raises(ExceptionGroup) as several:
+            await face.close()
+        (told,) = several.value.exceptions
+    else:
+        with pytest.raises(ClientPanic) as caught:
+            await face.remove("a")
+        told = caught.value
+        await face.close()
+    assert isinstance(told, ClientPanic)
+    assert type(told.cause) is error
+    assert other.closed == 1
+
+
+async def test_a_cancelled_task_that_closes_is_cancelled() -> None:
+    """What cancels the task in which a client is closed, as the end of an event loop does, ends it."""
+    closing, began = AsyncClosings("test"), asyncio.Event()
+
+    async def close() -> None:
+        began.set()
+        await asyncio.sleep(60.0)
+
+    async with AsyncPool[object]("test") as pool:
+        pool.add_client(object(), "a", close=close)
+        (member,) = pool.members
+        closing.begin(member)
+        await began.wait()
+        closing._helpers.cancel()
+        with pytest.raises(ClientPanic, match="closing member 'a' ended in CancelledError"):
+            await closing.wait(member, 60.0)

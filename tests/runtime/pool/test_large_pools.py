@@ -4,13 +4,21 @@ import math
 import time
 import tracemalloc
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Pool, PoolClosed, UnknownMember, calling
+from connpool_runtime import (
+    AllMembersOpen,
+    Pool,
+    PoolClosed,
+    TooManyWaiting,
+    UnknownMember,
+    calling,
+)
+from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
 from tests.runtime.costs import functions_called
 from tests.thorough import thorough
@@ -256,3 +264,34 @@ def test_closing_costs_the_same_among_many_pools() -> None:
     others = [Pool[object](f"p{number}") for number in range(1000)]
     assert cost() == alone
     assert len(others) == 1000
+
+
+@pytest.mark.parametrize("max_waiting", [1, 2])
+def test_calls_that_find_others_waiting_look_at_no_member(
+    max_waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thousands of busy members none is looked at by a call that joins those that wait, or is refused in their stead."""
+    pool = Pool[Client](max_concurrency=1, max_waiting=max_waiting)
+    pool.add_clients(NewClient(Client()) for _ in range(FEW))
+    with ExitStack() as leases:
+        for _ in range(FEW):
+            leases.enter_context(pool.lease())
+        waiting = [Thread(target=call, args=(pool,)) for _ in range(2)]
+        waiting[0].start()
+        eventually(lambda: pool.stats().waiting == 1)
+        looked = list[Member[Any]]()
+        for name in ("free", "in_flight"):
+            asked = getattr(Member, name).fget
+            told = property(lambda one, asked=asked: looked.append(one) or asked(one))
+            monkeypatch.setattr(Member, name, told)
+        if max_waiting == 1:
+            with pytest.raises(TooManyWaiting, match=f"all {FEW} available members of pool"):
+                call(pool)
+        else:
+            waiting[1].start()
+            eventually(lambda: len(pool._state.queue.waiters) == 2)
+        monkeypatch.undo()
+        assert looked == []
+    for thread in waiting[:max_waiting]:
+        thread.join()
+    pool.close()
