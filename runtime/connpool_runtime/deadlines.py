@@ -130,7 +130,9 @@ class DeadlineBlock:
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("a deadline is for one `with` block: ask for another one")
+            raise RuntimeError(
+                "a `deadline` block can be entered only once: call `deadline(...)` again"
+            )
         self._entered = True
         note_use()
         clock = self._clock

@@ -367,7 +367,7 @@ def test_diff_writes_nothing_and_is_no_failure(project: Project) -> None:
 @pytest.mark.parametrize("flags", [("--check", "--stdout"), ("--diff", "--stdout")])
 def test_actions_exclude_each_other(project: Project, flags: tuple[str, ...]) -> None:
     """Two things cannot be done with one output at once."""
-    assert "exclude each other" in project.refused("--client", "app:Client", *flags)
+    assert "cannot be combined" in project.refused("--client", "app:Client", *flags)
 
 
 # ---------------------------------------------------------------- bad targets

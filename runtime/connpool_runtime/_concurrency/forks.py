@@ -81,7 +81,7 @@ def _after_fork() -> None:
             renewable.after_fork()
         except Exception:  # an error in one object must not keep the others from being reset
             log_failure(
-                "%r did not begin anew after a fork",
+                "%r could not be reset after a fork",
                 type(renewable).__name__,
                 event_name="fork_failed",
             )

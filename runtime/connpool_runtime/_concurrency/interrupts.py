@@ -48,7 +48,7 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
             work(*args)
         except Exception:
             log_failure(
-                "%s, which was left to a thread, went wrong", name, event_name="finalizer_failed"
+                "%s, which ran in a thread of its own, failed", name, event_name="finalizer_failed"
             )
 
     threading.Thread(target=run, name=name, daemon=False).start()

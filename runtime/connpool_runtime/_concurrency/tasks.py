@@ -271,7 +271,7 @@ class PeriodicWorker:
         except BaseException as error:
             if self._is_to_end(error):
                 raise
-            log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
+            log_failure("%s failed, and will run again", self._name, event_name="worker_failed")
             return self._clock() + AFTER_FAILURE
 
     def _is_to_end(self, error: BaseException) -> bool:

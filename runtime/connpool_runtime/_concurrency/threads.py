@@ -193,7 +193,7 @@ class PeriodicWorker:
         try:
             return math.inf if work is None else work()
         except BaseException:  # of a user's code: nothing interrupts this thread
-            log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
+            log_failure("%s failed, and will run again", self._name, event_name="worker_failed")
             return self._clock() + AFTER_FAILURE
 
 

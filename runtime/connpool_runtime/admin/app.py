@@ -218,9 +218,7 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 async def _refuse_route(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error).status_code
-    detail = (
-        f"there is no {request.method} of this path: see docs/admin.md for those that there are"
-    )
+    detail = f"{request.method} of this path is not supported: docs/admin.md lists the paths"
     return problem_response(Problem(status, detail))
 
 
@@ -288,7 +286,7 @@ def _object_in(body: bytes) -> Document:
     try:
         given: object = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise Problem(400, "the body is no JSON") from None
+        raise Problem(400, "the body is not JSON") from None
     if not isinstance(given, dict):
         raise Problem(422, "the body must be a JSON object")
     return cast("Document", given)

@@ -112,6 +112,6 @@ def check_token(name: str, token: str | None) -> None:
     visible = all("!" <= character <= "~" for character in token)
     if len(token) < MIN_TOKEN or not visible:
         raise ValueError(
-            f"{name} must have at least {MIN_TOKEN} characters, visible ones of ASCII and no blanks: try"
+            f"{name} must have at least {MIN_TOKEN} characters, visible ASCII ones and no blanks: make one with"
             ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )

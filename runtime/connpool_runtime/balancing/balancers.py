@@ -94,7 +94,7 @@ def check_weight(weight: object, balancer: str | Balancer) -> None:
         known = ", ".join(repr(name) for name in (*BALANCERS, *BY_CALL) if name in WEIGHTED)
         raise ValueError(
             f"weight must be 1 with the balancer {balancer!r}, which ignores weights, not {given};"
-            f" balancers that know weights are {known}"
+            f" balancers that use weights are {known}"
         )
     if given > (most := most_weight(balancer)):
         raise refused("weight", given, f"at most {most:,} with the balancer {balancer!r}")

@@ -117,7 +117,9 @@ class CallingScope:
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("`calling` is for one `with` block: ask for another one")
+            raise RuntimeError(
+                "a `calling` block can be entered only once: call `calling(...)` again"
+            )
         self._entered = True
         if self._given.timeout is not None:
             note_use()
@@ -197,7 +199,7 @@ def calling(
     options = CallOptions(key, member, retry, timeout, idempotent, route)
     if all(value is None for value in options):
         raise TypeError(
-            "calling() says nothing: give a key, member, retry, timeout, idempotent or label"
+            "calling() needs at least one of key, member, retry, timeout, idempotent and label"
         )
     if timeout is not None:
         seconds("timeout", timeout)

@@ -91,8 +91,8 @@ class DeadlineParameter:
         found = _TEXT.fullmatch(text)
         if found is None or found["unit"] not in _UNITS:
             raise ValueError(
-                f"deadline_parameter: {text!r} is none of 'NAME', 'NAME[KEY]', 'client.METHOD(OPTION)',"
-                " perhaps with 'in ms' or 'in whole seconds'"
+                f"deadline_parameter must be 'NAME', 'NAME[KEY]' or 'client.METHOD(OPTION)', optionally followed"
+                f" by 'in ms' or 'in whole seconds', not {text!r}"
             )
         unit, whole = _UNITS[found["unit"]]
         if found["maker"]:
@@ -100,7 +100,7 @@ class DeadlineParameter:
         packed = found["function"] or found["name"]
         if packed not in names:
             raise ValueError(
-                f"deadline_parameter: {packed!r} is none of the packed arguments: {', '.join(names)}"
+                f"deadline_parameter: {packed!r} is not one of the packed arguments: {', '.join(names)}"
             )
         if found["function"]:
             return cls(found["inner"], None, unit, whole)

@@ -100,7 +100,9 @@ class Method(Generic[C_contra, R_co]):
     ) -> None:
         # One that cannot be written would break the scrape of all pools.
         if not is_text(cast("object", name)):
-            raise TypeError(f"the name of a method is a text, not {name!r}: Method(name, invoke)")
+            raise TypeError(
+                f"the name of a method must be a string, not {name!r}: Method(name, invoke)"
+            )
         error_classes("expected", expected)
         error_classes("ignored", ignored)
         error_classes("failures", failures)

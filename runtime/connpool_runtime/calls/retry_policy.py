@@ -22,7 +22,7 @@ def _no_errors(values: tuple[object, ...]) -> list[object]:
 def _check_errors(value: object) -> None:
     """Raise an error that names a value that is not a class of errors."""
     if isinstance(value, tuple) and (others := _no_errors(cast("tuple[object, ...]", value))):
-        raise TypeError(f"errors must be classes of errors, not {others[0]!r}")
+        raise TypeError(f"errors must be exception classes, not {others[0]!r}")
 
 
 class RetryPolicy(Settings):
@@ -45,7 +45,7 @@ class RetryPolicy(Settings):
     )
     errors: tuple[type[BaseException], ...] | None = option(
         default=None,
-        rule=Rule("text", "a tuple of classes of errors", _are_errors, refuse=_check_errors),
+        rule=Rule("text", "a tuple of exception classes", _are_errors, refuse=_check_errors),
         does="the only errors of a client after which a call is tried again, whatever else is known of them.",
     )
     unsent: bool | None = option(

@@ -36,15 +36,17 @@ class Route(NamedTuple):
             ValueError: a role is left out or there twice, or `any` or `none` is not the last word.
         """
         if not isinstance(text, str):
-            raise TypeError(f'a route is a text such as "replica" or "replica, any", not {text!r}')
+            raise TypeError(
+                f'a route must be a string such as "replica" or "replica, any", not {text!r}'
+            )
         words = [word.strip() for word in text.split(",")]
         last = words.pop() if words[-1] in (ANY, NONE) else None
         if last == NONE and not words:
-            raise ValueError(f"route {text!r} leads to no member: name a role first")
+            raise ValueError(f"route {text!r} allows no member: name a role first")
         if "" in words or ANY in words or NONE in words or len(set(words)) != len(words):
             raise ValueError(
-                f"route {text!r} must be roles, each once, with commas between them; {ANY!r} or {NONE!r} may"
-                ' only be the last word: "replica", "replica, any"'
+                f"route {text!r} must list each role once, separated by commas; {ANY!r} and {NONE!r} may only be"
+                ' the last word, as in "replica" or "replica, any"'
             )
         return cls(tuple(frozenset({(ROLE, word)}) for word in words), last)
 

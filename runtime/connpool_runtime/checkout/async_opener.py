@@ -146,7 +146,7 @@ async def _error_of_validation(
             fit = await resolve(validate(*client)) is not False
     except Exception as error:
         return error
-    return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
+    return None if fit else ConnectionError("`validate` reported that the client is not usable")
 
 
 async def open_idle(checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> bool:

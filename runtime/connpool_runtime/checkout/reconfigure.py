@@ -54,7 +54,7 @@ def _refuse_fixed(before: PoolSettings, after: PoolSettings) -> None:
     for name, option in PoolSettings.declared.items():
         if not option.reloadable and name not in _KEPT and was[name] != now[name]:
             raise ValueError(
-                f"{name} stays as it was when the pool was made, which is {was[name]!r}: make another pool"
+                f"{name} cannot change in a running pool, where it is {was[name]!r}: create a new pool"
             )
 
 

@@ -114,16 +114,18 @@ def layer_of_environment(
             problems.append(ConfigProblem(place, "", told))
         elif len(meant) > 1:
             paths = " and ".join(dotted(path) for path, _ in meant)
-            told = f"{variable!r} may stand for {paths}: say it in the file, or as an argument"
+            told = f"{variable!r} could mean {paths}: set the option in the file, or as an argument"
             problems.append(ConfigProblem(place, "", told))
         elif meant[0][0] in said:
-            told = f"{variable!r} says what {said[meant[0][0]]} says: leave one of them out"
+            told = (
+                f"{variable!r} sets the same option as {said[meant[0][0]]}: leave one of them out"
+            )
             problems.append(ConfigProblem(place, "", told))
         else:
             ((path, node),) = meant
             put(data, cast("tuple[str, ...]", path), _parsed(node, text))
             said[path] = place
-    notes = (f"left alone, for Kubernetes wrote them: {', '.join(links)}",) if links else ()
+    notes = (f"ignored, because Kubernetes set them: {', '.join(links)}",) if links else ()
     return Layer(data, _place_among(said, "the environment"), notes), problems
 
 

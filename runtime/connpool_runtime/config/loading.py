@@ -132,7 +132,7 @@ class _Reading:
         if self._services and found is None:
             asked = ".".join((*self._outer, self._services))
             known = ", ".join(map(repr, self._document.data)) or "nothing"
-            text = f"the section {asked!r} is not there; the file has {known}"
+            text = f"there is no section {asked!r}; the file has {known}"
             problem = ConfigProblem(self._document.name, asked, text)
             raise InvalidConfigFile(self._document.name, [problem])
         if not isinstance(found, Mapping):

@@ -34,17 +34,17 @@ def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
         maker = "async_connector_of" if for_tasks else "connector_of"
         hint = ""
         if isinstance(connector, ConnectorConfig):
-            hint = f"; connectors.kinds.{maker} makes one of a config"
+            hint = f"; connectors.kinds.{maker} makes one from a config"
         elif isinstance(connector, str):
-            hint = "; the config of one takes a URL, as in RedisConfig(endpoints=url)"
+            hint = "; a connector's config takes a URL, as in RedisConfig(endpoints=url)"
         raise TypeError(
             f"pool {pool!r} needs a connector, such as {'Async' if for_tasks else ''}RedisConnector(config),"
-            f" and a {kind} is none{hint}"
+            f" not a {kind}{hint}"
         )
     if _is_of_other_kind(connector, for_tasks=for_tasks):
         raise TypeError(
-            f"pool {pool!r} is for {'tasks' if for_tasks else 'threads'}, and {kind} is not; each connector is"
-            " there for both, with and without Async in its name"
+            f"pool {pool!r} is for {'tasks' if for_tasks else 'threads'}, but {kind} is not; use the connector"
+            f" of the same kind {'with' if for_tasks else 'without'} Async in its name"
         )
 
 

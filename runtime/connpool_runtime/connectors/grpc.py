@@ -146,7 +146,9 @@ class GrpcConfig(ConnectorConfig):
         for name, value in self.options.items():
             if not isinstance(value, (str, bytes, int, Mapping)):
                 shown = type(value).__name__
-                yield InvalidConfig(f"options.{name}", shown, "a whole number, a text or a mapping")
+                yield InvalidConfig(
+                    f"options.{name}", shown, "a whole number, a string or a mapping"
+                )
 
     def channel_options(self) -> list[tuple[str, Any]]:
         """Return the options of a channel; of equal names the last one counts."""

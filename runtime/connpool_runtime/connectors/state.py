@@ -96,7 +96,7 @@ def name_of(config: ConnectorConfig, name: str | None) -> str:
     if not isinstance(given, ConnectorConfig):
         raise TypeError(
             "a connector is made from a config, such as RedisConfig(endpoints=...), or its URL, not from "
-            f"a {type(given).__name__}; RedisConfig.from_mapping makes one of plain data"
+            f"a {type(given).__name__}; RedisConfig.from_mapping makes a config from plain data"
         )
     return name or f"{config.kind} {','.join(config.endpoints)}"
 

@@ -952,7 +952,7 @@ class Discovery(Generic[C]):
     def _prepare(self, client: C) -> None:
         check: Any = self._check
         if check is not None and check(client) is False:
-            raise ConnectionError("the client is not fit for use, says its `check`")
+            raise ConnectionError("`check` reported that the client is not usable")
         warm_up: Any = self._warm_up
         if warm_up is not None:
             warm_up(client)
@@ -1034,21 +1034,21 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
     """Refuse invalid sources and `connect` functions now, since they would only fail when used."""
     fetch = getattr(source, "fetch", None)
     if not callable(fetch) or isinstance(source, type):
-        hint = "; source_of makes one of a URL" if isinstance(source, str) else ""
+        hint = "; source_of makes one from a URL" if isinstance(source, str) else ""
         raise TypeError(
-            f"discover of pool {pool!r} needs a source of endpoints, an object with `fetch`, not"
+            f"`discover` of pool {pool!r} needs a source of endpoints, an object with a method `fetch`, not"
             f" {source!r}{hint}"
         )
     fits = not iscoroutinefunction(fetch)
     if not fits:
         kind = "threads"
         raise TypeError(
-            f"pool {pool!r} is for {kind}, and `fetch` of {type(source).__name__} is not; each source is"
-            " there for both, with and without Async in its name"
+            f"pool {pool!r} is for {kind}, but `fetch` of {type(source).__name__} is not; use the source of the"
+            f" same kind {'without'} Async in its name"
         )
     if not callable(connect) and not _is_connector(connect):
         raise TypeError(
-            f"discover of pool {pool!r} needs a connector, or a function of the endpoint that opens a"
+            f"`connect` of pool {pool!r} must be a connector, or a function that takes an endpoint and opens a"
             f" client, not {connect!r}"
         )
     _refuse_coroutine_function(pool, connect)
@@ -1056,7 +1056,7 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
 
 def _refuse_coroutine_function(pool: str, connect: object) -> None:
     if iscoroutinefunction(connect):
-        raise TypeError(f"pool {pool!r} is for threads, and `connect` is for an event loop")
+        raise TypeError(f"pool {pool!r} is for threads, but `connect` is a function")
 
 
 def _close_itself(client: object) -> object:

@@ -60,7 +60,7 @@ class Endpoint:
             _put(self, "tags", _tags(given.tags, self.id))
         if given.zone is not None and not (is_text(given.zone) and given.zone):
             raise InvalidEndpoint(
-                "zone", repr(given.zone), "a text that is not empty, or None", endpoint=self.id
+                "zone", repr(given.zone), "a non-empty string, or None", endpoint=self.id
             )
         if given.metadata is not _NOTHING:
             _put(self, "metadata", _metadata(given.metadata, self.id))
@@ -171,7 +171,7 @@ def _put(endpoint: Endpoint, name: str, value: object) -> None:
 
 def _id(given: object) -> str:
     if not is_text(given) or not given:
-        raise InvalidEndpoint("id", repr(given), "a text that is not empty")
+        raise InvalidEndpoint("id", repr(given), "a non-empty string")
     return given
 
 

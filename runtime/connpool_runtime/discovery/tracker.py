@@ -237,7 +237,7 @@ class EndpointTracker:
             entry = self.wanted[name]
             address = entry.endpoint.address
             if address in self.stuck:  # another attempt on this address would hang too
-                self._failed(entry, TimeoutError("the attempt before this one still hangs"), now)
+                self._failed(entry, TimeoutError("the previous attempt still hangs"), now)
                 continue
             entry.ticket, entry.job = 0, Job(entry.endpoint, now + timeout)
             self.running[entry.job] = None

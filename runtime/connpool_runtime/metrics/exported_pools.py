@@ -91,12 +91,12 @@ class ExportedPools:
 def _check(pool: object) -> None:
     if not isinstance(pool, BasePool):
         kind = type(pool).__name__
-        raise TypeError(f"{kind} is no pool; of a wrapper, pass its pool, as in wrapper.pool")
+        raise TypeError(f"{kind} is not a pool; for a wrapper, pass its pool, as in wrapper.pool")
 
 
 def _same_name(name: str) -> str:
     return (
-        f"another open pool that is called {name!r} is exported already, and nobody could tell their"
-        " series apart. Name each pool when it is made, as in Pool('eu') or, for a wrapper,"
-        " ShopPool(name='eu'); or remove() the other one first"
+        f"another open pool named {name!r} is already exported, and their series could not be told apart."
+        " Give each pool a name of its own, as in Pool('eu') or, for a wrapper, ShopPool(name='eu'); or"
+        " remove() the other pool first"
     )

@@ -93,8 +93,8 @@ class ExportedSharing:
             for one in shared:
                 if after.get(one.name, one) is not one:
                     raise ValueError(
-                        f"other shared clients that are called {one.name!r} are exported already, and"
-                        " their series could not be told apart: give each a name of its own"
+                        f"other shared clients named {one.name!r} are already exported, and their series could"
+                        " not be told apart: give each SharedClients a name of its own"
                     )
                 after[one.name] = one
             self._known = after
@@ -111,4 +111,6 @@ class ExportedSharing:
 
 def _check(one: object) -> None:
     if not isinstance(one, BaseSharing):
-        raise TypeError(f"{type(one).__name__} has no shared clients: pass a SharedClients")
+        raise TypeError(
+            f"{type(one).__name__} is neither a SharedClients nor an AsyncSharedClients"
+        )

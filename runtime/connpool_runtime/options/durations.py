@@ -8,7 +8,7 @@ import sys
 
 __all__ = ["FORMS", "PATTERN", "seconds_of"]
 
-FORMS = 'a number of seconds, 0 or more, or a text such as "500ms", "30s", "5m" or "1h30m"'
+FORMS = 'a number of seconds, 0 or more, or a string such as "500ms", "30s", "5m" or "1h30m"'
 
 # The JSON schema of durations given as texts.
 PATTERN = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)\s*$"

@@ -96,7 +96,7 @@ class BasePool(Generic[C]):
         **options: Unpack[PoolOptions],
     ) -> None:
         if not is_text(cast("object", name)):
-            raise TypeError(f"the name of a pool is a text, not {name!r}: Pool(name)")
+            raise TypeError(f"the name of a pool must be a string, not {name!r}: Pool(name)")
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
         methods = tuple(methods)
         # A client of the other kind differs in all methods, so a few are enough to detect it.
@@ -213,13 +213,13 @@ class BasePool(Generic[C]):
         """Return a new client, after refusing values that would only fail when called."""
         if not isinstance(cast("object", one), NewClient):
             raise TypeError(
-                f"add_clients takes what add_client does for each, as NewClient(client, name), and a"
-                f" {type(one).__name__} is none"
+                f"add_clients needs a NewClient for each member, as in NewClient(client, name), not a"
+                f" {type(one).__name__}"
             )
         given = cast("object", one.name)
         if given is not None and not is_text(given):
             raise TypeError(
-                f"the name of a member is a text, not {given!r}: add_client(client, name)"
+                f"the name of a member must be a string, not {given!r}: add_client(client, name)"
             )
         client = cast("object", one.client)
         if isinstance(client, type):
@@ -230,7 +230,7 @@ class BasePool(Generic[C]):
         for label in self._sample_methods if self._blocking else ():
             if is_coroutine_function(getattr(kind, label, None)):
                 raise TypeError(
-                    f"{kind.__name__}.{label} is a coroutine function; pool {self.name!r} is for "
+                    f"{kind.__name__}.{label} is a coroutine function, but pool {self.name!r} is for "
                     "synchronous clients"
                 )
         return one
@@ -239,12 +239,13 @@ class BasePool(Generic[C]):
         """Refuse what cannot open a client: calls would only be told that its endpoint cannot be reached."""
         if not callable(factory):
             raise TypeError(
-                f"the factory of an endpoint is a function that opens a client, and a {type(factory).__name__} is"
-                " none: `add_client` takes a client, `add_connector` and `discover` open clients of addresses"
+                f"the factory of an endpoint must be a function that opens a client, not a"
+                f" {type(factory).__name__}: use `add_client` to add an open client, and `add_connector` or"
+                " `discover` to connect to addresses"
             )
         if self._blocking and is_coroutine_function(factory):
             raise TypeError(
-                f"the factory of an endpoint is a coroutine function; pool {self.name!r} is for synchronous clients"
+                f"the factory of an endpoint is a coroutine function, but pool {self.name!r} is for synchronous clients"
             )
 
     def _limit_of(self, one: NewClient[C]) -> float:
@@ -308,8 +309,8 @@ class BasePool(Generic[C]):
         close = close or self._close_client
         if reset is not None and settings.max_concurrency != 1:
             raise ValueError(
-                "reset is for clients of one call at a time, and max_concurrency is"
-                f" {settings.max_concurrency}: who resets a client breaks what others do with it"
+                f"reset needs max_concurrency=1, not {settings.max_concurrency}: resetting a client would disturb"
+                " the other calls that use it"
             )
         return ClientStore[C](settings, may_grow, factory, close, validate, configure, reset)
 
@@ -456,8 +457,8 @@ class BasePool(Generic[C]):
             store = member.source
             if not isinstance(store, ClientStore):
                 raise ValueError(
-                    f"member {name!r} of pool {state.name!r} was added with one client; only an endpoint,"
-                    " see add_endpoint, has a size"
+                    f"member {name!r} of pool {state.name!r} was added with one client; only members added by"
+                    " add_endpoint can be resized"
                 )
             store.resize(min_size, max_size)
             state.queue.free(member)
@@ -533,7 +534,7 @@ class BasePool(Generic[C]):
             PoolClosed: the pool was closed.
         """
         if not isinstance(cast("object", zone), str | None):
-            raise TypeError(f"zone must be a text or None, not {zone!r}")
+            raise TypeError(f"zone must be a string or None, not {zone!r}")
         self._place(name, lambda placement: placement._replace(zone=zone))
 
     def set_labels(self, name: str, labels: Mapping[str, str]) -> None:

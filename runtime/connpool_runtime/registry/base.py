@@ -216,4 +216,4 @@ def identity_of(config: object) -> object:
 def check_name(name: object) -> None:
     """Raise `ValueError` if a name is not a text with at least one character."""
     if not is_text(name) or not name:
-        raise ValueError(f"name must be a text that is not empty, not {name!r}")
+        raise ValueError(f"name must be a non-empty string, not {name!r}")

@@ -52,7 +52,7 @@ class LongCall(Generic[C]):
         """
         if self._call.attempt or self._lease.open:
             raise RuntimeError(
-                f"{type(self).__name__} is for one use: ask the pool for another one"
+                f"{type(self).__name__} can be used only once: ask the pool for another one"
             )
         self._started = self._checkout.state.clock()
 

@@ -316,7 +316,7 @@ class BaseSharing(Generic[K, H]):
         with self._lock:
             out = sum(entry.references for entry in self._table.index)
         return DrainTimeout(
-            f"{out} handles of {self._name!r} were still out after {waited:g} s; the last of each"
-            " client closes it",
+            f"{out} handles of {self._name!r} were still in use after {waited:g} s; releasing the last handle of"
+            " a client closes it",
             pool=self._name,
         )

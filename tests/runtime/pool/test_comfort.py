@@ -467,7 +467,7 @@ async def test_a_coroutine_function_resets() -> None:
 
 async def test_clients_that_are_shared_are_not_reset(new_face: NewFace) -> None:
     """A reset would break what others do with the client; that is refused."""
-    with pytest.raises(ValueError, match="reset is for clients of one call at a time"):
+    with pytest.raises(ValueError, match="reset needs max_concurrency=1"):
         Transactions(new_face, max_concurrency=2)
 
 
