@@ -238,7 +238,7 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
         clock: monotonic seconds; for tests.
 
     Raises:
-        ValueError: the number is negative, infinite or none.
+        ValueError: `seconds` is negative, infinite or not a number.
     """
     check_seconds("seconds", seconds)
     return DeadlineScope(seconds, clock)

@@ -71,7 +71,7 @@ class OwnedPools:
             pools and generated wrappers. It is looked at anew each time, so pools may come and go.
 
     Raises:
-        TypeError: it is none of these, or the mapping holds something else.
+        TypeError: `owner` is none of these, or the mapping holds something else.
     """
 
     def __init__(self, owner: PoolOwner) -> None:

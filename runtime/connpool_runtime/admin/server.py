@@ -98,11 +98,11 @@ def serve_admin(
         options: see `AdminSettings`.
 
     Returns:
-        What has the address, and closes it.
+        The running server, which has the `url` and a method `close`.
 
     Raises:
         ValueError: `host` can be reached from elsewhere and there is no token; or an option is not allowed.
-        TypeError: `owner` is none of these; or it is asynchronous and there is no event loop.
+        TypeError: `owner` is none of these; or its pools are asynchronous and no event loop is running.
         OSError: the address is taken, or not this machine's; or a file of `tls` cannot be read.
     """
     if run_folder is not False and unix_socket is not None:
@@ -167,7 +167,7 @@ def serve_workers(
         options: see `AdminSettings`.
 
     Returns:
-        What has the address, and closes it.
+        The running server, which has the `url` and a method `close`.
 
     Raises:
         ValueError: `host` can be reached from elsewhere and there is no token; or an option is not allowed.

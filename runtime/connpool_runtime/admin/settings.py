@@ -47,7 +47,7 @@ class AdminSettings(Settings):
         rule=Rule.switch(),
         does="whether anybody may ask for `/health`, `/health/live` and `/health/ready`, and gets the status"
         " without reasons.",
-        why="False: a probe can send a token, and who asks need not know that there is a pool.",
+        why="False: a probe can send a token, and others need not learn that there is a pool.",
     )
     body_limit: int = option(
         default=16_384,

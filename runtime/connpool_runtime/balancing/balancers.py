@@ -87,7 +87,7 @@ def check_weight(weight: object, balancer: str | Balancer) -> None:
     """Refuse a weight that is invalid, too large for the balancer, or ignored by it.
 
     Raises:
-        ValueError: so it is; the message names the balancers that know weights.
+        ValueError: the weight is refused; the message lists the balancers that use weights.
     """
     given = whole_number("weight", weight, least=1)
     if given != 1 and not uses_weights(balancer):
@@ -104,7 +104,7 @@ def check_balancer(wanted: object) -> None:
     """Refuse a balancer that is neither a known name nor a function.
 
     Raises:
-        ValueError: so it is; the message lists the names and the nearest one.
+        ValueError: it is neither; the message lists the known names and suggests the nearest one.
     """
     known = [*BALANCERS, *BY_CALL]
     if wanted in known if isinstance(wanted, str) else callable(wanted):

@@ -183,17 +183,18 @@ def calling(
 
     Arguments:
         key: calls with the same key meet the same member; the balancer has to be "consistent_hash", or a function.
-        member: the name of the member to call. Another one is not called instead, and the call waits for nothing.
+        member: the name of the member to call. No other member is called instead, and the call does not wait
+            for it.
         retry: how `Retry` tries a call again that failed; False for never.
         timeout: seconds that one attempt may take, in the place of the method's own policy.
         idempotent: whether running a call twice does no harm, in the place of the method's own policy.
-        label: what the members have that may be called, in the place of the method's own route: a role as
-            "replica", or labels by name as {"zone": "a"}. Another one is not called instead, but where the text
-            names it: "replica, primary" or "replica, any". `member` wins over it.
+        label: which members may be called, in place of the method's own route: those with a role such as
+            "replica", or with labels such as {"zone": "a"}. Other members are called only if the string names
+            them: "replica, primary" or "replica, any". `member` takes precedence.
 
     Raises:
-        TypeError: nothing is said, or a value is of another type.
-        ValueError: the number of seconds is not allowed, or the label is no role and no labels.
+        TypeError: no option is given, or a value is of another type.
+        ValueError: the number of seconds is not allowed, or the label is neither a route nor labels.
     """
     route = None if label is None else Route.of(label)
     options = CallOptions(key, member, retry, timeout, idempotent, route)

@@ -86,7 +86,7 @@ class DeadlineParameter:
             names: the parameters in the order in which the wrapper packs them.
 
         Raises:
-            ValueError: the text is another one, or names what is not packed.
+            ValueError: the text has another form, or names a parameter that is not packed.
         """
         found = _TEXT.fullmatch(text)
         if found is None or found["unit"] not in _UNITS:

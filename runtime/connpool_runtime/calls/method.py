@@ -53,8 +53,9 @@ class Method(Generic[C_contra, R_co]):
             among its `methods`, once a member has a role.
 
     Raises:
-        TypeError: `name` is no text, or one with half a surrogate pair.
-        ValueError: `expected`, `ignored` or `failures` is no tuple of classes of errors, or `route` is none.
+        TypeError: `name` is not a string, or holds half a surrogate pair.
+        ValueError: `expected`, `ignored` or `failures` is not a tuple of exception classes, or `route` is not
+            valid.
 
     Safe to share between threads, tasks and pools.
     """

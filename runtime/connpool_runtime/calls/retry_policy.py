@@ -36,7 +36,7 @@ class RetryPolicy(Settings):
     attempts: int | None = option(
         default=None,
         rule=Rule.whole_number(1, "calls"),
-        does="how often a call is tried in all; 1 for never again.",
+        does="how often a call is tried in all; 1 for no retry.",
     )
     base: float | None = option(
         default=None,
@@ -46,7 +46,8 @@ class RetryPolicy(Settings):
     errors: tuple[type[BaseException], ...] | None = option(
         default=None,
         rule=Rule("text", "a tuple of exception classes", _are_errors, refuse=_check_errors),
-        does="the only errors of a client after which a call is tried again, whatever else is known of them.",
+        does="the only errors of a client after which a call is tried again, however they are "
+        "judged otherwise.",
     )
     unsent: bool | None = option(
         default=None,

@@ -32,7 +32,7 @@ class Route(NamedTuple):
         """Parse roles in order of preference: `replica`, `replica, analytics`, `replica, any`, `replica, none`.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: the route is not a string.
             ValueError: a role is left out or there twice, or `any` or `none` is not the last word.
         """
         if not isinstance(text, str):
@@ -58,8 +58,8 @@ class Route(NamedTuple):
             label: a role or several, as `read` has them; or a mapping of labels that a member must have, all of them.
 
         Raises:
-            TypeError: it is neither.
-            ValueError: the text is no route, or the mapping is empty.
+            TypeError: `label` is neither a string nor a mapping.
+            ValueError: the string is not a valid route, or the mapping is empty.
         """
         if not isinstance(label, Mapping):
             route = cls.read(label)

@@ -25,7 +25,7 @@ def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C
 
     Raises:
         InvalidCallOption: the pool cannot do what is asked for.
-        UnknownMember: it has no member of this name.
+        UnknownMember: no member has this name.
         MemberUnavailable: the member may not be called now.
     """
     if options.retry and not _has(state, "RETRY"):

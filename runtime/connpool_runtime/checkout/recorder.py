@@ -28,7 +28,7 @@ _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as 
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
 _STILL_ILL = failure("the error that it was ejected for")
-_TOO_OFTEN_LATE = failure("meets the deadlines of its callers more often than other members do")
+_TOO_OFTEN_LATE = failure("exceeds its callers' deadlines more often than the other members do")
 _OUTLIERS = (_OUTLIER, _TOO_OFTEN_LATE)
 
 

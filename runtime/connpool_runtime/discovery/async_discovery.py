@@ -312,7 +312,7 @@ class AsyncDiscovery(Generic[C]):
         """Refuse a connector that can open no client of the first few endpoints.
 
         Raises:
-            ConnectorError: so it is.
+            ConnectorError: no client could be opened.
         """
         with self._lock:
             known = list(self._known.wanted.values())[:TOLD]
@@ -1062,7 +1062,7 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
 
 def _refuse_coroutine_function(pool: str, connect: object) -> None:
     if iscoroutinefunction(connect):
-        raise TypeError(f"pool {pool!r} is for threads, but `connect` is a coroutine function")
+        raise TypeError(f"pool {pool!r} is for threads, but `connect` must be awaited")
 
 
 def _close_itself(client: object) -> object:

@@ -309,7 +309,7 @@ class Discovery(Generic[C]):
         """Refuse a connector that can open no client of the first few endpoints.
 
         Raises:
-            ConnectorError: so it is.
+            ConnectorError: no client could be opened.
         """
         with self._lock:
             known = list(self._known.wanted.values())[:TOLD]
@@ -1056,7 +1056,7 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
 
 def _refuse_coroutine_function(pool: str, connect: object) -> None:
     if iscoroutinefunction(connect):
-        raise TypeError(f"pool {pool!r} is for threads, but `connect` is a function")
+        raise TypeError(f"pool {pool!r} is for threads, but `connect` must be awaited")
 
 
 def _close_itself(client: object) -> object:

@@ -77,10 +77,11 @@ class Endpoint:
 
     @classmethod
     def of(cls, given: object) -> Endpoint:
-        """Return an endpoint, read from an address or from a mapping of fields if it is none.
+        """Return an endpoint: the given one, or one read from an address or from a mapping of fields.
 
         Raises:
-            InvalidEndpoint: it is none of these, a key is unknown, or a value is not allowed.
+            InvalidEndpoint: it is neither an address nor a mapping, a key is unknown, or a value is not
+                allowed.
         """
         if isinstance(given, Endpoint):
             return given

@@ -1,7 +1,7 @@
 """The bookkeeping of a discovery: which endpoints have a member, which are being opened, and which leave.
 
 Nothing here waits, and no client is touched: `AsyncDiscovery` and `Discovery` do that and report it. The
-its owner guards it by a lock.
+owner guards it by a lock.
 """
 
 from __future__ import annotations

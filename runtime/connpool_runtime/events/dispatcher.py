@@ -34,7 +34,7 @@ class EventDispatcher:
         """Add a listener.
 
         Raises:
-            TypeError: it is no function, or a coroutine function, which nobody would await.
+            TypeError: the listener is not a function, or is a coroutine function, which nobody would await.
         """
         if not callable(listener):
             raise TypeError(f"a listener must be a function that takes an event, not {listener!r}")

@@ -41,7 +41,7 @@ class ExportedPools:
             pools: the pools. A pool that takes the name of a closed one replaces it.
 
         Raises:
-            TypeError: one of them is no pool.
+            TypeError: an argument is not a pool.
             ValueError: two pools that are open have one name. No pool was added then.
         """
         for pool in pools:

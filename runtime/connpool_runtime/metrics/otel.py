@@ -106,11 +106,11 @@ def observe(
     Arguments:
         pools: the pools to read. Each needs a name of its own.
         meter: makes the instruments; by default that of the global provider.
-        database: whether the clients of these pools are those of a database. Their connections are then told
-            under `db.client.connection.` too, as OpenTelemetry's conventions have it.
+        database: whether the clients of these pools are those of a database. Their connections are then
+            exported under `db.client.connection.` too, as OpenTelemetry's conventions have it.
 
     Raises:
-        TypeError: one of them is no pool.
+        TypeError: an argument is not a pool.
         ValueError: two pools have one name.
     """
     meter = meter or default_meter()
@@ -148,8 +148,8 @@ def default_meter() -> Meter:
 class PoolObserver:
     """Exports the numbers of pools that come and go. Made by `observe`.
 
-    The observer holds its pools until they are removed or closed. What a closed pool counted is
-    exported for five more minutes, but for the points of its members, which leave with them.
+    The observer holds its pools until they are removed or closed. The counts of a closed pool are exported
+    for five more minutes, except those of its members, which end with the members.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -170,8 +170,8 @@ class PoolObserver:
     def add(self, *pools: BasePool[Any], database: bool = False) -> None:
         """Export more pools; pools that are exported already stay.
 
-        The numbers of middleware are those of the middleware that are registered by now. Adding a
-        pool again takes up what was registered since.
+        The numbers of middleware are those of the middleware that are registered by now. Adding a pool again
+        adds the middleware that were registered since.
 
         Arguments:
             pools: the pools. A pool that takes the name of a closed one replaces it.
@@ -179,7 +179,7 @@ class PoolObserver:
                 then on.
 
         Raises:
-            TypeError: one of them is no pool.
+            TypeError: an argument is not a pool.
             ValueError: two pools that are open have one name. No pool was added then.
         """
         self._pools.add(*pools)

@@ -27,7 +27,7 @@ class SharedClientsCollector(RegisteredCollector):
         registry: where to register; nowhere if not given.
 
     Raises:
-        TypeError: one of them is none.
+        TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
         ValueError: two have one name, or the registry has metrics of these names from elsewhere.
     """
 
@@ -43,7 +43,7 @@ class SharedClientsCollector(RegisteredCollector):
         """Collect from more `SharedClients`.
 
         Raises:
-            TypeError: one of them is none.
+            TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
             ValueError: two that are open have one name.
         """
         self._shared.add(*shared)

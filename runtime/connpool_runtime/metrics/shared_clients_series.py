@@ -83,7 +83,7 @@ class ExportedSharing:
         """Export more `SharedClients`.
 
         Raises:
-            TypeError: one of them is none.
+            TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
             ValueError: two that are open have one name.
         """
         for one in shared:

@@ -26,7 +26,7 @@ def seconds_of(value: object) -> float:
         value: seconds as a number, or a text: a bare number is seconds too, and parts add up.
 
     Raises:
-        ValueError: it is none, is negative or has no end; the text says what is allowed.
+        ValueError: `value` is not a duration, or is negative or infinite; the message says what is allowed.
     """
     if isinstance(value, str):
         return _seconds_of_text(value.strip())

@@ -171,8 +171,8 @@ class BasePool(Generic[C]):
             labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
         Raises:
-            TypeError: the name is no text, the labels are no texts by name, the client is a class, or it is
-                asynchronous and the pool is not.
+            TypeError: the name is not a string, the labels do not map strings to strings, the client is a
+                class, or the client is asynchronous and the pool is not.
             ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
@@ -189,7 +189,7 @@ class BasePool(Generic[C]):
             clients: the arguments of `add_client` for each, as `NewClient(client, name="a", weight=2)`.
 
         Raises:
-            TypeError: one is no `NewClient`, or for the reasons of `add_client`.
+            TypeError: an argument is not a `NewClient`, or one of the reasons of `add_client` applies.
             ValueError: a name is taken or there twice, a number is not a whole number of at least 1, or
                 the pool's balancer ignores weights and one is not 1.
             PoolClosed: the pool was closed.
@@ -447,7 +447,7 @@ class BasePool(Generic[C]):
             max_size: clients that may be open at a time; what it was if not given.
 
         Raises:
-            UnknownMember: there is none of this name.
+            UnknownMember: no member has this name.
             ValueError: the member has one client of its own, a number is not allowed, or `min_size` is larger
                 than `max_size`.
         """
@@ -480,7 +480,7 @@ class BasePool(Generic[C]):
             on: as the setting `metrics_only`.
 
         Raises:
-            ValueError: it is neither True nor False.
+            ValueError: `on` is neither True nor False.
         """
         self.reconfigure(metrics_only=on)
 
@@ -495,8 +495,9 @@ class BasePool(Generic[C]):
                 "consistent_hash" to 1,000.
 
         Raises:
-            UnknownMember: there is none of this name.
-            ValueError: the weight is no whole number of at least 1, or the pool's balancer ignores weights.
+            UnknownMember: no member has this name.
+            ValueError: the weight is not a whole number of at least 1, or the pool's balancer ignores
+                weights.
             PoolClosed: the pool was closed.
         """
         check_weight(weight, self.settings.balancer)
@@ -512,8 +513,8 @@ class BasePool(Generic[C]):
             priority: members of a higher number are called when too few of the lower ones are healthy.
 
         Raises:
-            UnknownMember: there is none of this name.
-            ValueError: the priority is no whole number of at least 0.
+            UnknownMember: no member has this name.
+            ValueError: the priority is not a whole number of at least 0.
             PoolClosed: the pool was closed.
         """
         whole_number("priority", priority, least=0)
@@ -529,8 +530,8 @@ class BasePool(Generic[C]):
             zone: where it is; None if that is unknown.
 
         Raises:
-            UnknownMember: there is none of this name.
-            TypeError: the zone is neither a text nor None.
+            UnknownMember: no member has this name.
+            TypeError: the zone is neither a string nor None.
             PoolClosed: the pool was closed.
         """
         if not isinstance(cast("object", zone), str | None):
@@ -545,11 +546,11 @@ class BasePool(Generic[C]):
 
         Arguments:
             name: of the member.
-            labels: texts by name, as {"role": "primary"}; {} for none.
+            labels: names and values, all of them strings, as {"role": "primary"}; {} for none.
 
         Raises:
-            UnknownMember: there is none of this name.
-            TypeError: the labels are no texts by name.
+            UnknownMember: no member has this name.
+            TypeError: the labels do not map strings to strings.
             PoolClosed: the pool was closed.
         """
         known = checked_labels(labels)
@@ -639,7 +640,7 @@ class BasePool(Generic[C]):
         the event about; events arrive in order. What it raises is logged and affects no call.
 
         Raises:
-            TypeError: it is no function, or a coroutine function, which nobody would await.
+            TypeError: the listener is not a function, or is a coroutine function, which nobody would await.
         """
         # imported now, because later a lock would be held
         import_module("connpool_runtime.events.types")

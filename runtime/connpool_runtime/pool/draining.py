@@ -53,7 +53,7 @@ class Draining(Generic[C]):
         """Give a member no new calls; its gate opens when its last call has ended.
 
         Raises:
-            UnknownMember: there is none of this name.
+            UnknownMember: no member has this name.
         """
         state = self._state
         with state.after_lock, state.lock:
@@ -68,7 +68,7 @@ class Draining(Generic[C]):
         """Give several members no new calls from the same moment on, all of them or none.
 
         Raises:
-            UnknownMember: there is none of one of the names.
+            UnknownMember: no member has one of the names.
         """
         state = self._state
         with state.after_lock, state.lock:

@@ -53,7 +53,7 @@ def test_a_connector_of_the_other_kind_for_discovery() -> None:
     with Pool("shops") as pool, pytest.raises(TypeError, match="is for threads, but AsyncRedisC"):
         pool.discover(StaticSource(["127.0.0.1:1"]), connector)
     connector = RedisConnector(CONFIG)
-    with pytest.raises(TypeError, match="is for tasks, and RedisConnector is not"):
+    with pytest.raises(TypeError, match="is for tasks, but RedisConnector is not"):
         asyncio.run(refuse())
 
 

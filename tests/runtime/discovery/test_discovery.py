@@ -556,7 +556,7 @@ def test_what_cannot_be_followed_is_refused_at_once() -> None:
         (lambda: asyncio.run(apool.discover(static, Client)), "is for tasks"),  # type: ignore[arg-type]
         (lambda: pool.discover("consul://x", Client), "source_of makes one"),  # type: ignore[arg-type]
         (lambda: pool.discover(static, "redis"), "must be a connector"),  # type: ignore[arg-type]
-        (lambda: pool.discover(static, asyncio.sleep), "is a coroutine function"),  # type: ignore[arg-type]
+        (lambda: pool.discover(static, asyncio.sleep), "must be awaited"),  # type: ignore[arg-type]
         (lambda: pool.discover(static, Client, alow_empty=True), "'allow_empty'"),  # type: ignore[call-arg]
     ]
     for call, message in wrong:

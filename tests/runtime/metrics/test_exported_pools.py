@@ -40,7 +40,7 @@ def test_two_open_pools_of_one_name_are_refused(exported: ExportedPools) -> None
     exported.add(Pool[object]("eu"))
     with pytest.raises(ValueError, match=r"named 'eu' .* ShopPool\(name='eu'\)"):
         exported.add(Pool[object]("us"), Pool[object]("eu"))
-    with pytest.raises(ValueError, match="called 'pool'"):
+    with pytest.raises(ValueError, match="named 'pool'"):
         exported.add(Pool[object](), Pool[object]())
     assert names(exported) == ["eu"]
 

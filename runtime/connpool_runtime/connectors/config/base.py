@@ -162,7 +162,7 @@ class ConnectorConfig(Record):
         """Return this config for other endpoints.
 
         Raises:
-            InvalidConfig: there is none, or one is none.
+            InvalidConfig: there is no endpoint, or one of them is not a valid address.
         """
         there = type(self).fields["endpoints"].checked(endpoints)
         return replace(self, endpoints=there, labels=for_endpoints(self.labels, there))

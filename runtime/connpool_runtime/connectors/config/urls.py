@@ -79,7 +79,7 @@ class ServerUrl:
         """Parse a URL.
 
         Raises:
-            Refused: it is none of these; the message holds nothing of it.
+            Refused: it is not one of these URLs; the message quotes nothing of it.
         """
         name, _, rest = text.partition("://")
         scheme = rules.schemes.get(name.lower())
@@ -133,7 +133,7 @@ def host_and_port(address: str) -> tuple[str, int]:
     """Split `host:port`; an IPv6 host keeps its brackets.
 
     Raises:
-        Refused: it has no port, or none that exists.
+        Refused: the port is missing, or is not between 1 and 65535.
     """
     found = _ADDRESS.fullmatch(address)
     if not found or not 0 < int(found["port"]) < 65536:
@@ -148,7 +148,7 @@ def split_addresses(given: object) -> tuple[str, ...]:
     where a scheme does.
 
     Raises:
-        Refused: it is neither.
+        Refused: it is neither a text nor a list.
     """
     if not isinstance(given, str) or "://" not in given:
         return split(given)
