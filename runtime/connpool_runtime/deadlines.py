@@ -175,9 +175,9 @@ class DeadlineBlock:
 class DeadlineScope:
     """A deadline for one `with` block; made by `deadline`, for one use.
 
-    The `with` statement keeps this object, and the context variable does not. So a block that an interrupt kept
-    from being left, because it struck right before the block or right behind it, ends with this object, by the
-    latest when the interrupt has been handled.
+    The `with` statement keeps this object, and the context variable does not. So if an interrupt strikes
+    right before or right after the block and keeps it from being left, the block ends with this object, at
+    the latest when the interrupt has been handled.
     """
 
     __slots__ = ("__weakref__", "_block")

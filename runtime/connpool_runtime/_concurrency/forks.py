@@ -11,7 +11,7 @@ ended; and connections belong to the parent, whose bytes would be read here. So
 - what must neither be used nor closed in the child goes to `keep`, because a finalizer may say goodbye to
   a server in the name of the parent.
 
-All of it is held weakly, and costs nothing but at the making of an object.
+All of these objects are held weakly, and cost something only when they are created.
 """
 
 from __future__ import annotations

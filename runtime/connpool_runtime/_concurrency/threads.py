@@ -123,7 +123,7 @@ class PeriodicWorker:
         name: of the thread.
         work: a bound method; does what is due and returns when it wants to be run again, in seconds
             of the clock; `math.inf` is never, unless it is woken.
-        clock: what `work` reckons in.
+        clock: the clock of these seconds.
     """
 
     def __init__(self, name: str, work: Callable[[], float], clock: Callable[[], float]) -> None:

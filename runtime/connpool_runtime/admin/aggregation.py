@@ -21,12 +21,12 @@ _STATES = ("closed", "half_open", "open")  # the worst last
 def merged(documents: Sequence[Document], departed: Document | None = None) -> Document:
     """Return one document for all workers.
 
-    What is about the process, and what is not known of several, is that of the first.
+    Fields about the process, and fields that cannot be combined, are those of the first worker.
 
     Arguments:
         documents: those of the workers, at least one.
-        departed: what workers that have ended had counted, see `as_departed`. Counters that went back
-            because a worker ended would look as if everything had begun anew.
+        departed: the counters of workers that have ended, see `as_departed`. Without them, counters would
+            decrease when a worker ends, which looks like a restart of everything.
     """
     first = documents[0]
     process = {
@@ -58,8 +58,9 @@ def as_departed(document: Document, before: Document | None) -> Document:
     """Return the counters that a worker leaves behind when it ends, added to those of workers that ended before.
 
     Arguments:
-        document: the last one of the worker's.
-        before: what was left of those that ended before; None for nothing.
+        document: the last document of the worker.
+        before: the counters of workers that ended before; None if
+        there are none.
     """
     services = {name: _still(service) for name, service in document["services"].items()}
     left = {**document, "services": services}

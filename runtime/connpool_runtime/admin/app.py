@@ -137,8 +137,8 @@ def admin_app(
     Arguments:
         owner: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
             pools and generated wrappers.
-        token: lets its bearer read and change; without it nothing can be changed, and nothing can be
-            read from elsewhere. At least 16 characters.
+        token: lets its bearer read and change; without it nothing can be changed, and nothing can be read
+            from other machines. At least 16 characters.
         read_token: lets its bearer read, for a Prometheus for example.
         allowed_hosts: names by which the application is addressed; IP addresses and localhost need not
             be named.
@@ -178,7 +178,7 @@ def admin_of(
         required: see `admin_app`.
         loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
         options: see `AdminSettings`.
-        keep: called with each document of `/stats` before it is sent.
+        keep: called with each document of `/stats` before the document is sent.
     """
     settings = settings_of(options)
     pools = OwnedPools(owner)

@@ -16,7 +16,7 @@ __all__ = ["Document", "NotReached", "Process", "Refused"]
 
 Document = dict[str, Any]
 
-_TIMEOUT = 10.0  # seconds for an answer; a drain that is waited for has a timeout of its own
+_TIMEOUT = 10.0  # seconds to wait for an answer; a drain has a timeout of its own
 
 
 class NotReached(Exception):  # named after what happened

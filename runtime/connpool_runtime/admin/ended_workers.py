@@ -1,8 +1,7 @@
 """Keeps the counters of workers in the run folder, so that sums include them after the workers have ended.
 
-Each worker writes its document to a file of its own before it sends it to a client, and every few seconds. What
-a worker that has ended has left is added to one file for all that have ended, by the first worker that
-finds it.
+Each worker writes its document to a file of its own before it sends it to a client, and every few seconds.
+The first worker that finds the file of an ended worker adds its counters to one file for all ended workers.
 """
 
 from __future__ import annotations
@@ -66,11 +65,12 @@ class EndedWorkers:
     ) -> tuple[Document | None, frozenset[str]]:
         """Add the counters of workers that have ended since; return the sum, and the identities of those workers.
 
-        What is told includes what processes have counted that are there still, and do not answer: they are
-        about to end, have closed their admin, or are busy. It is not added up, for they may answer again.
+        The sum includes the counters of processes that still run but do not answer: they are about to end,
+        have closed their admin, or are busy. Those are not added to the file, because the processes may
+        answer again.
 
         Arguments:
-            answering: processes whose counts are known otherwise.
+            answering: processes whose counters are already known, because they answer.
         """
         with self._alone():
             known, files = self._read(), self._files()

@@ -86,7 +86,8 @@ def serve_admin(
         port: 0 for one that is free.
         unix_socket: listen on this Unix socket instead of host and port; only its owner may connect.
         run_folder: listen on a socket in this folder, where `connpoolctl` finds the process by its name; True
-            for the usual folder, see `default_run_folder`. A token that is not given is made, and left there.
+            for the usual folder, see `default_run_folder`. If no token is given, one is generated and stored
+            there.
         token: lets its bearer read and change; without it nothing can be changed.
         read_token: lets its bearer read.
         tls: the certificate, for HTTPS.
@@ -152,8 +153,8 @@ def serve_workers(
 ) -> AdminServer:
     """Serve all worker processes of one name on this host as one, until it is closed.
 
-    Counters are added up, those of workers that have ended included; of each member is told what the
-    worst of the workers says. A change is made in all of them. Safe for threads.
+    Counters are added up, those of workers that have ended included; each member is shown in the worst state
+    that any worker reports. A change is made in all workers. Safe for threads.
 
     Arguments:
         name: which the workers share: each calls `serve_admin(..., run_folder=True, name=name)`.
@@ -298,7 +299,7 @@ class AdminServer:
         self._remove_file()
 
     def after_fork(self) -> None:
-        """Leave the address to the parent: the thread that serves it does not exist in the child."""
+        """Leave the address to the parent process: the thread that serves it does not exist in the child."""
         self._closed = True
         self._socket.close()
         self._admin.feed.close()

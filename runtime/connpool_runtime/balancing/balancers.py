@@ -55,8 +55,8 @@ BALANCERS: dict[str, Factory] = {
 # Balancers that need to know how long attempts take.
 TIMED = {"peak_ewma"}
 
-# Balancers that need to see the call: they get the members to pass over, and pick one of these only if there is
-# no other.
+# Balancers that need to see the call: they get the members to pass over, and pick one of these only if there
+# is no other.
 BY_CALL: dict[str, Factory] = {"consistent_hash": by_hash}
 
 

@@ -160,7 +160,8 @@ class Breaker:
     def eject(self, now: float, seconds: float, cause: BaseException) -> bool:
         """Open for a time because the member is an outlier; see `outliers.py`.
 
-        Returns whether it was closed. When the time is over, probes are let through as after any cooldown.
+        Returns whether the breaker was closed. When the time is over, probes are let through as after any
+        cooldown.
         """
         if self.state is not BreakerState.CLOSED:
             return False

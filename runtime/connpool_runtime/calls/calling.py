@@ -89,7 +89,7 @@ class CallingBlock:
     def end(self) -> None:
         """End, as the block is left."""
         self.ended = True
-        self._watch = None  # what it would do refers to this block
+        self._watch = None  # its callback refers to this block
 
     @staticmethod
     def latest_open(block: CallingBlock | None) -> CallingBlock | None:
@@ -102,9 +102,9 @@ class CallingBlock:
 class CallingScope:
     """Options for one `with` block; made by `calling`, for one use.
 
-    The `with` statement keeps this object, and the context variable does not. So a block that an interrupt kept
-    from being left, because it struck right before the block or right behind it, ends with this object, by the
-    latest when the interrupt has been handled.
+    The `with` statement keeps this object, and the context variable does not. So if an interrupt strikes
+    right before or right after the block and keeps it from being left, the block ends with this object, at
+    the latest when the interrupt has been handled.
     """
 
     __slots__ = ("__weakref__", "_block", "_entered", "_given")
@@ -177,9 +177,9 @@ def calling(
         with calling(key=tenant, retry=False):
             users.get_user(42)
 
-    It holds for all pools, for what is called below, and for tasks that are started inside, until the block ends;
-    not for new threads. Blocks nest, and an inner one adds to what the outer ones say. An argument of the call's
-    own, such as `key` of `execute`, wins.
+    The options hold for all pools, for functions called inside, and for tasks that are started inside, until
+    the block ends; not for new threads. Blocks nest, and an inner block adds to the options of the outer
+    ones. An argument of the call itself, such as `key` of `execute`, takes precedence.
 
     Arguments:
         key: calls with the same key meet the same member; the balancer has to be "consistent_hash", or a function.

@@ -283,14 +283,14 @@ def run_within(
 ) -> R:
     """Run a call with the seconds it has: those of its policy, or what is left of the caller's deadline.
 
-    The error by which a client says that the time of its caller was over becomes `DeadlineExceeded`: how
-    patient a caller is says nothing about a member.
+    The error by which a client reports that its caller's time was over becomes `DeadlineExceeded`, because a
+    caller's patience says nothing about a member.
 
     Arguments:
         method: that is called.
         run: gets the seconds, `inf` if there is no limit.
-        opens: whether the result outlives the call, as a stream does, so that the policy, which is for one
-            attempt, does not hold.
+        opens: whether the result outlives the call, as a stream does, so that the policy's timeout, which is
+            for one attempt, does not apply.
         awaited: whether whatever is returned has to be awaited, not only a coroutine.
 
     Raises:
@@ -339,7 +339,7 @@ def in_time(method: Any, scope: DeadlineBlock, error: Exception) -> Exception:
     Arguments:
         method: that was called.
         scope: the deadline of its caller when it was opened, which was passed to the client.
-        error: of the client; it stays as it is, unless by it the client says that this time was over.
+        error: of the client; it is returned unchanged, unless it reports that this time was over.
     """
     late = scope.remaining() <= _TOLERANCE and not isinstance(error, PoolError)
     if not late or not _is_timeout(error):

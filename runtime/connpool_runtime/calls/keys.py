@@ -15,8 +15,8 @@ __all__ = ["common_key"]
 def common_key(method: Method[Any, Any], args: tuple[Any, ...], pool: str) -> object:
     """Return the first key of a call whose keys all belong together; None if it has none.
 
-    That is decided by the keys alone, never by where they happen to lie: else a call would work
-    until a member is added.
+    The keys alone decide that, and never the members that they happen to be on: otherwise a call would work
+    only until a member is added.
 
     Raises:
         KeysApart: the keys have neither the same text nor the same tag.

@@ -99,7 +99,7 @@ class Method(Generic[C_contra, R_co]):
         retry: RetryPolicy | Literal[False] | None = None,
         route: str | None = None,
     ) -> None:
-        # One that cannot be written would break the scrape of all pools.
+        # A name that cannot be encoded would break the scrape of all pools.
         if not is_text(cast("object", name)):
             raise TypeError(
                 f"the name of a method must be a string, not {name!r}: Method(name, invoke)"

@@ -4,7 +4,7 @@
 One worker per pool that has such endpoints decides what is due. It starts when the first client was
 opened, ends with the pool, and does not keep a forgotten pool alive. Factories and closings are the
 user's and may hang, so each endpoint has helpers of its own for them, of which there are few: one that
-opens, and some that close. What hangs at one endpoint keeps no other waiting.
+opens, and some that close. So a factory that hangs at one endpoint does not delay the others.
 """
 
 from __future__ import annotations

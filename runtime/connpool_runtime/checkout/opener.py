@@ -1,8 +1,8 @@
 # Made by tools/derive_sync.py from async_opener.py; edit that.
 """Opens, validates and closes the clients of endpoints with a factory; holds no lock meanwhile.
 
-What a factory, a check or a closing raises stays here, as evidence that the endpoint cannot be reached
-or that the client is unfit; it is raised again only as a cause.
+Errors of factories, checks and closings do not leave this module: they are evidence that an endpoint cannot
+be reached or that a client is not usable, and are raised only as the cause of another error.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) ->
         return False
     except BaseException as error:
         if is_cancellation(error):
-            # Not at once: an event loop that ends cancels its threads, and should get no new ones.
+            # Not at once: an event loop that ends cancels its threads, and must not get new ones.
             later(A_MOMENT, partial(owe_client, checkout, store))
         raise
     finally:

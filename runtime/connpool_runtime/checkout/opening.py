@@ -104,7 +104,7 @@ def close_unused(checkout: AnyCheckout, store: ClientStore[Any], opened: list[An
 
 
 def close_late(checkout: AnyCheckout, store: ClientStore[Any]) -> None:
-    """Have the clients closed that an endpoint got after it had left: its own closing no longer sees them."""
+    """Have the clients closed that an endpoint got after it had left: its own closing no longer includes them."""
     state = checkout.state
     if store.closed and state.housekeeper is not None:
         state.housekeeper.close_late(state.name, store)
@@ -152,7 +152,7 @@ def refuse_late(checkout: AnyCheckout, lease: AnyLease, call: Call, seconds: flo
 def opening_broke_off(
     checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any], error: BaseException
 ) -> None:
-    """Note that an opening in the background ended in no `Exception`: the next one has to wait as after any failure."""
+    """Note that a background opening ended with an error that is no `Exception`; the next one waits as after any failure."""
     state = checkout.state
     draw = state.settings.random()
     with state.after_lock, state.lock:

@@ -6,9 +6,9 @@ listener or closing. Work for these is collected under the lock, and done after 
     with state.after_lock, state.lock:
         ...
 
-`after_lock` does on leaving what was collected. It is a context manager of its own, because a lock may
-only be released in C code: an interrupt can come before the first instruction of an `__exit__` that is
-written in Python, and would leave the lock taken for ever. Methods named `*_locked` need the lock held.
+On leaving, `after_lock` does the collected work. It is a context manager of its own, because a lock may only
+be released in C code: an interrupt can come before the first instruction of an `__exit__` that is written in
+Python, and would leave the lock taken for ever. Methods named `*_locked` need the lock held.
 """
 
 from __future__ import annotations
