@@ -77,8 +77,8 @@ class Recorder(Generic[C]):
 
         Arguments:
             member: which was taken.
-            generation: of its breaker when the attempt began; a later generation ignores the result. verdict:
-            on the attempt; None if the member was not used at all.
+            generation: of its breaker when the attempt began; a later generation ignores the result.
+            verdict: on the attempt; None if the member was not used at all.
             error: which ended the attempt.
             seconds: how long it took, where durations are needed.
             lease: holds the member and gives it back here; None where that was done already.

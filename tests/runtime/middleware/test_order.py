@@ -93,7 +93,7 @@ def test_layers_of_ones_own_see_each_call_once() -> None:
 
 def test_two_of_a_kind_are_refused() -> None:
     """Which one should be outside?"""
-    with pytest.raises(ValueError, match="role Role.RETRY, not two: .*Retry object"):
+    with pytest.raises(ValueError, match=r"role Role\.RETRY, not two: .*Retry object"):
         in_order(Retry(1), Retry(2))
 
 
