@@ -30,9 +30,9 @@ __all__ = [
     "PeriodicWorker",
     "Signal",
     "Step",
-    "beside",
+    "to_thread",
     "is_cancellation",
-    "later",
+    "call_later",
     "monotonic",
     "new_mutex",
     "on_signal",
@@ -163,7 +163,7 @@ def ran_out(limit: asyncio.Timeout) -> bool:
     return limit.expired()
 
 
-def later(seconds: float, act: Callable[[], object]) -> None:
+def call_later(seconds: float, act: Callable[[], object]) -> None:
     """Have the running event loop call a function after a number of seconds, if it is still there."""
     asyncio.get_running_loop().call_later(seconds, act)
 
@@ -441,7 +441,7 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
     return restore
 
 
-async def beside(work: Callable[[], T]) -> T:
+async def to_thread(work: Callable[[], T]) -> T:
     """Run a function that may block for a moment in a thread, so that the event loop goes on."""
     return await asyncio.to_thread(work)
 

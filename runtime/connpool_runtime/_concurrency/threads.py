@@ -26,9 +26,9 @@ __all__ = [
     "Signal",
     "Step",
     "get_ident",
-    "beside",
+    "to_thread",
     "is_cancellation",
-    "later",
+    "call_later",
     "monotonic",
     "new_mutex",
     "on_signal",
@@ -310,7 +310,7 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
     return lambda: signal.signal(number, before)
 
 
-def beside(work: Callable[[], T]) -> T:
+def to_thread(work: Callable[[], T]) -> T:
     """Run a function that may block for a moment; in a thread it may."""
     return work()
 
@@ -357,7 +357,7 @@ def ran_out(_limit: AbstractContextManager[None]) -> bool:
     return False
 
 
-def later(_seconds: float, act: Callable[[], object]) -> None:
+def call_later(_seconds: float, act: Callable[[], object]) -> None:
     """Call a function now: only an event loop can put it off."""
     act()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from connpool_runtime._log import log_failure
-from connpool_runtime.admin.aggregation import as_departed
+from connpool_runtime.admin.aggregation import as_ended
 from connpool_runtime.admin.run_folder import RunningProcess
 
 __all__ = ["EndedWorkers", "identity_of", "keep_counts"]
@@ -139,7 +139,7 @@ class EndedWorkers:
             document = json.loads(file.read_bytes())
             identity = identity_of(document)
             if identity not in known["workers"]:
-                known["document"] = as_departed(document, known["document"])
+                known["document"] = as_ended(document, known["document"])
                 known["workers"] = [*known["workers"], identity][-_REMEMBERED:]
         except (OSError, ValueError, KeyError, TypeError):
             _tell_damaged(file)

@@ -289,7 +289,7 @@ class Call:
 
     def _judge_anew(self, error: BaseException) -> Verdict:
         for judge in self._judges.values() if self._judges else ():
-            if (said := _said_by(judge, error)) is not None:
+            if (said := _judged_by(judge, error)) is not None:
                 return said if isinstance(said, Verdict) else judged_as(said)
         return self.error_judge(self.method, error)
 
@@ -298,7 +298,7 @@ class Call:
         return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"
 
 
-def _said_by(
+def _judged_by(
     judge: Callable[[BaseException], Outcome | Verdict | None], error: BaseException
 ) -> Outcome | Verdict | None:
     """Return what a middleware says of an error, None if it fails: the client's error matters more."""

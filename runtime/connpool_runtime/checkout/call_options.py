@@ -12,7 +12,7 @@ from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.errors import InvalidCallOption, MemberUnavailable
 from connpool_runtime.members.member import Member
 
-__all__ = ["asked_for", "outside_blocks"]
+__all__ = ["member_named", "outside_blocks"]
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -20,7 +20,7 @@ QUIET = 1000
 """So many calls in a row are outside of all blocks before a pool looks for blocks no more."""
 
 
-def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C] | None:
+def member_named(state: PoolState[C], call: Call, options: CallOptions) -> Member[C] | None:
     """Return the member that the caller names; None if any will do.
 
     Raises:

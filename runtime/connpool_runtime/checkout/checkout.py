@@ -130,10 +130,10 @@ class Checkout(Generic[C]):
         else:
             if call.options is not None:
                 # few programs use options
-                from connpool_runtime.checkout.call_options import asked_for
+                from connpool_runtime.checkout.call_options import member_named
 
                 self.router.candidates(routed=True)
-                if (named := asked_for(state, call, call.options)) is not None:
+                if (named := member_named(state, call, call.options)) is not None:
                     return named
             wanted = self.router.wanted(call)
             candidates = self.router.candidates_for(wanted)
@@ -509,7 +509,7 @@ class Checkout(Generic[C]):
         if state.ejections_to_tell:
             _tell_of_ejections(state)
         if state.housekeeper is not None:
-            state.housekeeper.poke()
+            state.housekeeper.wake()
         # Where no event loop runs yet, the first call starts the rest.
         running = [sweeper.start() for sweeper in state.sweepers]
         state.maintenance_due = state.maintenance_due or not all(running)

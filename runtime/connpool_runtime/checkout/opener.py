@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._concurrency.threads import (
+    call_later,
     is_cancellation,
-    later,
     ran_out,
     run_all,
     time_limit,
@@ -31,7 +31,7 @@ from connpool_runtime.checkout.opening import (
     lend_opened,
     opening_failed,
     opening_idle,
-    owe_client,
+    reopen_in_background,
     store_of,
     trust,
 )
@@ -77,12 +77,12 @@ def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) ->
     except Exception as error:
         opening_failed(checkout, lease, call, error)
         if ran_out(timer):
-            owe_client(checkout, store)
+            reopen_in_background(checkout, store)
         return False
     except BaseException as error:
         if is_cancellation(error):
             # Not at once: an event loop that ends cancels its threads, and must not get new ones.
-            later(A_MOMENT, partial(owe_client, checkout, store))
+            call_later(A_MOMENT, partial(reopen_in_background, checkout, store))
         raise
     finally:
         close_unused(checkout, store, opened)

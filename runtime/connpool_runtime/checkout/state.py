@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackgroundWorker",
     "FastPath",
-    "KeptResult",
+    "PinnedResult",
     "LockedFastPath",
     "PoolState",
     "Readiness",
@@ -67,7 +67,7 @@ LockedFastPath = tuple[
 class BackgroundWorker(Protocol):
     """Works in the background of a pool."""
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Look now whether there is something to do; callable from anywhere."""
 
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:
@@ -77,7 +77,7 @@ class BackgroundWorker(Protocol):
         """Wait up to a number of seconds for the end of running work; to be awaited in an `AsyncPool`."""
 
 
-class KeptResult(Protocol):
+class PinnedResult(Protocol):
     """A call whose result keeps its member until the result is gone."""
 
     holder: Holder
@@ -162,7 +162,6 @@ class PoolState(Generic[C]):
         "fast_path",
         "housekeeper",
         "judge",
-        "kept",
         "latest",
         "latest_uses",
         "limited",
@@ -177,6 +176,7 @@ class PoolState(Generic[C]):
         "openings",
         "pick_slow_path",
         "pickers",
+        "pinned",
         "queue",
         "quota",
         "readiness",
@@ -246,7 +246,7 @@ class PoolState(Generic[C]):
         # What is lent for longer than a call; None unless leaks are looked for.
         self.loans: dict[Lease[C], Loan] | None = {} if settings.leak_threshold else None
         # Results that keep their member until they are gone, of those that were not given up.
-        self.kept: WeakSet[KeptResult] = WeakSet()
+        self.pinned: WeakSet[PinnedResult] = WeakSet()
         self.departed: deque[Member[C]] = deque()  # drained after the drain timeout; to be closed
         self.revivals: list[Callable[[], object]] = []  # in a child process, run by the first call
         self.ejections_to_tell: deque[str] = deque()  # names of members that a warning is due about
@@ -266,7 +266,7 @@ class PoolState(Generic[C]):
         self.latest_uses.clear()
         self.departed.clear()
         self.ejections_to_tell.clear()
-        self.kept = WeakSet()
+        self.pinned = WeakSet()
         self.maintenance_due = bool(self.sweepers)
         self.loans = None if self.loans is None else {}
         self.revivals = []

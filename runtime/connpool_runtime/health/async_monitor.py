@@ -18,7 +18,12 @@ from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import AsyncConnector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
-from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
+from connpool_runtime.health.tracker import (
+    ClientHandling,
+    MonitoredPool,
+    TrackedEndpoint,
+    TrackedEndpoints,
+)
 from connpool_runtime.members.member import Member
 
 __all__ = ["AsyncHealthMonitor"]
@@ -70,7 +75,7 @@ class AsyncHealthMonitor(Generic[C]):
         for endpoint in self._endpoints.all:
             connector = self._connector.fresh(endpoint.endpoint)
             reopen = partial(self._reopen, endpoint, connector)
-            self._endpoints.after_fork(endpoint, _way(connector), reopen)
+            self._endpoints.after_fork(endpoint, _handling_of(connector), reopen)
         self._endpoints.revive(self._worker.start)
 
     async def open(self) -> None:
@@ -89,7 +94,9 @@ class AsyncHealthMonitor(Generic[C]):
             # One after the other, so that the members have the order of the endpoints.
             for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
-                    self._endpoints.joined(endpoint, connector, connector.client, _way(connector))
+                    self._endpoints.joined(
+                        endpoint, connector, connector.client, _handling_of(connector)
+                    )
                     kept.append(connector)
                 # the connector of a user may raise anything
                 elif not isinstance(error, ConnectorError):
@@ -168,7 +175,7 @@ class AsyncHealthMonitor(Generic[C]):
             self.follow_rules(connector)
             for endpoint, opened, error in zip(opening, connectors, errors, strict=True):
                 if error is None and self._endpoints.joined(
-                    endpoint, opened, opened.client, _way(opened)
+                    endpoint, opened, opened.client, _handling_of(opened)
                 ):
                     kept.append(opened)
         finally:
@@ -260,7 +267,7 @@ class AsyncHealthMonitor(Generic[C]):
             client = await connector.connect()
             # The config changed meanwhile: the next attempt uses the new one.
             kept = template is self._connector and self._endpoints.joined(
-                endpoint, connector, client, _way(connector)
+                endpoint, connector, client, _handling_of(connector)
             )
         finally:
             if not kept:
@@ -281,5 +288,5 @@ class AsyncHealthMonitor(Generic[C]):
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
 
 
-def _way(connector: AsyncConnector[Any]) -> Way:
-    return Way(connector.close, connector.health_check, Gate)
+def _handling_of(connector: AsyncConnector[Any]) -> ClientHandling:
+    return ClientHandling(connector.close, connector.health_check, Gate)

@@ -18,7 +18,12 @@ from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import Connector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
-from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
+from connpool_runtime.health.tracker import (
+    ClientHandling,
+    MonitoredPool,
+    TrackedEndpoint,
+    TrackedEndpoints,
+)
 from connpool_runtime.members.member import Member
 
 __all__ = ["HealthMonitor"]
@@ -67,7 +72,7 @@ class HealthMonitor(Generic[C]):
         for endpoint in self._endpoints.all:
             connector = self._connector.fresh(endpoint.endpoint)
             reopen = partial(self._reopen, endpoint, connector)
-            self._endpoints.after_fork(endpoint, _way(connector), reopen)
+            self._endpoints.after_fork(endpoint, _handling_of(connector), reopen)
         self._endpoints.revive(self._worker.start)
 
     def open(self) -> None:
@@ -86,7 +91,9 @@ class HealthMonitor(Generic[C]):
             # One after the other, so that the members have the order of the endpoints.
             for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
-                    self._endpoints.joined(endpoint, connector, connector.client, _way(connector))
+                    self._endpoints.joined(
+                        endpoint, connector, connector.client, _handling_of(connector)
+                    )
                     kept.append(connector)
                 # the connector of a user may raise anything
                 elif not isinstance(error, ConnectorError):
@@ -165,7 +172,7 @@ class HealthMonitor(Generic[C]):
             self.follow_rules(connector)
             for endpoint, opened, error in zip(opening, connectors, errors, strict=True):
                 if error is None and self._endpoints.joined(
-                    endpoint, opened, opened.client, _way(opened)
+                    endpoint, opened, opened.client, _handling_of(opened)
                 ):
                     kept.append(opened)
         finally:
@@ -257,7 +264,7 @@ class HealthMonitor(Generic[C]):
             client = connector.connect()
             # The config changed meanwhile: the next attempt uses the new one.
             kept = template is self._connector and self._endpoints.joined(
-                endpoint, connector, client, _way(connector)
+                endpoint, connector, client, _handling_of(connector)
             )
         finally:
             if not kept:
@@ -278,5 +285,5 @@ class HealthMonitor(Generic[C]):
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
 
 
-def _way(connector: Connector[Any]) -> Way:
-    return Way(connector.close, connector.health_check, Gate)
+def _handling_of(connector: Connector[Any]) -> ClientHandling:
+    return ClientHandling(connector.close, connector.health_check, Gate)

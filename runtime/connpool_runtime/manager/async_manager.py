@@ -11,12 +11,12 @@ from typing import Any, Self, TypeVar
 
 from connpool_runtime._concurrency.tasks import (
     Helpers,
-    beside,
     new_mutex,
     on_signal,
     resolve,
     run_all,
     sleep,
+    to_thread,
 )
 from connpool_runtime._log import log_failure
 from connpool_runtime.config.config import Config
@@ -263,7 +263,7 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
                 return self._ended(self._kept((told,)))
             if self.closed:
                 return self._ended(self._kept((f"{self.name!r} is stopped",)))
-            found = await beside(partial(self._read_anew, read))
+            found = await to_thread(partial(self._read_anew, read))
             if isinstance(found, tuple):
                 return self._ended(self._kept(found))
             return self._ended(await self._go_by(before, found))

@@ -12,11 +12,11 @@ from typing import Any, Self, TypeVar
 
 from connpool_runtime._concurrency.threads import (
     Helpers,
-    beside,
     new_mutex,
     on_signal,
     run_all,
     sleep,
+    to_thread,
 )
 from connpool_runtime._log import log_failure
 from connpool_runtime.config.config import Config
@@ -263,7 +263,7 @@ class Manager(BaseManager[P, Registry[P]]):
                 return self._ended(self._kept((told,)))
             if self.closed:
                 return self._ended(self._kept((f"{self.name!r} is stopped",)))
-            found = beside(partial(self._read_anew, read))
+            found = to_thread(partial(self._read_anew, read))
             if isinstance(found, tuple):
                 return self._ended(self._kept(found))
             return self._ended(self._go_by(before, found))

@@ -422,7 +422,7 @@ class BasePool(Generic[C]):
         if membership.closed:
             raise PoolClosed(f"pool {self.name!r} is closed", pool=self.name)
         self._checkout.router.wake_locked()
-        return membership.has_well(waiting.members)
+        return membership.has_healthy(waiting.members)
 
     def _not_ready(self, members: int, seconds: float) -> NotReady:
         from connpool_runtime.pool.readiness import not_ready

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.holders import Holder, current_holder, has_ended
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.checkout.state import KeptResult, PoolState
+from connpool_runtime.checkout.state import PinnedResult, PoolState
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.members.member import Member
 from connpool_runtime.options.validation import seconds
@@ -22,11 +22,11 @@ __all__ = ["Draining"]
 C = TypeVar("C")
 
 
-def kept_results(state: PoolState[Any]) -> tuple[KeptResult, ...]:
+def pinned_results(state: PoolState[Any]) -> tuple[PinnedResult, ...]:
     """Return the calls whose results keep their members."""
     while True:
         try:
-            return tuple(state.kept)
+            return tuple(state.pinned)
         except RuntimeError:  # another thread added one meanwhile
             continue
 
@@ -101,11 +101,11 @@ class Draining(Generic[C]):
             of_ended: whether results of threads and tasks that have ended, in a list perhaps, are given up as well.
         """
         state = self._state
-        if not (kept := kept_results(state)):
+        if not (pinned := pinned_results(state)):
             return
         own, drained = current_holder(blocking=state.blocking), set(members)
         given_up: dict[Holder, bool] = {}
-        for one in kept:
+        for one in pinned:
             if one.holder not in given_up:
                 is_own = own is not None and one.holder == own
                 given_up[one.holder] = is_own or (of_ended and has_ended(one.holder))

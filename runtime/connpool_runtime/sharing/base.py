@@ -37,13 +37,13 @@ from connpool_runtime.sharing.table import SharedClientTable
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
 
-__all__ = ["BaseSharing", "Holder", "SharedClientStats"]
+__all__ = ["BaseSharing", "SharedConnector", "SharedClientStats"]
 
 K = TypeVar("K", bound="ConnectorConfig")
-H = TypeVar("H", bound="Holder")
+H = TypeVar("H", bound="SharedConnector")
 
 
-class Holder(Protocol):
+class SharedConnector(Protocol):
     """What connectors for threads and for tasks have in common."""
 
     @property
