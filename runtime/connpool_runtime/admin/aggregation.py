@@ -60,7 +60,7 @@ def as_ended(document: Document, before: Document | None) -> Document:
     Arguments:
         document: the last document of the worker.
         before: the counters of workers that ended before; None if
-        there are none.
+            there are none.
     """
     services = {name: _still(service) for name, service in document["services"].items()}
     left = {**document, "services": services}

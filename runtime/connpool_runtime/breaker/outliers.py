@@ -129,7 +129,7 @@ class OutlierDetector(Generic[M]):
             alike: returns a member's group; latencies are compared only within a group.
             away: the members that take no calls now, and are not compared.
             serving: returns the kind of calls that a member serves; success rates are compared only within a
-            kind.
+                kind.
         """
         before, self._before = self._before, dict(totals)
         lately = {

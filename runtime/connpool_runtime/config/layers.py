@@ -83,13 +83,13 @@ def layer_of_environment(
 ) -> tuple[Layer, list[ConfigProblem]]:
     """Return the layer of environment variables: `PREFIX` and the key path in capitals.
 
-    The endpoints of a service may be said by a variable that ends with `URL`, and single options of its
-    library by one that begins as that of all of them.
+    A variable that ends with `URL` may give the endpoints of a service, and a variable that continues the
+    name of `options` gives a single option of its library.
 
     Arguments:
         table: of the whole config.
-        prefix: what the variables begin with; "" for none. Each that begins so must be an option, but for
-            those that Kubernetes puts into each container.
+        prefix: what the variables begin with; "" for none. Each variable with this prefix must be an option,
+            except for those that Kubernetes sets in every container.
         environ: the variables.
         below: what the file says, where that decides which options there are.
     """

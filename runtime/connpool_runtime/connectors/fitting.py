@@ -1,4 +1,4 @@
-"""Refuses what is no connector, or one for the other kind of pool, before anything is opened with it."""
+"""Refuses objects that are not connectors, and connectors for the other kind of pool, before anything is opened."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _USED = ("config", "connect", "fresh", "health_check", "close")
 
 
 def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
-    """Refuse what would only fail, or seem to work, when it is used.
+    """Refuse an object that would fail, or only seem to work, when it is used as a connector.
 
-    The message names the type of what was given: a URL may hold a password.
+    The message names only the type of the object, since a URL may hold a password.
 
     Arguments:
         pool: its name.

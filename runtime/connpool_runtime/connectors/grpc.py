@@ -86,8 +86,8 @@ def _is_credentials(given: object) -> bool:
 class GrpcConfig(ConnectorConfig):
     """Where a gRPC server is; the fields that every config has are those of `ConnectorConfig`.
 
-    Each client has a TCP connection of its own: without that, gRPC shares one between all channels
-    of equal targets, and a pool of them is none.
+    Each client has a TCP connection of its own: otherwise gRPC would share one connection between all
+    channels of equal targets, and there would be nothing to balance.
 
     Arguments:
         endpoints: `host:port` of each server, or URLs: `grpc://host:port`, `grpcs://` and `https://` with TLS,

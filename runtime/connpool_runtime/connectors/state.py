@@ -22,9 +22,9 @@ Config = TypeVar("Config", bound=ConnectorConfig)
 class State(Generic[C]):
     """The client, its health, and the checks in flight.
 
-    An attempt to connect holds a ticket; only the holder of the present ticket may bring a client,
-    so that one that comes too late is not kept. Checks are numbered; one that ends after a later
-    one, or after its client is gone, says nothing.
+    An attempt to connect holds a ticket; only the holder of the latest ticket may store its client, so that a
+    client which comes too late is not kept. Checks are numbered; one that ends after a later one, or after
+    its client is gone, says nothing.
     """
 
     def __init__(self, name: str) -> None:

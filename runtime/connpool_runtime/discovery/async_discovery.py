@@ -1,7 +1,7 @@
 """Follows a source of endpoints: opens members of a pool, changes them in place, and drains those that are gone.
 
-One worker does all of it, so that changes are made one after the other. Whatever may hang has a task of
-its own: a question to the source, the opening of a client, the closing of one.
+One worker does all of it, so that changes are made one after the other. Everything that may hang has a task
+of its own: a request to the source, the opening of a client, the closing of one.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class AsyncDiscovery(Generic[C]):
         pool: gets the members, each named after the id of its endpoint.
         checkout: of this pool.
         source: says which endpoints there are.
-        connect: a connector, or a function of the endpoint that opens a client (or returns a connector).
+        connect: a connector, or a function of the endpoint that opens
+            a client (or returns a connector).
         check: whether a new client is fit for use; False, or any error, says that it is not.
         warm_up: what a new client does before it gets calls.
         close: closes a client; None is the pool's way, or else the client's own `aclose` or `close`.
@@ -267,8 +268,8 @@ class AsyncDiscovery(Generic[C]):
     ) -> None:
         """Change the source, the settings or the way clients are opened, without disturbing calls.
 
-        A new source has to answer first: then its endpoints take the place of those of the old one, as if
-        that had said so itself. New clients take the places of old ones as they are opened.
+        A new source has to answer first: then its endpoints replace those of the old one, as if the old
+        source had given that answer. New clients replace old ones as they are opened.
 
         Arguments:
             source: replaces the present source, which is closed.
@@ -336,7 +337,7 @@ class AsyncDiscovery(Generic[C]):
         """Return the first answer of a new source; a source that fails is closed.
 
         Raises:
-            SourceFailed: it has not answered, or says that there is nothing and that is not believed.
+            SourceFailed: it has not answered, or its answer is empty and `allow_empty` is not set.
         """
         name, found = source.name, list[tuple[Endpoint, ...]]()
 
@@ -439,7 +440,7 @@ class AsyncDiscovery(Generic[C]):
         return self._tracker.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Stop everything because the pool is being closed. What hangs is left behind."""
+        """Stop everything because the pool is being closed. Requests and openings that hang are left behind."""
         self._end()
         if self._monitor is not None:
             self._monitor.stop()
@@ -894,7 +895,8 @@ class AsyncDiscovery(Generic[C]):
                 await self._try(job)
                 going_on = True
             finally:
-                # Also after what is no `Exception`, which ends this helper: its place is free for another one.
+                # Also after an error that is not an `Exception`, which ends this helper: another one may take
+                # its place.
                 job = self._job_after(job, going_on=going_on)
         self._worker.wake()  # it may have looked when no place was free
 
@@ -1074,7 +1076,7 @@ def _is_connector(connect: object) -> bool:
 
 
 def _panic(pool: str, error: BaseException) -> ClientPanic:
-    """Return what an attempt failed by that ended in no `Exception`, as Rust's bindings and stray cancellations do."""
+    """Return the error of an attempt that ended in no `Exception`, but in a panic or a stray cancellation."""
     text = f"opening a client ended in {type(error).__name__}"
     return ClientPanic(text, pool=pool, cause=without_traceback(error))
 

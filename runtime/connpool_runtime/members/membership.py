@@ -42,7 +42,7 @@ ByLabel: TypeAlias = dict[tuple[str, str], dict[Member[Any], None]]
 
 
 class RefusalFacts(NamedTuple):
-    """What a refusal tells of the members that this client uses.
+    """The facts about the members that this client uses, for the error of a refused call.
 
     Attributes:
         present: how many there are.

@@ -32,7 +32,7 @@ class ConfigCollector(RegisteredCollector):
     `connpool_config_version` counts the configs that were used; and
     `connpool_config_loaded_timestamp_seconds` is when the one in use was read.
 
-    A registry has one such collector: where there is one already, this is that one. Managers that are
+    A registry has one such collector: creating another one returns the existing one. Managers that are
     stopped are forgotten.
 
     Arguments:

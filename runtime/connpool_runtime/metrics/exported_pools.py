@@ -1,8 +1,8 @@
 """The pools that an exporter reads, which may come and go while it runs.
 
-The exporter holds its pools strongly, until they are closed or removed. A pool that was only held
-weakly would take its last counts with it whenever the garbage collector pleased, and nothing would
-explain the graph.
+The exporter holds its pools strongly, until they are closed or removed. If pools were held weakly, their last
+counts would vanish at some moment that the garbage collector chooses, and nothing in the graph would explain
+it.
 """
 
 from __future__ import annotations

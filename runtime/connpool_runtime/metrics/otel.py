@@ -52,7 +52,7 @@ Measure: TypeAlias = Callable[[list[PoolStats]], Iterable[Measured]]
 PREFIX = "connpool.client."
 POOL = "connpool.pool.name"
 
-# By the short name of a series: its name here, and what its label `state` is the state of.
+# By the short name of a series: its name here, and the prefix of its label `state`.
 NAMES = {
     "attempts": ("attempts", ""),
     "breaker_state": ("breaker.state", ""),
@@ -283,11 +283,13 @@ class _Snapshots:
     """One snapshot of the stats for a whole collection, although every instrument asks for it.
 
     OpenTelemetry does not say to a callback which collection it serves. But a collection runs in one
-    thread and asks each instrument once: so an instrument that asks again begins the next one, and
-    each thread, that is each reader that collects at the same time, has numbers of its own.
+    thread and asks each instrument once: so an instrument that asks again begins the next collection, and
+    each thread, that is each reader that collects at the same time, has a snapshot of its own.
     """
 
-    MAX_AGE = 10.0  # seconds; in case a collection asks only instruments that the last one left out
+    MAX_AGE = (
+        10.0  # seconds; for a collection that asks only instruments which the last one left out
+    )
 
     def __init__(self, take: Callable[[], list[PoolStats]]) -> None:
         self._take = take

@@ -44,8 +44,8 @@ class PoolCollector(RegisteredCollector):
     """Collects the numbers of pools, sync and async, at every scrape. Safe for threads.
 
     A registry has one collector of pools, because it takes each metric from one collector only:
-    where there is one already, `PoolCollector(pool, registry=registry)` is that one, and collects
-    from the pool too.
+    `PoolCollector(pool, registry=registry)` returns the existing collector if there is one, which then
+    collects from the pool too.
 
     The collector holds its pools until they are removed or closed. The counts of a closed pool are exported
     for five more minutes, except the series of its members, which end with the members.

@@ -465,8 +465,7 @@ _OWN = {series.name for series in (*SERIES, *DURATIONS)}
 def middleware_series(pools: Iterable[PoolStats]) -> list[Series]:
     """Return the series of all numbers of middleware; rejections are among those of the pool.
 
-    A middleware of the user's may call its numbers and their labels as it likes: both are made to
-    fit every exporter.
+    A user's middleware may choose any names for its numbers and labels: both are made to fit every exporter.
     """
     found: dict[str, list[MiddlewareStats]] = {}
     for pool in pools:

@@ -19,7 +19,7 @@ __all__ = ["SharedClientsCollector"]
 class SharedClientsCollector(RegisteredCollector):
     """Collects how many shared clients there are, by state, and how many users they have. Safe for threads.
 
-    A registry has one such collector: where there is one already, this is that one. Those that are closed
+    A registry has one such collector: creating another one returns the existing one. Closed `SharedClients`
     are forgotten.
 
     Arguments:

@@ -95,8 +95,8 @@ class MethodBreakers:
     def begin(self, method: str, now: float, trial: BreakerPermit | None = None) -> BreakerPermit:
         """Return the permit of an attempt, the given one or another, before a member is picked for it.
 
-        It becomes the probe of a pair whose cooldown is over: as the member is not picked yet, it
-        may go elsewhere, and the probe is given back.
+        The attempt becomes the probe of each pair whose cooldown is over. As the member is not picked yet,
+        the attempt may go to another member; then the probe is given back.
         """
         trial = trial or BreakerPermit()
         pairs = self.breakers.get(method)
@@ -193,8 +193,8 @@ class MethodBreaker:
     pool `max_fails=0` if no method's failures shall eject a whole member.
 
     It judges single attempts, so it belongs inside `Retry`. A pair whose cooldown is over is probed
-    by the next call of the method that is sent there. Callers who wait in line for a member with a
-    limit take the first that is free, also one that is ejected for the method. Safe for threads.
+    by the next call of the method that is sent there. Callers that wait in the queue for a member with a
+    limit take the first free one, even if it is ejected for the method. Safe for threads.
 
     Arguments:
         max_fails: failures of a method on a member in a row that eject it there; 5, as for

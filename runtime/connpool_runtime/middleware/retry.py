@@ -263,7 +263,7 @@ class Retry:
             return asked
         verdict = call.judge(error)
         if verdict.outcome is Outcome.FAILURE and call.may_go_elsewhere:
-            return 0.0  # what a server that cannot work asks for is meant for those who come back to it
+            return 0.0  # a failed server's `Retry-After` is meant for calls to that server
         return verdict.retry_after or 0.0
 
 
@@ -297,9 +297,9 @@ class _Failures:
     def end(self, last: BaseException) -> None:
         """Make the first error the context of the last one, if that has none.
 
-        A client may keep an error and raise it in each call, as asyncio's streams do. Hence an
-        error that leads anywhere is left as it is, or its chain would grow with each call; and so
-        is one that the first error leads to, or the chain would become a circle.
+        A client may keep an error and raise it in each call, as asyncio's streams do. So an error that
+        already has a cause or context is left as it is, or its chain would grow with each call; and so is an
+        error that is in the chain of the first one, or the chain would become a circle.
         """
         first = self._met[0]
         if last.__context__ is None and not _leads_to(first, last):

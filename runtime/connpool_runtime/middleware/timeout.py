@@ -156,7 +156,7 @@ class Timeout:
 
 
 def _as_its_own(error: BaseException) -> Outcome | None:
-    """Judge an attempt that this limit ended: the member was slow. What was never sent says nothing about it."""
+    """Judge an attempt that this limit ended: the member was slow, unless the call was never sent."""
     late = isinstance(error, DeadlineExceeded) and error.cause is not None
     return Outcome.FAILURE if late else None
 

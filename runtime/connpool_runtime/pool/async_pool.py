@@ -963,7 +963,7 @@ class AsyncPool(BasePool[C]):
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for good, wait for those in flight, then close all clients.
 
-        Closing again does nothing, or goes on with what was left over when it was broken off.
+        Closing again does nothing, or closes what was left over when an earlier `close` was broken off.
 
         Arguments:
             drain_timeout: seconds to wait in all; the setting of that name if not given.

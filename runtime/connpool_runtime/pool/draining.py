@@ -1,8 +1,9 @@
 """How members leave a pool: no new calls, then a wait, then closing.
 
 No client is closed under a caller. When the time to wait is over, closing is left to the last call to
-end. Only what the closing thread or task itself holds of results, such as a cursor in one of its variables, is not
-waited for: it could be dropped only after the wait. Waiting and closing are done by the pools; what does not wait is here.
+end. Results that the closing thread or task itself holds, such as a cursor in one of its variables, are not
+waited for: they could be dropped only after the wait. Waiting and closing are done by the pools; what does
+not wait is here.
 """
 
 from __future__ import annotations
@@ -94,11 +95,14 @@ class Draining(Generic[C]):
         return members
 
     def _release_own(self, members: Collection[Member[C]], *, of_ended: bool = False) -> None:
-        """Give back what the caller's own results keep, for it would wait for itself; at the end those of the dead too.
+        """Give back the members of the caller's own results, and finally those of threads that have ended.
+
+        A caller that waited for its own results would wait for itself.
 
         Arguments:
             members: that are drained.
-            of_ended: whether results of threads and tasks that have ended, in a list perhaps, are given up as well.
+            of_ended: whether results of threads and tasks that have ended, in a
+                list perhaps, are given up as well.
         """
         state = self._state
         if not (pinned := pinned_results(state)):

@@ -1,7 +1,7 @@
 """What `SharedClients` and `AsyncSharedClients` share: everything that does not wait.
 
-Nothing of the user's runs under the lock: no opening, no check, no closing, no logging. Whoever
-releases the lock calls `_act` next.
+Nothing of the user's runs under the lock: no opening, no check, no closing, no logging. Each owner of the
+lock calls `_act` after releasing it.
 """
 
 from __future__ import annotations
@@ -270,7 +270,8 @@ class BaseSharing(Generic[K, H]):
     def _sweep(self) -> None:
         """Give back the clients of lost handles, and log them; never called by a finalizer."""
         if self._deferred.work:
-            # Not left to whoever holds the lock at the moment: who only looks at the stats would give nothing back.
+            # Not left to the present holder of the lock: a thread that only reads the stats gives nothing
+            # back.
             with self._lock:
                 self._deferred.run_locked()
         while self._lost:

@@ -47,9 +47,9 @@ class MiddlewareCounters:
 
 
 def go_on_counting(before: object, after: object) -> None:
-    """Let a middleware continue the counters of the one of its kind that it replaces.
+    """Let a middleware continue the counters of the middleware that it replaces.
 
-    Exporters take a count that begins anew for a process that was restarted.
+    Exporters would take a count that starts again from zero for a restarted process.
     """
     if type(before) is type(after):
         for name, value in vars(before).items():

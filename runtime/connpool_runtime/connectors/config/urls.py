@@ -16,7 +16,7 @@ __all__ = ["ServerUrl", "UrlRules", "UrlScheme", "address_of", "host_and_port", 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]?#]+")
 _BEFORE_URL = re.compile(r",\s*(?=[A-Za-z][\w+.-]*://)")
-_QUOTE = "what a URL may hold; in user and password / ? # @ are written %2F %3F %23 %40"
+_QUOTE = "a valid URL, with / ? # @ in user and password written as %2F %3F %23 %40"
 
 
 @dataclass(frozen=True, slots=True)
