@@ -163,6 +163,27 @@ class HealthMonitor(Generic[C]):
         added = [TrackedEndpoint[Connector[C]](one, one) for one in wanted if one not in there]
         stay = [there[one] for one in wanted if one in there]
         opening = [*added, *(stay if anew else ())]
+        errors = self._open_clients(connector, opening)
+        for endpoint, error in zip(opening, errors, strict=True):
+            if error is not None:
+                # The member goes on until there is a client of the new config.
+                endpoint.connector = None
+            self._endpoints.adopt(endpoint, now=error is not None)
+        gone = [endpoint for name, endpoint in there.items() if name not in wanted]
+        for endpoint in gone:
+            self._endpoints.forget(endpoint)
+        self._endpoints.release(gone, Gate)
+        self._worker.start()
+        self._worker.wake()
+
+    def _open_clients(
+        self, connector: Connector[C], opening: list[TrackedEndpoint[Connector[C]]]
+    ) -> list[Exception | None]:
+        """Open clients by another connector, and put them into the pool; return the error of each endpoint.
+
+        Raises:
+            ConnectorError: none of them could be opened; nothing has changed.
+        """
         connectors = [connector.fresh(endpoint.endpoint) for endpoint in opening]
         kept: list[Connector[C]] = []
         try:
@@ -179,18 +200,7 @@ class HealthMonitor(Generic[C]):
             for one in connectors:
                 if one not in kept:
                     one.close()
-        for endpoint, error in zip(opening, errors, strict=True):
-            if error is not None:
-                endpoint.connector = (
-                    None  # the member goes on until there is a client of the new config
-                )
-            self._endpoints.adopt(endpoint, now=error is not None)
-        gone = [endpoint for name, endpoint in there.items() if name not in wanted]
-        for endpoint in gone:
-            self._endpoints.forget(endpoint)
-        self._endpoints.release(gone, Gate)
-        self._worker.start()
-        self._worker.wake()
+        return errors
 
     @property
     def checks(self) -> Counter[str]:
