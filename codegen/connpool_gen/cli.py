@@ -621,8 +621,8 @@ def print_any_text() -> None:
 def collect_no_garbage() -> None:
     """Turn the garbage collector off, and at exit too, since the process ends soon.
 
-    What mypy knows of a program is one cycle of a million objects. To go through it at exit alone took a third of
-    the time of a command. The builds of several targets are collected all the same (`mypy_build`).
+    mypy's data about a program is one reference cycle of a million objects. Collecting it at exit alone took
+    a third of the time of a command. The builds of several targets are collected all the same (`mypy_build`).
     """
     gc.disable()
     atexit.register(gc.freeze)
@@ -631,8 +631,8 @@ def collect_no_garbage() -> None:
 def main() -> None:
     """Run the command in a process of its own; an interrupt by the user ends it without a traceback.
 
-    What nobody foresaw ends it with 2 as other errors do: Python's own exit code, 1, would tell CI that an output
-    is out of date.
+    Unexpected errors end the command with exit code 2, as other errors do: Python's own exit code, 1, would
+    tell CI that an output is out of date.
     """
     collect_no_garbage()
     print_any_text()

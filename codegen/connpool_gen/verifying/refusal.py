@@ -23,7 +23,7 @@ class Told:
 
 
 def refusal(text: str, findings: Sequence[str]) -> str:
-    """Return why a module is not written: the members, the type checker's errors, the next step."""
+    """Return the reason why a module is not written: the members, the type checker's errors, the next step."""
     told = list(dict.fromkeys(described(text, finding) for finding in findings))
     members = sorted({one.member for one in told if one.member})
     lines = [f"{one.member or 'the module'}: {one.text}" for one in told[:SHOWN]]
