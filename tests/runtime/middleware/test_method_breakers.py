@@ -64,4 +64,4 @@ def test_pairs_that_are_well_take_no_room() -> None:
     failed(pairs, leaving, 0.0)
     leaving.leaving = True
     pairs.begin("get", 0.0)
-    assert not any(pairs.ill.values())
+    assert not any(pairs.breakers.values())
