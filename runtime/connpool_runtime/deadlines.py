@@ -234,7 +234,7 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
     the deadline.
 
     Arguments:
-        seconds: how long from the moment the block is entered; 0 lets nothing begin any more.
+        seconds: how long from the moment the block is entered; 0 for a time that is over at once.
         clock: monotonic seconds; for tests.
 
     Raises:
