@@ -156,7 +156,7 @@ def _pid_of(file: Path, name: str) -> int | None:
 
 
 def _tell_damaged(file: Path) -> None:
-    log_failure("%s is not understood, and left out of the sums", file, event_name="counts_failed")
+    log_failure("%s cannot be read, and is left out of the sums", file, event_name="counts_failed")
 
 
 def _tried(file: Path, text: bytes) -> bool:

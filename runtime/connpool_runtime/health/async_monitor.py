@@ -231,7 +231,7 @@ class AsyncHealthMonitor(Generic[C]):
         except BaseException as error:  # the connector of a user may raise anything
             if isinstance(error, Exception):
                 log_failure(
-                    "looking after %r of pool %r failed",
+                    "monitoring %r of pool %r failed",
                     *(endpoint.endpoint, self._pool.name),
                     event_name="health_check_failed",
                     pool=self._pool.name,

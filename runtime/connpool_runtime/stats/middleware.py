@@ -77,6 +77,9 @@ def _told(middleware: Iterable[object], what: str) -> tuple[Any, ...]:
                 found.extend(ask())
             except Exception:
                 log_failure(
-                    "middleware %r did not tell its %s", one, what, event_name="middleware_failed"
+                    "middleware %r failed to return its %s",
+                    one,
+                    what,
+                    event_name="middleware_failed",
                 )
     return tuple(found)
