@@ -401,8 +401,8 @@ def test_a_target_that_is_not_there(project: Project, client: str, words: tuple[
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("app:Client",), "a class is named by --client: connpool-gen --client app:Client"),
-        (("--check", "app:Client"), "a class is named by --client"),
+        (("app:Client",), "to wrap a class, use --client: connpool-gen --client app:Client"),
+        (("--check", "app:Client"), "to wrap a class, use --client"),
         (("check",), "there is a flag --check"),
         (("adpot",), "did you mean 'adopt'?"),
         (("make",), "one of init, add, list"),
