@@ -240,7 +240,7 @@ class Rule:
     @classmethod
     def text(cls) -> Self:
         """Return the rule for any text."""
-        return cls("text", "a text", is_text)
+        return cls("text", "a string", is_text)
 
     @classmethod
     def ascending_seconds(cls) -> Self:
