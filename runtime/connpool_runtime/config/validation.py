@@ -106,7 +106,9 @@ def _mapping(table: Table, given: object, path: KeyPath) -> Mapping[str, Any]:
     if table.switch:
         allowed = "true, false or a mapping"
     kind = (
-        "a string" if isinstance(given, str) else "a list" if isinstance(given, list) else repr(given)
+        "a string"
+        if isinstance(given, str)
+        else "a list" if isinstance(given, list) else repr(given)
     )
     raise InvalidConfig(dotted(path), kind, allowed)
 
