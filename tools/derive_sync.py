@@ -93,7 +93,7 @@ PHRASES = {
     "; running checks are cancelled": "; callable from any thread",
     "; may be a coroutine function": "",
     "coroutine function": "function",
-    "a cancelled one": "an interrupted one",
+    "a cancelled `close`": "an interrupted `close`",
     "cancelled": "interrupted",
     "async with": "with",
     "await ": "",

@@ -91,10 +91,10 @@ def as_given(flag: Any, context: typer.Context, value: object) -> object:
 def no_command(word: str, commands: list[str], flags: list[str]) -> str:
     """Suggest what was meant by a word that is no command: a client's class, a flag, a command."""
     if ":" in word:
-        return f"{word!r} is no command; a class is named by --client: connpool-gen --client {word}"
+        return f"{word!r} is not a command; to wrap a class, use --client: connpool-gen --client {word}"
     if f"--{word}" in flags:
-        return f"{word!r} is no command, but there is a flag --{word}"
-    return f"{word!r} is no command{suggestion(word, commands)}"
+        return f"{word!r} is not a command, but there is a flag --{word}"
+    return f"{word!r} is not a command{suggestion(word, commands)}"
 
 
 app = typer.Typer(
@@ -272,7 +272,7 @@ def chosen_revision(name: str | None, action: Action) -> Revision | None:
         return None
     if action is not Action.CHECK:
         raise RequestError(
-            "--against goes with --check: nothing is written while versions are compared"
+            "--against works only together with --check, which compares versions and writes nothing"
         )
     return find_revision(name, Path.cwd())
 
@@ -293,7 +293,7 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
         chosen = [v for v, _ in option.value_flags if flags[v.replace("-", "_")]]
         if len(chosen) > 1:
             named = " and ".join(f"--{value}" for value in chosen)
-            raise RequestError(f"{named} exclude each other")
+            raise RequestError(f"{named} cannot be combined")
         value = chosen[0] if chosen else flags.get(option.field)
         # A repeatable flag is an empty list, or tuple with some versions of typer, if it was not given.
         if value is None or value in ([], ()) or option.field == "client":
@@ -621,8 +621,8 @@ def print_any_text() -> None:
 def collect_no_garbage() -> None:
     """Turn the garbage collector off, and at exit too, since the process ends soon.
 
-    What mypy knows of a program is one cycle of a million objects. To go through it at exit alone took a third of
-    the time of a command. The builds of several targets are collected all the same (`mypy_build`).
+    mypy's data about a program is one reference cycle of a million objects. Collecting it at exit alone took
+    a third of the time of a command. The builds of several targets are collected all the same (`mypy_build`).
     """
     gc.disable()
     atexit.register(gc.freeze)
@@ -631,8 +631,8 @@ def collect_no_garbage() -> None:
 def main() -> None:
     """Run the command in a process of its own; an interrupt by the user ends it without a traceback.
 
-    What nobody foresaw ends it with 2 as other errors do: Python's own exit code, 1, would tell CI that an output
-    is out of date.
+    Unexpected errors end the command with exit code 2, as other errors do: Python's own exit code, 1, would
+    tell CI that an output is out of date.
     """
     collect_no_garbage()
     print_any_text()

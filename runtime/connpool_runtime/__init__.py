@@ -1,8 +1,9 @@
 """The runtime of wrappers made by connpool-gen: balanced, guarded and measured pools of clients.
 
-Where things are: `pool/` has the two pools, `checkout/` how a call gets a client and gives it back; what
-only decides (`breaker/`, `balancing/`, `members/`, `calls/`, `clients/`) touches neither clock nor lock.
-What only some programs use is imported when it is first asked for: what is for tasks, events, stats, endpoints, managers.
+Where things are: `pool/` has the two pools, and `checkout/` the way in which a call gets a client and gives
+it back. The folders that only decide (`breaker/`, `balancing/`, `members/`, `calls/`, `clients/`) use neither
+a clock nor a lock. Names that only some programs use are imported at their first use: those for tasks,
+events, stats, endpoints and managers.
 """
 
 from importlib import import_module

@@ -4,8 +4,9 @@ A breaker, an endpoint and a health check remember their last error for as long 
 error itself would keep its traceback, the traceback the frames, and those the arguments of a call that
 ended long ago.
 
-An error that goes to another process must leave more behind: many libraries raise errors that cannot be pickled or,
-which is worse, cannot be unpickled. A `ProcessPoolExecutor` whose result cannot be read is broken for good.
+From an error that goes to another process, more has to be removed: many libraries raise errors that cannot be
+pickled or, worse, cannot be unpickled. A `ProcessPoolExecutor` whose result cannot be read is broken for
+good.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any, cast
 
 __all__ = ["Cause", "StandIn", "without_traceback", "kind_of"]
 
-MOST = 16  # errors of one chain that are copied; those behind them say nothing more
+MOST = 16  # errors of one chain that are copied; errors further down the chain add nothing
 NESTED = 2  # how deep the lists in an error are searched for other errors
 _BY_CLASS_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _FRAMES = (TracebackType, FrameType)
-# Texts that these hold beside their arguments; what an AttributeError was about stays with the original.
+# Texts that these hold beside their arguments; the object of an AttributeError is not copied.
 _NAMING = (ImportError, NameError, AttributeError)
 _NAMED = ("name", "path", "name_from")
 # The built-in attributes themselves, even if a class overrides them.
@@ -43,7 +44,7 @@ class StandIn(Exception):
         self.kind = kind
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The type may be unknown where a pickle is read, and what its arguments are cannot be told.
+        # The type may be unknown where a pickle is read, and its arguments may not be picklable.
         return _unpickled, tuple(map(str, self.args))
 
 
@@ -160,8 +161,8 @@ def _without_frames(value: Any, copies: Copies, depth: int = NESTED) -> Any:
 class Cause:
     """Holds the cause of an error of the pool while that is pickled or copied.
 
-    A copy has the same cause. So has what is read from a pickle, if the cause can be read back; otherwise a
-    `StandIn` with the name of its type and its text.
+    A copy has the same cause. An error that is read from a pickle has it too if the cause can be unpickled;
+    otherwise its cause is a `StandIn` with the name of the cause's type and its text.
     """
 
     def __init__(self, error: BaseException) -> None:

@@ -38,6 +38,6 @@ def refusal(number: int, wrapper: str) -> str:
     age, other = ("a newer", "an older") if number > CONTRACT else ("an older", "a newer")
     return (
         f"{wrapper} was made for contract {number} of connpool-runtime, but connpool-runtime "
-        f"{__version__} keeps {kept}: install {age} connpool-runtime, or make the wrapper again with "
+        f"{__version__} supports {kept}: install {age} connpool-runtime, or make the wrapper again with "
         f"{other} connpool-gen"
     )

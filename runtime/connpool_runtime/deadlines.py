@@ -76,7 +76,7 @@ class DeadlineBlock:
     wherever it is still the current one.
 
     Attributes:
-        stray: true of such a block, and of one that an interrupt kept from being left.
+        ended: true of such a block, and of one that an interrupt kept from being left.
 
     Arguments:
         seconds: how long from the moment the block is entered.
@@ -92,7 +92,7 @@ class DeadlineBlock:
         "_seconds",
         "_token",
         "_watch",
-        "stray",
+        "ended",
     )
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -101,7 +101,7 @@ class DeadlineBlock:
         self._at = math.inf
         self._entered = False
         self._inside = False
-        self.stray: object = False
+        self.ended: object = False
         self._watch: weakref.ref[object] | None = None
         self._outer: DeadlineBlock | None = None
         self._token: Token[DeadlineBlock | None] | None = None
@@ -124,20 +124,22 @@ class DeadlineBlock:
     @staticmethod
     def latest_open(scope: DeadlineBlock | None) -> DeadlineBlock | None:
         """Return the innermost block that is still open: the given one, or one around it."""
-        while scope is not None and scope.stray:
+        while scope is not None and scope.ended:
             scope = scope._outer
         return scope
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("a deadline is for one `with` block: ask for another one")
+            raise RuntimeError(
+                "a `deadline` block can be entered only once: call `deadline(...)` again"
+            )
         self._entered = True
         note_use()
         clock = self._clock
         self._at = clock() + self._seconds
         # The outer block is stored here and not in a token, which an interrupt could lose.
         outer = _current.get()
-        self._outer = outer if outer is None or not outer.stray else self.latest_open(outer)
+        self._outer = outer if outer is None or not outer.ended else self.latest_open(outer)
         self._inside = True
         self._token = _current.set(self)
         return self
@@ -156,26 +158,26 @@ class DeadlineBlock:
             return
         # So that a reference to this block does not keep the blocks before it alive.
         outer = self._outer
-        if outer is not None and outer.stray:
+        if outer is not None and outer.ended:
             self._outer = self.latest_open(outer)
         token, self._token = self._token, None  # the token holds the outer block too
-        self.stray = _current.get() is not self or not _is_of_this_context(token)
-        if not self.stray:
+        self.ended = _current.get() is not self or not _is_of_this_context(token)
+        if not self.ended:
             _current.set(self._outer)
         self._inside = False
         self._watch = None  # the block has been left; and what it would do then refers to the block
 
     def end_with(self, scope: object) -> None:
-        """Be a stray block as soon as a scope is gone, unless the block is left before."""
-        self._watch = set_when_gone(scope, self, "stray")
+        """Count as ended as soon as a scope is gone, unless the block is left before."""
+        self._watch = set_when_gone(scope, self, "ended")
 
 
 class DeadlineScope:
     """A deadline for one `with` block; made by `deadline`, for one use.
 
-    The `with` statement keeps this object, and the context variable does not. So a block that an interrupt kept
-    from being left, because it struck right before the block or right behind it, ends with this object, by the
-    latest when the interrupt has been handled.
+    The `with` statement keeps this object, and the context variable does not. So if an interrupt strikes
+    right before or right after the block and keeps it from being left, the block ends with this object, at
+    the latest when the interrupt has been handled.
     """
 
     __slots__ = ("__weakref__", "_block")
@@ -232,11 +234,11 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
     the deadline.
 
     Arguments:
-        seconds: how long from the moment the block is entered; 0 lets nothing begin any more.
+        seconds: how long from the moment the block is entered; 0 for a time that is over at once.
         clock: monotonic seconds; for tests.
 
     Raises:
-        ValueError: the number is negative, infinite or none.
+        ValueError: `seconds` is negative, infinite or not a number.
     """
     check_seconds("seconds", seconds)
     return DeadlineScope(seconds, clock)
@@ -245,7 +247,7 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
 def current_deadline() -> DeadlineBlock | None:
     """Return the innermost open deadline; `remaining` works on it even after the block has ended."""
     scope = _current.get()
-    return DeadlineBlock.latest_open(scope) if scope is not None and scope.stray else scope
+    return DeadlineBlock.latest_open(scope) if scope is not None and scope.ended else scope
 
 
 def remaining() -> float:
@@ -255,7 +257,7 @@ def remaining() -> float:
     """
     # not through `current_deadline`: one more function call would be measurable
     scope = _current.get()
-    if scope is not None and scope.stray:
+    if scope is not None and scope.ended:
         scope = DeadlineBlock.latest_open(scope)
     return math.inf if scope is None else scope.remaining()
 

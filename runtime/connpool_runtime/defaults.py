@@ -65,7 +65,7 @@ def leading(*values: Any) -> tuple[Any, ...]:
     count = next((i for i, value in enumerate(values) if value is NOT_GIVEN), len(values))
     if any(value is not NOT_GIVEN for value in values[count:]):
         raise TypeError(
-            f"argument {count + 1} was left out, but one behind it was given; only the client knows "
-            "its default, so give it too"
+            f"argument {count + 1} was left out, but a later one was given; only the client knows the default of"
+            f" argument {count + 1}, so pass it too"
         )
     return values[:count]

@@ -248,7 +248,7 @@ class MemberUnavailable(RetryLater):
 
 
 class ClientPanic(PoolError):
-    """A client raised an error that is no `Exception`; it is the `cause`."""
+    """A client raised an error that is not an `Exception`; that error is the `cause`."""
 
     __module__ = "connpool_runtime"
 
@@ -284,7 +284,7 @@ class DeadlineExceeded(PoolError, TimeoutError):
     """The caller's time for the call is over.
 
     Whether a member was called by then depends on where the time ran out: then `cause` is the error by which
-    its client gave up. It is neutral, unless that member meets the deadlines of its callers more often than the
+    its client gave up. It is neutral, unless that member exceeds its callers' deadlines more often than the
     other members do.
     """
 

@@ -130,8 +130,9 @@ class PoolSettings(BreakerSettings):
         rule=Rule.factor(),
         does='for "consistent_hash": how many times its fair share of the calls in flight a member'
         " may have, until others take its keys; `inf` for no bound.",
-        why="`inf` keeps every key at home, since what is not there is lost. Where each member can"
-        " serve each key, 1.25 keeps nearly all at home and no member far above the rest.",
+        why="`inf` keeps every key on its member, because the other members may not have its "
+        "data. Where each member can serve each key, 1.25 keeps nearly all at home and no "
+        "member far above the rest.",
         reloadable=True,
     )
     max_ejection_share: float = option(
@@ -156,17 +157,17 @@ class PoolSettings(BreakerSettings):
     outlier_success_rate_stdev: float = option(
         default=0.0,
         rule=Rule.amount(0.0),
-        does="how many standard deviations a member's success rate may lie below the mean of all members"
-        " until it is ejected as an outlier; 0 for no such rule. The difference must be at least 5 % of the"
-        " calls, and no chance.",
+        does="how many standard deviations a member's success rate may lie below the mean of all "
+        "members until it is ejected as an outlier; 0 for no such rule. The difference must "
+        "be at least 5 % of the calls, and too large for chance.",
         why="0: a comparison needs some members and many calls. 1.9 is the value of Envoy and gRPC.",
     )
     outlier_latency_stdev: float = option(
         default=0.0,
         rule=Rule.amount(0.0),
-        does="the same for a member's typical latency above that of the members of its priority and zone; 0"
-        " for no such rule. It must be twice as slow as the others at least. Each call is timed for its"
-        " member then.",
+        does="the same for a member's typical latency above that of the members of its priority "
+        "and zone; 0 for no such rule. An outlier must also be at least twice as slow as the "
+        "others. With this rule, the duration of each call is recorded for its member.",
         why="0, as above. 1.9 finds one that is slow among five or more.",
     )
     outlier_interval: float = option(
@@ -184,35 +185,39 @@ class PoolSettings(BreakerSettings):
     outlier_minimum_calls: int = option(
         default=100,
         rule=Rule.whole_number(1, "calls"),
-        does="below so many calls in an interval a member is not compared.",
+        does="the least number of calls in an interval for which a member is compared.",
         why="100, as in Envoy and gRPC.",
     )
     outlier_ejection_time: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="for how long an outlier is ejected, times how often it was lately; each interval in which it was"
-        " let be takes one off. Then probes decide, as after any cooldown.",
+        does="how long an outlier is ejected, multiplied by the number of its recent ejections; "
+        "each interval in which it is not ejected reduces that number by one. Afterwards "
+        "probes decide, as after any cooldown.",
         why="30.0, as in Envoy and gRPC.",
     )
     outlier_ejection_time_max: float = option(
         default=300.0,
         rule=Rule.seconds(),
-        does="what that grows to, if `outlier_ejection_time` is not longer.",
+        does="the longest time for which an outlier is ejected, unless `outlier_ejection_time` is "
+        "longer.",
         why="300.0, as in Envoy and gRPC.",
     )
     outlier_max_ejection_share: float = option(
         default=0.1,
         rule=Rule.share(),
-        does="the share of members that may be ejected, for whatever reason, when one more is as an outlier;"
-        " but one always may. `max_ejection_share` holds beside it, and no member is ejected in a panic.",
+        does="the largest share of members, ejected for whatever reason, up to which outliers are "
+        "ejected; one outlier always may be. `max_ejection_share` applies as well, and no "
+        "member is ejected in a panic.",
         why="0.1, as in Envoy and gRPC: a member that is only worse than others is of more use than none.",
     )
     slow_start: float = option(
         default=0.0,
         rule=Rule.seconds(),
-        does="how long a member that joined or came back takes to get its whole weight, from a tenth of"
-        ' it on, for servers that must warm up. Does not hold for "consistent_hash" and functions.',
-        why="0, at once: at low traffic a slow start is only a long one.",
+        does="how long a member that joined or came back takes to get its whole weight, from a "
+        'tenth of it on, for servers that must warm up. Does not apply to "consistent_hash" '
+        "and functions.",
+        why="0, the whole weight at once: at low traffic a slow start only takes longer.",
         reloadable=True,
     )
     zone: str | None = option(
@@ -226,8 +231,8 @@ class PoolSettings(BreakerSettings):
     default_route: str | None = option(
         default=None,
         rule=Rule("text", "a route", _is_route, refuse=_check_route),
-        does='the roles of the members for calls of methods without a `route`: as "primary", or "any" for all'
-        " members. Only once a member has a role.",
+        does='the roles of the members for calls of methods without a `route`: as "primary", or '
+        '"any" for all members. It applies only once a member has a role.',
         why='None: "primary" in a pool whose wrapper has a method with a route, so that nothing else is read from or'
         " written to a replica by accident; elsewhere labels do not matter.",
         reloadable=True,
@@ -251,17 +256,17 @@ class PoolSettings(BreakerSettings):
     client_id: str | None = option(
         default=None,
         rule=Rule.text(),
-        does="names this client among others, so that each has a different subset; give a name of"
-        " its own to keep a subset for good.",
+        does="tells this client from others, so that each has a different subset; set it to keep "
+        "the same subset across restarts.",
         why="None, a new one is drawn for each pool.",
         reloadable=True,
     )
     unknown_errors: UnknownErrors = option(
         default="relative",
         rule=Rule.word(("relative", "failure", "neutral")),
-        does='what an error counts that no classifier knows: "relative" compares the members and counts'
-        ' it against one that gives it more often than the others; "failure" counts every one,'
-        ' "neutral" none.',
+        does='how an error that no classifier knows is counted: "relative" compares the members, '
+        "and counts the error as a failure of a member that gives it more often than the "
+        'others; "failure" counts every such error as a failure, "neutral" none.',
         why='"relative": a caller\'s mistake, or a sold-out article, must not eject healthy servers.',
         reloadable=True,
     )
@@ -273,7 +278,7 @@ class PoolSettings(BreakerSettings):
             _is_classifier,
             refuse=_check_classifier,
         ),
-        does="says what the client's errors mean, before what is known of its library: a function"
+        does="judges the client's errors, before the rules for the client's library do: a function"
         " `(error) -> Verdict | None`, or the name of a classifier.",
         why="None: each error is judged by the library that its class comes from.",
         reloadable=True,
@@ -303,9 +308,9 @@ class PoolSettings(BreakerSettings):
     checkout_timeout: float = option(
         default=5.0,
         rule=Rule.seconds(),
-        does="how long a call may wait for a member, or what is left until the caller's deadline if"
-        " that is less; 0 makes no call wait.",
-        why="5.0: the 30 of most pools outlast most callers.",
+        does="how long a call may wait for a member, or what is left until the caller's deadline "
+        "if that is less; with 0 no call waits.",
+        why="5.0: most callers give up before the 30 seconds that most pools wait.",
         reloadable=True,
     )
     drain_timeout: float = option(

@@ -367,7 +367,7 @@ def test_diff_writes_nothing_and_is_no_failure(project: Project) -> None:
 @pytest.mark.parametrize("flags", [("--check", "--stdout"), ("--diff", "--stdout")])
 def test_actions_exclude_each_other(project: Project, flags: tuple[str, ...]) -> None:
     """Two things cannot be done with one output at once."""
-    assert "exclude each other" in project.refused("--client", "app:Client", *flags)
+    assert "cannot be combined" in project.refused("--client", "app:Client", *flags)
 
 
 # ---------------------------------------------------------------- bad targets
@@ -401,8 +401,8 @@ def test_a_target_that_is_not_there(project: Project, client: str, words: tuple[
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("app:Client",), "a class is named by --client: connpool-gen --client app:Client"),
-        (("--check", "app:Client"), "a class is named by --client"),
+        (("app:Client",), "to wrap a class, use --client: connpool-gen --client app:Client"),
+        (("--check", "app:Client"), "to wrap a class, use --client"),
         (("check",), "there is a flag --check"),
         (("adpot",), "did you mean 'adopt'?"),
         (("make",), "one of init, add, list"),

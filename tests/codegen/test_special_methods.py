@@ -121,7 +121,9 @@ def test_a_client_that_a_member_gives_is_the_wrapper(made: Made) -> None:
 
 def test_a_client_inside_a_result_is_told(made: Made) -> None:
     """It is handed out as it is, past the pool, which the ledger says."""
-    assert made.names["pair"].reason == "what it gives holds clients, which are used past the pool"
+    assert (
+        made.names["pair"].reason == "its result holds clients, and calls on those bypass the pool"
+    )
 
 
 def test_class_methods_with_several_signatures(made: Made) -> None:

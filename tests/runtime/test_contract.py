@@ -29,7 +29,7 @@ def test_a_wrapper_of_a_newer_generator() -> None:
     assert refused.value.name == "made.shop_pool"
     assert str(refused.value) == (
         f"made.shop_pool was made for contract {number} of connpool-runtime, but connpool-runtime "
-        f"{__version__} keeps contract {contract.CONTRACT}: install a newer connpool-runtime, or make "
+        f"{__version__} supports contract {contract.CONTRACT}: install a newer connpool-runtime, or make "
         "the wrapper again with an older connpool-gen"
     )
 
@@ -39,7 +39,7 @@ def test_a_wrapper_of_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contract, "OLDEST", 3)
     monkeypatch.setattr(contract, "CONTRACT", 5)
     with pytest.raises(
-        ImportError, match="keeps contracts 3 to 5: install an older connpool-runtime"
+        ImportError, match="supports contracts 3 to 5: install an older connpool-runtime"
     ):
         require_contract(2, "made.shop_pool")
 

@@ -137,7 +137,7 @@ def test_factors_of_the_usual_load_are_at_least_one(name: str, value: object) ->
 @pytest.mark.parametrize("name", ["zone", "client_id"])
 def test_names_are_text(name: str) -> None:
     """A number is refused, not turned into text."""
-    with pytest.raises(ValueError, match=f"^{name} must be a text, not 7"):
+    with pytest.raises(ValueError, match=f"^{name} must be a string, not 7"):
         PoolSettings(**{name: 7})  # type: ignore[arg-type]
 
 

@@ -138,7 +138,7 @@ def decide_maker(
     if factory is None:
         decisions.leave(
             reference,
-            "which servers the pool talks to is yours to say",
+            "only you can say which servers the pool talks to",
             f"give --factory {name}=MODULE:FUNCTION, or make a {target.wrapper.name} here",
         )
         decisions.moves[reference.key] = Move(reference, target.wrapper, stands_in=True)

@@ -45,7 +45,7 @@ def python_files(given: Path) -> Iterator[Path]:
     """List a file itself, or the files below a folder, without hidden folders and virtual environments."""
     if given.is_file():
         if given.suffix != ".py":
-            raise RequestError(f"{given} is no Python file; adopt moves files that end in .py")
+            raise RequestError(f"{given} is not a Python file; adopt moves files that end in .py")
         yield given
     elif given.is_dir():
         yield from walk(given)
@@ -79,7 +79,7 @@ def read_file(path: Path) -> SourceFile | Left:
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
         line = (error.lineno or 1) if isinstance(error, SyntaxError) else 1
         reason = f"Python cannot read it: {error.msg if isinstance(error, SyntaxError) else error}"
-        return Left(path.as_posix(), line, "file", reason, "mend it, then run this again")
+        return Left(path.as_posix(), line, "file", reason, "fix it, then run this again")
     return SourceFile(path, data, text)
 
 

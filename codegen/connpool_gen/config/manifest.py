@@ -264,7 +264,7 @@ def read_entry(raw: dict[str, Any], index: int, defaults: Mapping[str, Any], fol
     where = f"[[{TABLE}.target]] {named}"
     check_keys(raw, {**TARGET_KEYS, **ENTRY_KEYS}, where)
     if "client" in raw and "clients" in raw:
-        raise RequestError(f"{where}: 'client' and 'clients' exclude each other")
+        raise RequestError(f"{where}: 'client' and 'clients' cannot be combined")
     clients = tuple(raw.get("clients", [raw["client"]] if "client" in raw else []))
     if not clients:
         raise RequestError(f"{where}: the key 'client' is missing")

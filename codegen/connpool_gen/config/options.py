@@ -320,7 +320,7 @@ OPTIONS = (
     target(
         "templates",
         Kind.PATH,
-        "Folder of templates that take the place of ours.",
+        "Folder of templates that replace the built-in ones.",
         default_text="ours",
     ),
     target(

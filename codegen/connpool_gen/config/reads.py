@@ -13,4 +13,6 @@ def refuse_other_tables(patterns: Iterable[str], where: str) -> None:
     """Raise RequestError for a word that begins with `@` but is no table; `where` names the option."""
     for pattern in patterns:
         if pattern.startswith("@") and pattern != READS:
-            raise RequestError(f"{where} {pattern!r} is no table of methods; there is {READS!r}")
+            raise RequestError(
+                f"{where} {pattern!r} is not a table of methods; the only one is {READS!r}"
+            )

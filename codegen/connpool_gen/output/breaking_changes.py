@@ -45,7 +45,7 @@ def surface_changes(old: str | None, new: str) -> tuple[Change, ...]:
     try:
         before, after = read_surface(old), read_surface(new)
     except SyntaxError:
-        return (Change("the old file is no valid Python", breaking=False),)
+        return (Change("the old file is not valid Python", breaking=False),)
     found = dict.fromkeys(changes(before, after))
     return tuple(sorted(found, key=lambda change: not change.breaking))
 

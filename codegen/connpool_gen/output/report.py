@@ -115,7 +115,7 @@ class TextReport:
         hints = result.made.hints if result.made is not None else {}
         if hints:
             self._say(
-                "  its own errors are judged by comparing members; for those that are answers, say under "
+                "  the client's own errors are judged by comparing members; list those that are answers under "
                 "[tool.connpool-gen.target.methods]:"
             )
             for line in policy_lines(hints):

@@ -47,7 +47,7 @@ class Action(Enum):
         wanted = {Action.CHECK: check, Action.DIFF: diff and not check, Action.STDOUT: stdout}
         actions = [action for action, asked in wanted.items() if asked]
         if len(actions) > 1:
-            raise RequestError("--check, --diff and --stdout exclude each other")
+            raise RequestError("--check, --diff and --stdout cannot be combined")
         return actions[0] if actions else Action.WRITE
 
 

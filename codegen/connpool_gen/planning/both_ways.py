@@ -77,7 +77,7 @@ def is_asynchronous(facts: ClassFacts) -> bool:
 
 
 def both_ways_note(facts: ClassFacts) -> str | None:
-    """Say of a client that can be used with and without `await` which pool it got, and why; None for all others."""
+    """Note of a client that can be used with and without `await` which pool it got, and why; None for all others."""
     ways = Ways.of(facts)
     if not ways.mixed or not is_for_both(facts):
         return None
@@ -95,7 +95,7 @@ def both_ways_note(facts: ClassFacts) -> str | None:
 def is_for_both(facts: ClassFacts) -> bool:
     """Return whether a client is entered by `with` and by `async with`; if by neither, whether it is closed both ways.
 
-    An `__enter__` that gives None only says that it has to be `async with`.
+    An `__enter__` that returns None exists only to say that `async with` has to be used.
     """
     members = {member.name: member for member in facts.runtime.members}
     if not ENTERED.isdisjoint(members):

@@ -6,9 +6,10 @@ It is one of these, and the first that there is counts:
 - a parameter of the method;
 - a key of its `**kwargs`, which `Unpack[TypedDict]` declares, the docstring describes, or a table here lists.
 
-A wrong guess would change what a call does: a lock that expires, a queue that is not waited for. So a parameter
-is only taken if its name, its type and its default all say so, and no word in the method's name says otherwise.
-A name that speaks of the request leaves less room: it needs no word more, and wins over names that do not.
+A wrong guess would change what a call does: a lock that expires, a queue that is not waited for. So a
+parameter is only taken if its name, its type and its default all indicate a limit, and no word in the
+method's name contradicts that. A name that mentions the request is less ambiguous: it needs no further
+evidence, and wins over other names.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from connpool_gen.reading.facts import (
 CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
 # Methods that may close a client, for the advice where no other member is known to do so. A `shutdown` that
-# could close a client is known to; any other, such as that of a database, may stop the server.
+# closes a client is in the list of known ones; any other, such as that of a database, may stop the server.
 LIKELY_CLOSERS = (
     *(*CLOSERS, "disconnect", "quit", "unbind", "terminate"),
     *("close_async", "close_sync"),
@@ -96,9 +96,9 @@ def leaver(facts: ClassFacts, *, asynchronous: bool) -> str | None:
 def closing_of(facts: ClassFacts, *, asynchronous: bool) -> str | None:
     """Find the member that closes a client when it leaves the pool; the asynchronous one if there are two.
 
-    Where leaving the client calls only `shutdown` or `disconnect`, that is it: the `close` beside it may be
-    a command to the server. Without a closing method it is the one that leaves the client, if entering it
-    does nothing but return it. What a client does more when it is entered, leaving may only undo;
+    Where leaving the client calls only `shutdown` or `disconnect`, that is the method: the `close` beside it
+    may be a command to the server. Without a closing method it is the method that leaves the client, if
+    entering the client does nothing but return it. If entering does more, leaving may only undo that, and
     members have not been entered.
     """
     possible = closers(facts)
@@ -142,8 +142,8 @@ def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:
 def opens_everything(member: RuntimeMember, static: StaticMember | None) -> bool:
     """Return whether an opening method means the same for every client.
 
-    It needs no arguments and takes no address, and what it returns, if anything, is plain data. A
-    result of the client's own, such as a connection or a session, is what callers want it for.
+    It needs no arguments and takes no address, and what it returns, if anything, is plain data. If it returns
+    an object of the client's package, such as a connection or a session, callers need that object.
     """
     if member.name not in OPENERS:
         return False
@@ -156,7 +156,7 @@ def opens_everything(member: RuntimeMember, static: StaticMember | None) -> bool
 def opens_one(member: RuntimeMember, static: StaticMember | None) -> bool:
     """Return whether an opening method needs arguments, such as one client's address.
 
-    Only of `connect` is that clear where it returns a value: an `open` that does may open a file.
+    If the method returns a value, only `connect` is certain to be one: an `open` may open a file.
     """
     if member.name not in OPENERS or not parameters(member, static):
         return False

@@ -389,7 +389,7 @@ class MethodPlanner:
     def _handed_out(self) -> str:
         """Say for the ledger where a client leaves the pool inside a result, or the wrapper stands for it."""
         if any(s.holds_client and not s.returns_client for s in self.signatures):
-            return "what it gives holds clients, which are used past the pool"
+            return "its result holds clients, and calls on those bypass the pool"
         if any(s.returns_client for s in self.signatures):
             return (
                 "returns the wrapper for the client itself: what is called on it goes to any member"

@@ -31,7 +31,7 @@ METHODS = (
     MemberForm.STATICMETHOD,
 )
 PROPERTIES = (MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
-ANOTHER_PART = "what it gives is another such part, which is used past the pool"
+ANOTHER_PART = "its result is another namespace, and calls on that bypass the pool"
 NEXT = ("__next__", "__anext__")
 ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 

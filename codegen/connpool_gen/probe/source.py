@@ -86,7 +86,8 @@ def called_on_receiver(node: Function) -> list[str]:
 def runs_coroutines(node: Function) -> bool:
     """Return whether a decorator's function runs the coroutine that it gets to its end, as `asyncio.run(f(*args))` does.
 
-    A function that returns what it wraps, called with all that it was given, leaves that to its caller.
+    A function that returns the call of the wrapped function, with all its own arguments, leaves running it to
+    the caller.
     """
     nodes = own_nodes(node)
     got = {

@@ -1,7 +1,7 @@
 """Makes packages visible to the type checker that it would not find: those of import hooks, and a runtime that fits.
 
 An editable install may map a package's name to a folder by an import hook. Python asks the hook; a type
-checker does not, and would take the package for one without types.
+checker does not, and would treat the package as untyped.
 """
 
 from __future__ import annotations

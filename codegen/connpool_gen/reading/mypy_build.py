@@ -261,9 +261,9 @@ def _forget(modules: Collection[str], last: BuildResult) -> None:
 def _load(modules: Collection[str], result: BuildResult) -> None:
     """Load those of these modules from mypy's cache that mypy itself did not need, as it does with what it needs.
 
-    Such as a package of which only a module is imported. Whether it is there would otherwise depend on whether the
-    cache knew it, and with that the names by which a wrapper imports what the package exports. With a module all
-    that it imports must be among `modules`.
+    An example is a package of which only a module is imported. Otherwise the content of the cache would
+    decide whether the package is loaded, and with it the names under which a wrapper imports the package's
+    exports. With a module all that it imports must be among `modules`.
     """
     manager = result.manager
     missing = {name for name in modules if name not in manager.modules}

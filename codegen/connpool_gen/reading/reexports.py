@@ -25,7 +25,7 @@ _ANY_STAR = re.compile(r"import[ \t]*\*")
 def depends_on_reexports(part: BuildPart) -> bool:
     """Return whether a module of a part of a strict build uses what another one imports and does not export.
 
-    A word in a comment counts as a use: the answer may be True for nothing.
+    A word in a comment counts as a use, so the answer may be True without need.
     """
     return _Reexports(part).are_needed()
 

@@ -35,7 +35,7 @@ class TypeChecker:
         """Whether types of the client depend on what its modules import and do not export."""
 
     def begin(self) -> None:
-        """Begin with a client; what another one left in the build must not show in its wrapper."""
+        """Begin with a client; the modules that another client left in the build must not affect its wrapper."""
         self.reads_reexports = False
         self._is_of_another = self._build is not None
 
@@ -55,7 +55,8 @@ class TypeChecker:
     def build_for_verifying(self, search: SearchPath) -> IncrementalBuild:
         """Return the build in which the client was read, if it was read strictly, or else another one.
 
-        That has a cache of its own: what is left out to verify would undo what is remembered of reading.
+        The other build has a cache of its own: verifying leaves out packages, which would invalidate the
+        cache of reading.
         """
         from connpool_gen.reading.mypy_options import check_options
 

@@ -44,9 +44,9 @@ def format_source(text: str) -> str:
     if refused is None:
         raise GenerationError(f"laying out with {FORMATTER} failed: {told}")
     raise VerifyError(
-        "what the templates and hooks made of it is no Python:"
+        "the templates and hooks produced invalid Python:"
         f" {quoted_line(text, int(refused['line']))} ({refused['reason']});"
-        " run without them to see whose line that is"
+        " run without them to find out which of them wrote that line"
     )
 
 

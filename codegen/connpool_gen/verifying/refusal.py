@@ -23,13 +23,13 @@ class Told:
 
 
 def refusal(text: str, findings: Sequence[str]) -> str:
-    """Return why a module is not written: the members, the type checker's errors, the next step."""
+    """Return the reason why a module is not written: the members, the type checker's errors, the next step."""
     told = list(dict.fromkeys(described(text, finding) for finding in findings))
     members = sorted({one.member for one in told if one.member})
     lines = [f"{one.member or 'the module'}: {one.text}" for one in told[:SHOWN]]
     lines += [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-    reason = "what was made for it does not pass mypy --strict, so it was not written"
-    step = "--no-verify writes it all the same"
+    reason = "the generated wrapper does not pass mypy --strict, so it was not written"
+    step = "--no-verify writes it anyway"
     if members:
         step = f"--exclude leaves out what you do not need ({', '.join(members)}), {step}"
     return "\n  ".join([f"{reason}; {step}:", *lines])

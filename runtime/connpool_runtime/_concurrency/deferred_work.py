@@ -30,11 +30,11 @@ class DeferredWork:
     A finalizer may interrupt the very thread that holds the lock, and would wait for itself. So it
     adds its work here and calls `run`, which does the work at once if the lock is free. If it is
     not, the holder of the lock does the work: every owner of the lock calls `run` after releasing
-    it (or `run_locked` while holding it). Either the adder gets the lock, or the holder still has
-    its call of `run` before it, so nothing is left lying.
+    it (or `run_locked` while holding it). Either the thread that added the work gets the lock, or the holder
+    of the lock has yet to call `run`; so no work is left undone.
 
-    `add` and `run` may be called from any thread and from finalizers. Where every nanosecond counts,
-    ask `if deferred.work:` before calling `run`: that looks at the mailbox without a call.
+    `add` and `run` may be called from any thread and from finalizers. On hot paths, check `if deferred.work:`
+    before calling `run`: that saves the call when there is no work.
     """
 
     __slots__ = ("work",)

@@ -11,7 +11,7 @@ ended; and connections belong to the parent, whose bytes would be read here. So
 - what must neither be used nor closed in the child goes to `keep`, because a finalizer may say goodbye to
   a server in the name of the parent.
 
-All of it is held weakly, and costs nothing but at the making of an object.
+All of these objects are held weakly, and cost something only when they are created.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _after_fork() -> None:
             renewable.after_fork()
         except Exception:  # an error in one object must not keep the others from being reset
             log_failure(
-                "%r did not begin anew after a fork",
+                "%r could not be reset after a fork",
                 type(renewable).__name__,
                 event_name="fork_failed",
             )

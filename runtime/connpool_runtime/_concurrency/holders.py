@@ -1,7 +1,8 @@
-"""Says which thread or task holds a result, so that whoever waits for results need not wait for itself.
+"""Tells which thread or task holds a result, so that a thread or task that waits for results does not wait for itself.
 
-A thread that closes a pool while one of its own variables holds a cursor would wait for that cursor in vain: it can
-drop the cursor only after the wait. So can a thread or a task that has ended, whose results lie in a list.
+A thread that closes a pool while one of its own variables holds a cursor would wait for that cursor in vain:
+it can drop the cursor only after the wait. The same holds for results in a list that belong to a thread or a
+task that has ended.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _acting_for: ContextVar[Holder] = ContextVar("connpool_acting_for", default=None
 
 
 def current_holder(*, blocking: bool) -> Holder:
-    """Return who runs now, or for whom that is done.
+    """Return the thread or task that runs now, or the one on whose behalf it runs.
 
     Arguments:
-        blocking: whether threads are meant, and not tasks.
+        blocking: whether the holder is a thread, and not a task.
     """
     if (for_whom := _acting_for.get()) is not None:
         return for_whom
@@ -51,7 +52,7 @@ def current_holder(*, blocking: bool) -> Holder:
 
 @contextmanager
 def acting_for(holder: Holder) -> Generator[None]:
-    """Let what other threads and tasks do inside the block count as done by a holder.
+    """Have work that other threads and tasks do inside the block count as work of a holder.
 
     Tasks take that over when they are created, threads if they run in a copy of the context.
     """

@@ -32,13 +32,13 @@ _RUNTIME = __file__.rpartition("_concurrency")[0]
 def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: object) -> bool:
     """Run work in a new thread if this thread holds a lock of the runtime; return whether it did.
 
-    The work begins when the interrupted code has given the lock back, and the interpreter waits for its
-    end before its own. What it raises is logged.
+    The work begins when the interrupted code has released the lock, and the interpreter waits for the end of
+    the work before it exits. An error that it raises is logged.
 
     Arguments:
         name: of the thread.
-        work: what a caller would do else.
-        args: what it gets.
+        work: the function to run.
+        args: its arguments.
     """
     if not _holds_a_lock():
         return False
@@ -48,7 +48,7 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
             work(*args)
         except Exception:
             log_failure(
-                "%s, which was left to a thread, went wrong", name, event_name="finalizer_failed"
+                "%s, which ran in a thread of its own, failed", name, event_name="finalizer_failed"
             )
 
     threading.Thread(target=run, name=name, daemon=False).start()

@@ -22,8 +22,9 @@ if SKIPS_EXIT and not TYPE_CHECKING:
     class _InterruptibleLock(RLock):
         """A lock that is free after an interrupt of `with lock:`.
 
-        It knows its owner, and so what an interrupt between taking and the block has left behind. Nobody takes it
-        twice all the same: what it guards is half changed where a signal handler interrupted its owner.
+        The lock knows its owner, and so notices when an interrupt struck between taking it and entering the
+        block. It is not re-entrant all the same: a signal handler that interrupts the owner would find half
+        changed what the lock guards.
         """
 
         def __enter__(self) -> None:

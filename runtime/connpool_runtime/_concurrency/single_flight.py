@@ -53,10 +53,10 @@ class Attempt:
         """Return True after a success, raise the error of a failure, return False if a waiter has to try again.
 
         Arguments:
-            late: what to raise if the attempt is not over yet.
+            late: the error to raise if the attempt is not over yet.
 
         Raises:
-            Exception: `late`, or what went wrong in the attempt.
+            Exception: `late`, or the error of the attempt.
         """
         if self.state is AttemptState.RUNNING:
             raise late

@@ -31,9 +31,9 @@ __all__ = [
     "PeriodicWorker",
     "Signal",
     "Step",
-    "beside",
+    "to_thread",
     "is_cancellation",
-    "later",
+    "call_later",
     "monotonic",
     "must_end",
     "new_mutex",
@@ -169,7 +169,7 @@ def ran_out(limit: asyncio.Timeout) -> bool:
     return limit.expired()
 
 
-def later(seconds: float, act: Callable[[], object]) -> None:
+def call_later(seconds: float, act: Callable[[], object]) -> None:
     """Have the running event loop call a function after a number of seconds, if it is still there."""
     asyncio.get_running_loop().call_later(seconds, act)
 
@@ -204,7 +204,7 @@ class PeriodicWorker:
         name: of the task.
         work: a bound coroutine method; does what is due and returns when it wants to be run again, in
             seconds of the clock; `math.inf` is never, unless it is woken.
-        clock: what `work` reckons in.
+        clock: the clock of these seconds.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class PeriodicWorker:
         except BaseException as error:
             if must_end(error):
                 raise
-            log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
+            log_failure("%s failed, and will run again", self._name, event_name="worker_failed")
             return self._clock() + AFTER_FAILURE
 
 
@@ -402,11 +402,11 @@ async def run_all(
     *,
     for_caller: bool = False,
 ) -> list[Exception | None]:
-    """Run a function on all items, in tasks; return how each of them failed, or None, in their order.
+    """Run a function on all items, in tasks; return the error of each, None where there was none, in the same order.
 
     Arguments:
-        work: the function; what it returns is awaited if that is called for.
-        items: what it gets.
+        work: the function; its result is awaited if it is awaitable.
+        items: its arguments, one for each run.
         at_once: how many run at a time; None is all of them.
         for_caller: whether results that the caller holds count as held by these tasks, see `holders`.
     """
@@ -435,7 +435,7 @@ def new_mutex() -> asyncio.Lock:
 
 
 def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
-    """Have a function called in the event loop whenever a signal comes; return what restores the old handler.
+    """Call a function in the event loop whenever a signal arrives; return a function that restores the old handler.
 
     Raises:
         ValueError: no event loop runs here, or this is not the main thread.
@@ -461,11 +461,11 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
     return restore
 
 
-async def beside(work: Callable[[], T]) -> T:
-    """Run what may block for a moment in a thread, so that the event loop goes on."""
+async def to_thread(work: Callable[[], T]) -> T:
+    """Run a function that may block for a moment in a thread, so that the event loop goes on."""
     return await asyncio.to_thread(work)
 
 
 async def resolve(value: Awaitable[T] | T) -> T:
-    """Return a value, or what it gives when it is awaited; the derived text has the value itself."""
+    """Return a value, or its result if it has to be awaited; the derived text has the value itself."""
     return cast("T", await value if is_awaitable(value) else value)

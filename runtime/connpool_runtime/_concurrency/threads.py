@@ -27,9 +27,9 @@ __all__ = [
     "Signal",
     "Step",
     "get_ident",
-    "beside",
+    "to_thread",
     "is_cancellation",
-    "later",
+    "call_later",
     "monotonic",
     "must_end",
     "new_mutex",
@@ -125,7 +125,7 @@ class PeriodicWorker:
         name: of the thread.
         work: a bound method; does what is due and returns when it wants to be run again, in seconds
             of the clock; `math.inf` is never, unless it is woken.
-        clock: what `work` reckons in.
+        clock: the clock of these seconds.
     """
 
     def __init__(self, name: str, work: Callable[[], float], clock: Callable[[], float]) -> None:
@@ -219,7 +219,7 @@ class PeriodicWorker:
         try:
             return math.inf if work is None else work()
         except BaseException:  # of a user's code: nothing interrupts this thread
-            log_failure("%s failed, and goes on", self._name, event_name="worker_failed")
+            log_failure("%s failed, and will run again", self._name, event_name="worker_failed")
             return self._clock() + AFTER_FAILURE
 
 
@@ -347,7 +347,7 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
     return lambda: signal.signal(number, before)
 
 
-def beside(work: Callable[[], T]) -> T:
+def to_thread(work: Callable[[], T]) -> T:
     """Run a function that may block for a moment; in a thread it may."""
     return work()
 
@@ -398,7 +398,7 @@ def ran_out(_limit: AbstractContextManager[None]) -> bool:
     return False
 
 
-def later(_seconds: float, act: Callable[[], object]) -> None:
+def call_later(_seconds: float, act: Callable[[], object]) -> None:
     """Call a function now: only an event loop can put it off."""
     act()
 

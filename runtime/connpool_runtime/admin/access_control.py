@@ -117,21 +117,19 @@ class Guard:
         path = _path(scope)
         if not write:
             if bearer is None and not self._may_read(scope, headers, path):
-                raise _unauthorized(
-                    "reading from here takes a token: send `Authorization: Bearer ...`"
-                )
+                raise _unauthorized("reading needs a token: send `Authorization: Bearer ...`")
             # The health answer gives reasons only to those who may read them.
             scope.setdefault("state", {})["reasons"] = bearer is not None or self._trusts(
                 scope, headers
             )
             return receive
         if self._token is None:
-            detail = "changes are off: this application was made without a token, see docs/admin.md"
+            detail = "changes are switched off: this application was created without a token, see docs/admin.md"
             raise Problem(403, detail)
         if bearer is None:
-            raise _unauthorized("changes take a token: send `Authorization: Bearer ...`")
+            raise _unauthorized("a change needs a token: send `Authorization: Bearer ...`")
         if bearer != "write":
-            raise Problem(403, "this token only reads")
+            raise Problem(403, "this token only allows reading")
         _check_media_type(headers)
         return await self._whole_body(headers, receive)
 
@@ -198,7 +196,7 @@ class Guard:
         limit = self._settings.body_limit
         # The rest of the body is discarded for a while: a client that is still sending could not read the
         # answer.
-        too_long = Problem(413, f"a body may have {limit} bytes")
+        too_long = Problem(413, f"a body may have at most {limit} bytes")
         stated = headers.get("content-length", "0")
         if not stated.isdecimal() or int(stated) > limit:
             raise too_long

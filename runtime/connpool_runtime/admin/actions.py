@@ -36,7 +36,7 @@ class Actions:
     Arguments:
         pools: whose.
         feed: records each change.
-        loop: the event loop that asynchronous pools belong to; None for the one that asks.
+        loop: the event loop that asynchronous pools belong to; None for the loop of the caller.
     """
 
     def __init__(

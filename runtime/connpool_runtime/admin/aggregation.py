@@ -8,7 +8,7 @@ from typing import Any
 
 from connpool_runtime.admin.quantiles import quantile
 
-__all__ = ["as_departed", "merged"]
+__all__ = ["as_ended", "merged"]
 
 Document = dict[str, Any]
 
@@ -18,15 +18,15 @@ _NO_TIMES: Document = {"count": 0, "total": 0.0, "buckets": []}
 _STATES = ("closed", "half_open", "open")  # the worst last
 
 
-def merged(documents: Sequence[Document], departed: Document | None = None) -> Document:
+def merged(documents: Sequence[Document], ended: Document | None = None) -> Document:
     """Return one document for all workers.
 
-    What is about the process, and what is not known of several, is that of the first.
+    Fields about the process, and fields that cannot be combined, are those of the first worker.
 
     Arguments:
         documents: those of the workers, at least one.
-        departed: what workers that have ended had counted, see `as_departed`. Counters that went back
-            because a worker ended would look as if everything had begun anew.
+        ended: the counters of workers that have ended, see `as_ended`. Without them, counters would
+            decrease when a worker ends, which looks like a restart of everything.
     """
     first = documents[0]
     process = {
@@ -37,13 +37,13 @@ def merged(documents: Sequence[Document], departed: Document | None = None) -> D
         "workers": sorted(_workers(documents)),
     }
     services = _by_name([one["services"] for one in documents])
-    old: Document = {} if departed is None else departed["services"]
+    old: Document = {} if ended is None else ended["services"]
     return {
         **first,
         "time": max(one["time"] for one in documents),
         "process": process,
         "services": {
-            name: _with_departed(_service(same), old.get(name)) for name, same in services.items()
+            name: _with_ended(_service(same), old.get(name)) for name, same in services.items()
         },
     }
 
@@ -54,12 +54,13 @@ def _workers(documents: Iterable[Document]) -> set[int]:
     }
 
 
-def as_departed(document: Document, before: Document | None) -> Document:
+def as_ended(document: Document, before: Document | None) -> Document:
     """Return the counters that a worker leaves behind when it ends, added to those of workers that ended before.
 
     Arguments:
-        document: the last one of the worker's.
-        before: what was left of those that ended before; None for nothing.
+        document: the last document of the worker.
+        before: the counters of workers that ended before; None if
+            there are none.
     """
     services = {name: _still(service) for name, service in document["services"].items()}
     left = {**document, "services": services}
@@ -90,7 +91,7 @@ def _gone(clients: Document | None) -> Document | None:
     return None if clients is None else {**clients, **none}
 
 
-def _with_departed(service: Document, old: Document | None) -> Document:
+def _with_ended(service: Document, old: Document | None) -> Document:
     """Add the counters of ended workers to those of running ones."""
     if old is None:
         return service

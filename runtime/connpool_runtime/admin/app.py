@@ -137,8 +137,8 @@ def admin_app(
     Arguments:
         owner: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
             pools and generated wrappers.
-        token: lets its bearer read and change; without it nothing can be changed, and nothing can be
-            read from elsewhere. At least 16 characters.
+        token: lets its bearer read and change; without it nothing can be changed, and nothing can be read
+            from other machines. At least 16 characters.
         read_token: lets its bearer read, for a Prometheus for example.
         allowed_hosts: names by which the application is addressed; IP addresses and localhost need not
             be named.
@@ -178,7 +178,7 @@ def admin_of(
         required: see `admin_app`.
         loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
         options: see `AdminSettings`.
-        keep: called with each document of `/stats` before it is sent.
+        keep: called with each document of `/stats` before the document is sent.
     """
     settings = settings_of(options)
     pools = OwnedPools(owner)
@@ -218,9 +218,7 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 async def _refuse_route(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error).status_code
-    detail = (
-        f"there is no {request.method} of this path: see docs/admin.md for those that there are"
-    )
+    detail = f"{request.method} of this path is not supported: docs/admin.md lists the paths"
     return problem_response(Problem(status, detail))
 
 
@@ -288,7 +286,7 @@ def _object_in(body: bytes) -> Document:
     try:
         given: object = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise Problem(400, "the body is no JSON") from None
+        raise Problem(400, "the body is not JSON") from None
     if not isinstance(given, dict):
         raise Problem(422, "the body must be a JSON object")
     return cast("Document", given)

@@ -16,7 +16,7 @@ __all__ = ["Document", "NotReached", "Process", "Refused"]
 
 Document = dict[str, Any]
 
-_TIMEOUT = 10.0  # seconds for an answer; a drain that is waited for has a timeout of its own
+_TIMEOUT = 10.0  # seconds to wait for an answer; a drain has a timeout of its own
 
 
 class NotReached(Exception):  # named after what happened
@@ -132,6 +132,8 @@ def _document(answer: httpx.Response) -> Document:
     told = cast("Document", found) if isinstance(found, dict) else {}
     errors = "; ".join(told.get("errors", ()))
     detail = (
-        told.get("detail") or errors or f"this is no admin: {answer.status_code} without reasons"
+        told.get("detail")
+        or errors
+        or f"this is not a connpool admin endpoint: it answered {answer.status_code}"
     )
     raise Refused(answer.status_code, str(detail))

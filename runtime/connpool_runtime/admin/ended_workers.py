@@ -1,8 +1,7 @@
 """Keeps the counters of workers in the run folder, so that sums include them after the workers have ended.
 
-Each worker writes its document to a file of its own before it sends it to a client, and every few seconds. What
-a worker that has ended has left is added to one file for all that have ended, by the first worker that
-finds it.
+Each worker writes its document to a file of its own before it sends it to a client, and every few seconds.
+The first worker that finds the file of an ended worker adds its counters to one file for all ended workers.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from connpool_runtime._log import log_failure
-from connpool_runtime.admin.aggregation import as_departed
+from connpool_runtime.admin.aggregation import as_ended
 from connpool_runtime.admin.run_folder import RunningProcess
 
 __all__ = ["EndedWorkers", "identity_of", "keep_counts"]
@@ -66,11 +65,12 @@ class EndedWorkers:
     ) -> tuple[Document | None, frozenset[str]]:
         """Add the counters of workers that have ended since; return the sum, and the identities of those workers.
 
-        What is told includes what processes have counted that are there still, and do not answer: they are
-        about to end, have closed their admin, or are busy. It is not added up, for they may answer again.
+        The sum includes the counters of processes that still run but do not answer: they are about to end,
+        have closed their admin, or are busy. Those are not added to the file, because the processes may
+        answer again.
 
         Arguments:
-            answering: processes whose counts are known otherwise.
+            answering: processes whose counters are already known, because they answer.
         """
         with self._alone():
             known, files = self._read(), self._files()
@@ -139,7 +139,7 @@ class EndedWorkers:
             document = json.loads(file.read_bytes())
             identity = identity_of(document)
             if identity not in known["workers"]:
-                known["document"] = as_departed(document, known["document"])
+                known["document"] = as_ended(document, known["document"])
                 known["workers"] = [*known["workers"], identity][-_REMEMBERED:]
         except (OSError, ValueError, KeyError, TypeError):
             _tell_damaged(file)
@@ -156,7 +156,7 @@ def _pid_of(file: Path, name: str) -> int | None:
 
 
 def _tell_damaged(file: Path) -> None:
-    log_failure("%s is not understood, and left out of the sums", file, event_name="counts_failed")
+    log_failure("%s cannot be read, and is left out of the sums", file, event_name="counts_failed")
 
 
 def _tried(file: Path, text: bytes) -> bool:

@@ -42,7 +42,7 @@ class EventRing:
         """Number an event and keep it, in place of the oldest one if there are too many."""
         with self._lock:
             self.last += 1
-            # One from a worker has a number of that worker's.
+            # An event from a worker already has a number of that worker.
             rest = {name: value for name, value in told.items() if name != "id"}
             self._kept.append({"id": self.last, **rest})
 
@@ -50,8 +50,8 @@ class EventRing:
         """Return how many events after a number are lost, and those that are not.
 
         Arguments:
-            sequence: the number of the last event that is known; 0 for all. A number that was never given, by
-                an earlier process, stands for all too.
+            sequence: the number of the last event that is known; 0 for all. A number that this process has
+                not given, such as one of an earlier process, stands for all too.
         """
         with self._lock:
             if sequence > self.last:

@@ -68,10 +68,10 @@ class OwnedPools:
 
     Arguments:
         owner: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
-            pools and generated wrappers. It is looked at anew each time, so pools may come and go.
+            pools and generated wrappers. The owner is asked again each time, so pools may come and go.
 
     Raises:
-        TypeError: it is none of these, or the mapping holds something else.
+        TypeError: `owner` is none of these, or the mapping holds something else.
     """
 
     def __init__(self, owner: PoolOwner) -> None:

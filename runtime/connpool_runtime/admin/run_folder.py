@@ -80,9 +80,9 @@ def open_run_folder(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise OSError(f"{folder} is no folder of this user's: give another one as run_folder")
+        raise OSError(f"{folder} is not a folder of this user: pass another one as run_folder")
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise OSError(f"others may look into {folder}: chmod 700 {folder}")
+        raise OSError(f"other users have access to {folder}: run chmod 700 {folder}")
     return folder
 
 
@@ -94,7 +94,8 @@ def check_name(name: str) -> str:
     """
     if not _NAME.match(name):
         raise ValueError(
-            f"the name of a process has up to 40 letters, digits, dots, dashes, underscores, not {name!r}"
+            "the name of a process must be up to 40 letters, digits, dots, dashes and underscores, not"
+            f" {name!r}"
         )
     return name
 

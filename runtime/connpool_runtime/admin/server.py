@@ -86,7 +86,8 @@ def serve_admin(
         port: 0 for one that is free.
         unix_socket: listen on this Unix socket instead of host and port; only its owner may connect.
         run_folder: listen on a socket in this folder, where `connpoolctl` finds the process by its name; True
-            for the usual folder, see `default_run_folder`. A token that is not given is made, and left there.
+            for the usual folder, see `default_run_folder`. If no token is given, one is generated and stored
+            there.
         token: lets its bearer read and change; without it nothing can be changed.
         read_token: lets its bearer read.
         tls: the certificate, for HTTPS.
@@ -98,11 +99,11 @@ def serve_admin(
         options: see `AdminSettings`.
 
     Returns:
-        What has the address, and closes it.
+        The running server, which has the `url` and a method `close`.
 
     Raises:
         ValueError: `host` can be reached from elsewhere and there is no token; or an option is not allowed.
-        TypeError: `owner` is none of these; or it is asynchronous and there is no event loop.
+        TypeError: `owner` is none of these; or its pools are asynchronous and no event loop is running.
         OSError: the address is taken, or not this machine's; or a file of `tls` cannot be read.
     """
     if run_folder is not False and unix_socket is not None:
@@ -152,8 +153,8 @@ def serve_workers(
 ) -> AdminServer:
     """Serve all worker processes of one name on this host as one, until it is closed.
 
-    Counters are added up, those of workers that have ended included; of each member is told what the
-    worst of the workers says. A change is made in all of them. Safe for threads.
+    Counters are added up, those of workers that have ended included; each member is shown in the worst state
+    that any worker reports. A change is made in all workers. Safe for threads.
 
     Arguments:
         name: which the workers share: each calls `serve_admin(..., run_folder=True, name=name)`.
@@ -167,7 +168,7 @@ def serve_workers(
         options: see `AdminSettings`.
 
     Returns:
-        What has the address, and closes it.
+        The running server, which has the `url` and a method `close`.
 
     Raises:
         ValueError: `host` can be reached from elsewhere and there is no token; or an option is not allowed.
@@ -298,7 +299,7 @@ class AdminServer:
         self._remove_file()
 
     def after_fork(self) -> None:
-        """Leave the address to the parent: the thread that serves it does not exist in the child."""
+        """Leave the address to the parent process: the thread that serves it does not exist in the child."""
         self._closed = True
         self._socket.close()
         self._admin.feed.close()

@@ -39,15 +39,15 @@ class AdminSettings(Settings):
     token_for_reads: bool = option(
         default=False,
         rule=Rule.switch(),
-        does="whether reading takes a token from this machine too.",
+        does="whether reading needs a token from this machine, too.",
         why="False: users of this machine could look at the process anyway.",
     )
     health_without_token: bool = option(
         default=False,
         rule=Rule.switch(),
-        does="whether anybody may ask for `/health`, `/health/live` and `/health/ready`, and gets the status"
-        " without reasons.",
-        why="False: a probe can send a token, and who asks need not know that there is a pool.",
+        does="whether `/health`, `/health/live` and `/health/ready` answer without a token, with "
+        "the status and no reasons.",
+        why="False: a probe can send a token, and others need not learn that there is a pool.",
     )
     body_limit: int = option(
         default=16_384,
@@ -77,7 +77,7 @@ class AdminSettings(Settings):
         default=16,
         rule=Rule.whole_number(0, "streams"),
         does="how many readers may follow the events at a time.",
-        why="16: more people than that look at one process only when it is too late.",
+        why="16: so many people rarely look at one process.",
     )
     event_history: int = option(
         default=1024,
@@ -88,15 +88,17 @@ class AdminSettings(Settings):
     stats_age: float = option(
         default=0.25,
         rule=Rule.seconds(),
-        does="how old the numbers may be that are shown: readers within this time share one look at the pools.",
-        why="0.25: however many read, the pools are looked at four times a second at most.",
+        does="how old the shown numbers may be: requests within this time share one reading of the"
+        " pools.",
+        why="0.25: the pools are read at most four times a second, however many readers there "
+        "are.",
     )
     counts_every: float = option(
         default=5.0,
         rule=Rule.seconds_above_zero(),
-        does="how often a process in a run folder writes its counts there, besides each time that it sends them; the"
-        " sums lose what a killed worker has counted since.",
-        why="5.0: the pools are looked at for it, which takes milliseconds with a thousand members.",
+        does="how often a process in a run folder writes its counters there, besides each time "
+        "that it sends them; what a killed worker has counted since its last write is lost.",
+        why="5.0: that reads the pools, which takes milliseconds with a thousand members.",
     )
 
 
@@ -112,6 +114,6 @@ def check_token(name: str, token: str | None) -> None:
     visible = all("!" <= character <= "~" for character in token)
     if len(token) < MIN_TOKEN or not visible:
         raise ValueError(
-            f"{name} must have at least {MIN_TOKEN} characters, visible ones of ASCII and no blanks: try"
+            f"{name} must have at least {MIN_TOKEN} characters, visible ASCII ones and no blanks: make one with"
             ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )

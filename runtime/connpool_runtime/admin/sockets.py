@@ -67,12 +67,13 @@ def listen_on_tcp(host: str, port: int) -> socket.socket:
 def listen_on_unix(path: Path, prepare: Callable[[], object] | None = None) -> socket.socket:
     """Return a Unix socket that listens at a path; only its owner may connect.
 
-    The socket of a process that has ended gives way. The file appears when it already listens: a socket that is
-    bound and does not listen yet refuses connections, as that of an ended process does, and would be removed as such.
+    The socket file of a process that has ended is replaced. The new file appears when the socket already
+    listens: a socket that is bound and does not listen yet refuses connections, as that of an ended process
+    does, and would be removed as such.
 
     Arguments:
         path: where the file appears.
-        prepare: is called before it does, once no other process is known to listen there.
+        prepare: is called before the file appears, once it is known that no other process listens there.
 
     Raises:
         OSError: a process listens there, or the file is no socket; the message names it.

@@ -130,7 +130,7 @@ class WorkerNumbers:
                 self._last[pid] = answer
             else:
                 silent.append(pid)
-        departed, ended = self._ended.look(frozenset(self._last.keys() & answers.keys()))
+        counters, ended = self._ended.look(frozenset(self._last.keys() & answers.keys()))
         # A worker that has ended since it answered is counted among the ended ones by now.
         self._last = {
             pid: document
@@ -140,7 +140,7 @@ class WorkerNumbers:
         if not self._last:
             where = f"{self._workers.folder}"
             raise Problem(503, f"no worker {self._workers.name!r} is registered in {where}")
-        document = merged(list(self._last.values()), departed)
+        document = merged(list(self._last.values()), counters)
         document["process"]["silent"] = silent
         return document
 

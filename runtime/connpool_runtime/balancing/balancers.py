@@ -55,8 +55,8 @@ BALANCERS: dict[str, Factory] = {
 # Balancers that need to know how long attempts take.
 TIMED = {"peak_ewma"}
 
-# Balancers that need to see the call: they get the members to pass over, and pick one of these only if there is
-# no other.
+# Balancers that need to see the call: they get the members to pass over, and pick one of these only if there
+# is no other.
 BY_CALL: dict[str, Factory] = {"consistent_hash": by_hash}
 
 
@@ -87,14 +87,14 @@ def check_weight(weight: object, balancer: str | Balancer) -> None:
     """Refuse a weight that is invalid, too large for the balancer, or ignored by it.
 
     Raises:
-        ValueError: so it is; the message names the balancers that know weights.
+        ValueError: the weight is refused; the message lists the balancers that use weights.
     """
     given = whole_number("weight", weight, least=1)
     if given != 1 and not uses_weights(balancer):
         known = ", ".join(repr(name) for name in (*BALANCERS, *BY_CALL) if name in WEIGHTED)
         raise ValueError(
             f"weight must be 1 with the balancer {balancer!r}, which ignores weights, not {given};"
-            f" balancers that know weights are {known}"
+            f" balancers that use weights are {known}"
         )
     if given > (most := most_weight(balancer)):
         raise refused("weight", given, f"at most {most:,} with the balancer {balancer!r}")
@@ -104,7 +104,7 @@ def check_balancer(wanted: object) -> None:
     """Refuse a balancer that is neither a known name nor a function.
 
     Raises:
-        ValueError: so it is; the message lists the names and the nearest one.
+        ValueError: it is neither; the message lists the known names and suggests the nearest one.
     """
     known = [*BALANCERS, *BY_CALL]
     if wanted in known if isinstance(wanted, str) else callable(wanted):

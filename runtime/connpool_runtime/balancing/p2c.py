@@ -89,9 +89,9 @@ class PairPicker(GroupPicker):
 class LeastRequest(PairPicker):
     """Picks the less busy of two members, by calls in flight for each unit of weight.
 
-    Two choices are nearly as good as a look at all, and no herd runs to the member that was idle
-    a moment ago (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing"). The two
-    are different, else one that hangs would keep being picked against itself.
+    Comparing two members is nearly as good as comparing all, and calls do not all rush to the member that was
+    idle a moment ago (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing"). The two are
+    always different members; otherwise a member that hangs could be compared with itself and picked.
     """
 
     def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
@@ -135,7 +135,7 @@ class LeastRequest(PairPicker):
 class PeakEwma(PairPicker):
     """Picks the member of two with the lower expected time: latency (a peak EWMA), calls in flight and weight.
 
-    A member that nothing is known about is tried with one call, and gets no other before it ends.
+    A member whose latency is unknown gets one call, and no other before that call ends.
     """
 
     def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:

@@ -25,7 +25,9 @@ __all__ = ["CallPicker", "PickerFactory", "untried"]
 
 CallPicker = Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]
 """Picks for a method and its packed arguments."""
-REDRAWS = 3  # then a scan over all: a retry should get another member, at a bounded cost
+REDRAWS = (
+    3  # draws before all members are searched: a retry should get another member, at a bounded cost
+)
 
 
 class PickerFactory:
@@ -42,7 +44,7 @@ class PickerFactory:
         clock: seconds.
         changing: returns the lock under which groups change.
         pool: the pool's name.
-        alone: returns whether the pool has one member only; whatever keys a call has, they are its.
+        alone: returns whether the pool has one member only, to which all keys of a call belong.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from connpool_runtime.members.member import AnyMember
 __all__ = ["slow_start_picker"]
 
 FLOOR = 0.1  # the share of its weight that a member starts with, as in Envoy
-DRAWS = 16  # then the last drawn member is used: nine of ten members may be in slow start
+DRAWS = 16  # draws before the last drawn member is used: nine of ten members may be in slow start
 
 
 def slow_start_picker(

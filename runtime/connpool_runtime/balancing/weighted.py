@@ -45,8 +45,9 @@ class WeightedRandom(GroupPicker):
     """Picks a random member, with chances in proportion to the weights.
 
     Members whose weights have the same number of bits are in one class. A pick draws a class by the
-    sum of its weights, then a member of it, which is turned down as often as the largest weight of
-    the class is more than its own. So neither a pick nor a change depends on the number of members.
+    sum of its weights, then a member of that class, which is accepted with a probability of its weight
+    divided by the largest weight of the class. So neither a pick nor a change depends on the number of
+    members.
     """
 
     def __init__(self, group: Group, context: BalancerContext) -> None:

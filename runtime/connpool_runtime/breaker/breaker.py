@@ -1,8 +1,8 @@
 """The circuit breaker: opens when a member fails, and lets a few probes through to find out whether it has recovered.
 
-The states are those of the classic circuit breaker (Nygard, "Release It!"). Each stay in a state
-is an generation; the result of a call that was admitted in an earlier one changes nothing, so late
-answers neither close an open breaker nor extend its cooldown.
+The states are those of the classic circuit breaker (Nygard, "Release It!"). Each stay in a state is a
+generation; the result of a call that was admitted in an earlier generation changes nothing, so late answers
+neither close an open breaker nor extend its cooldown.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ class Breaker:
     def eject(self, now: float, seconds: float, cause: BaseException) -> bool:
         """Open for a time because the member is an outlier; see `outliers.py`.
 
-        Returns whether it was closed. When the time is over, probes are let through as after any cooldown.
+        Returns whether the breaker was closed. When the time is over, probes are let through as after any
+        cooldown.
         """
         if self.state is not BreakerState.CLOSED:
             return False

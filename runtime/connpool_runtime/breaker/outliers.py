@@ -88,7 +88,7 @@ class Outlier(NamedTuple, Generic[M]):
 
     Attributes:
         member: which.
-        measure: by what.
+        measure: by which number the member was worse.
         value: its success rate from 0 to 1, or its typical latency in seconds.
         mean: of the members that were compared.
         threshold: beyond which a member is an outlier.
@@ -126,9 +126,10 @@ class OutlierDetector(Generic[M]):
 
         Arguments:
             totals: of all members of the pool.
-            alike: a member's group; latencies are compared within a group only.
-            away: those that take no calls now, and are not compared.
-            serving: what kind of calls a member serves; success rates are compared within a kind only.
+            alike: returns a member's group; latencies are compared only within a group.
+            away: the members that take no calls now, and are not compared.
+            serving: returns the kind of calls that a member serves; success rates are compared only within a
+                kind.
         """
         before, self._before = self._before, dict(totals)
         lately = {

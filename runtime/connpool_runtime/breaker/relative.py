@@ -1,17 +1,17 @@
 """Relative evidence: whether a member gives an unknown error more often than the other members do.
 
 An error that no classifier knows is either about the call (a caller's mistake, a sold-out article) or
-about the server. What is about the call comes from all members alike; what is about one server comes
-from that server. So unknown errors are compared between the members, and count against a member only
-when it gave at least `least` of them, and the difference can hardly be chance, by one of two rules:
+about the server. An error about the call comes from all members alike; an error about one server comes from
+that server only. So unknown errors are compared between the members, and count against a member only when it
+gave at least `least` of them, and the difference can hardly be chance, by one of two rules:
 
-- *run*: its latest calls all ended so, and a run of that length would hardly happen at the share of
-  such errors that the other members have;
-- *share*: its share of such errors within the window is `EXCESS` above that of the other members
+- *run*: its latest calls all ended with the error, and a run of that length is very unlikely at the other
+  members' share of such errors; - *share*: its share of such errors within the window is `EXCESS` above that
+  of the other members
   together, and the likelihood ratio of "this member is different" against "all are alike" (the G-test
   of two proportions) is large.
 
-Both ask for evidence that chance alone gives about once in a million looks.
+Both rules require evidence that chance alone produces about once in a million comparisons.
 
 With one member, or with too few calls on the others, there is nothing to compare with: the error is
 neutral. Successes cost nothing: the calls of a member are counted anyway, and are read here only when an

@@ -47,38 +47,40 @@ class BreakerSettings(Settings):
     probe_timeout: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="after how long a probe that hangs no longer keeps others out.",
+        does="after how long a probe that hangs no longer keeps other probes from starting.",
         why="30.0 is longer than the timeouts of most clients.",
         reloadable=True,
     )
     cooldown_factor: float = option(
         default=2.0,
         rule=Rule.amount(1.0),
-        does="the factor by which the cooldown grows each time a breaker opens again, until its member has"
-        " stayed healthy for as long as it would be ejected next; 1.0 for no growth.",
+        does="the factor by which the cooldown grows each time a breaker opens again. It is reset "
+        "once the member has stayed healthy for as long as the next cooldown would last; 1.0 "
+        "for no growth.",
         why="2.0: a server that is gone costs ever fewer calls.",
         reloadable=True,
     )
     cooldown_max: float = option(
         default=60.0,
         rule=Rule.seconds(),
-        does="what the cooldown grows to, if it is not longer from the start.",
+        does="the longest cooldown that repeated openings lead to; a longer `cooldown` stays as it"
+        " is.",
         why="60.0: a member that is back should not idle for much longer.",
         reloadable=True,
     )
     cooldown_jitter: float = option(
         default=0.2,
         rule=Rule.share(),
-        does="the largest share of a cooldown that is left out by chance, so that not all clients"
-        " try a server at the same moment; 0 for none.",
+        does="the largest share by which a cooldown is shortened at random, so that not all "
+        "clients try a server at the same moment; 0 for none.",
         why="0.2 spreads them over a second.",
         reloadable=True,
     )
     failure_rate_threshold: float = option(
         default=0.0,
         rule=Rule.share(),
-        does="the share of failures among the latest calls that opens a breaker; 0 for no such"
-        " rule. Use it with a larger `max_fails`, or with shares below one half.",
+        does="the share of failures in the sliding window that opens a breaker; 0 for no such "
+        "rule. Use it with a larger `max_fails`, or with shares below one half.",
         why="0: what fails every other time soon fails `max_fails` times in a row.",
         reloadable=True,
     )
@@ -93,30 +95,31 @@ class BreakerSettings(Settings):
     slow_call_rate_threshold: float = option(
         default=0.0,
         rule=Rule.share(),
-        does="the share of slow calls among the latest that opens a breaker; 0 for no such rule.",
+        does="the share of slow calls in the sliding window that opens a breaker; 0 for no such "
+        "rule.",
         why="0: only its owner knows what is slow for a service.",
         reloadable=True,
     )
     minimum_calls: int = option(
         default=20,
         rule=Rule.whole_number(1, "calls"),
-        does="below so many of the latest calls, shares mean nothing.",
+        does="the least number of calls in the sliding window for which the two thresholds apply.",
         why="20: a share of 50 % is then known to within 20 %.",
         reloadable=True,
     )
     sliding_window_seconds: float = option(
         default=10.0,
         rule=Rule.seconds_above_zero(),
-        does="how far the latest calls go back, by tenths. They are counted from the first one"
-        " that failed or was slow; until then rates cost nothing.",
+        does="the length of the sliding window, which moves on in tenths. Calls are counted from "
+        "the first one that failed or was slow; until then the window costs nothing.",
         why="10.0 is soon enough to notice, and long enough for `minimum_calls` at two calls a second.",
         reloadable=True,
     )
     sliding_window_calls: int = option(
         default=0,
         rule=Rule.whole_number(0, "calls"),
-        does="how many calls are the latest, whenever they were; 0 goes by"
-        " `sliding_window_seconds` instead; else at least `minimum_calls`.",
+        does="the number of calls in the sliding window, however old they are, at least "
+        "`minimum_calls`; 0 uses `sliding_window_seconds` instead.",
         why="0: at low traffic a number of calls goes back for hours.",
         reloadable=True,
     )

@@ -33,23 +33,23 @@ class Exclusion(NamedTuple):
 class Call:
     """The record of one call of a user, over all its attempts.
 
-    A middleware that wants something of the attempts inside it leaves that here, under its own
-    name: `exclude` keeps them away from members, `judge_by` says what their errors mean, `on_close`
-    is run when a long call ends. So the record knows no middleware.
+    A middleware that influences the attempts inside it registers that here: `exclude` keeps the attempts away
+    from members, `judge_by` decides what their errors mean, and a function given to `on_close` is run when a
+    long call ends. So this class depends on no middleware.
 
     Attributes:
         pool: the pool's name.
         method: which method, with its policy.
         args: the arguments as the wrapper packed them; never logged by the runtime.
         balancer: the balancer asked for by this call, or None for the pool's own.
-        key: what calls have in common that should meet the same member; None if nothing.
+        key: calls with the same key should meet the same member; None for no key.
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
         verdict: how the latest attempt ended, None while it runs.
         first_error: of an attempt that was made before any middleware ran; the next attempt raises it
             instead of being made.
         suspects: the members that gave an unknown error, with the breaker's generation and the error;
-            the call proves them guilty when it succeeds elsewhere.
+            when the call succeeds on another member, these errors count as failures.
         held: whether the member stays taken after the attempt, as for streams and context managers;
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
@@ -60,9 +60,10 @@ class Call:
             arguments, and the members that were tried decide which member is picked.
         spent: seconds that passed before the middleware ran.
         given: a member that was picked already, for the first attempt.
-        options: what the caller says of this call by `calling`, None if nothing.
-        reopen: opens a stream again that failed before its first item; None if nothing does. Set by
-            a middleware once the stream is open, taken back by the stream after its first item.
+        options: the options that the caller sets by `calling`, None if there are none.
+        reopen: opens a stream again that failed before its first item; None if the stream cannot be opened
+            again. Set by a middleware once the stream is open, and removed by the stream after its first
+            item.
     """
 
     # Attributes that most calls neither set nor read have their defaults on the class: a record is created for every
@@ -185,7 +186,7 @@ class Call:
     def fork(self) -> Call:
         """Return a record for an attempt in parallel with others of this call: it shares the members tried.
 
-        What middleware outside have excluded or judge holds for it too.
+        The exclusions and judges of the middleware outside apply to the new record too.
         """
         if not isinstance(self.tried, list):
             self.tried = list(self.tried)
@@ -240,7 +241,7 @@ class Call:
         """Register a function to run when a call that is `held` ends, in whatever way.
 
         It may run in a finalizer, so it must take no lock that the same thread may hold, and it
-        must do no harm a second time. A middleware has one act; a new one takes the place of the old.
+        must do no harm a second time. A middleware has one such function; a new one replaces the old one.
         """
         if self._on_close is None:
             self._on_close = {}
@@ -266,9 +267,8 @@ class Call:
     ) -> None:
         """Let a middleware judge the errors of the attempts inside it; None ends that.
 
-        For errors that are the middleware's own doing: a cancellation is neutral, unless it was the
-        answer to a slow member. The judge returns None where the method's policy shall decide, which
-        decides too if the judge raises.
+        For errors that the middleware itself causes: a cancellation is neutral, unless the middleware
+        cancelled a slow member. Where the judge returns None or raises, the method's policy decides.
         """
         if judge is not None:
             if self._judges is None:
@@ -289,7 +289,7 @@ class Call:
 
     def _judge_anew(self, error: BaseException) -> Verdict:
         for judge in self._judges.values() if self._judges else ():
-            if (said := _said_by(judge, error)) is not None:
+            if (said := _judged_by(judge, error)) is not None:
                 return said if isinstance(said, Verdict) else judged_as(said)
         return self.error_judge(self.method, error)
 
@@ -298,7 +298,7 @@ class Call:
         return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"
 
 
-def _said_by(
+def _judged_by(
     judge: Callable[[BaseException], Outcome | Verdict | None], error: BaseException
 ) -> Outcome | Verdict | None:
     """Return what a middleware says of an error, None if it fails: the client's error matters more."""

@@ -89,7 +89,7 @@ class CallingBlock:
     def end(self) -> None:
         """End, as the block is left."""
         self.ended = True
-        self._watch = None  # what it would do refers to this block
+        self._watch = None  # its callback refers to this block
 
     @staticmethod
     def latest_open(block: CallingBlock | None) -> CallingBlock | None:
@@ -102,9 +102,9 @@ class CallingBlock:
 class CallingScope:
     """Options for one `with` block; made by `calling`, for one use.
 
-    The `with` statement keeps this object, and the context variable does not. So a block that an interrupt kept
-    from being left, because it struck right before the block or right behind it, ends with this object, by the
-    latest when the interrupt has been handled.
+    The `with` statement keeps this object, and the context variable does not. So if an interrupt strikes
+    right before or right after the block and keeps it from being left, the block ends with this object, at
+    the latest when the interrupt has been handled.
     """
 
     __slots__ = ("__weakref__", "_block", "_entered", "_given")
@@ -117,7 +117,9 @@ class CallingScope:
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("`calling` is for one `with` block: ask for another one")
+            raise RuntimeError(
+                "a `calling` block can be entered only once: call `calling(...)` again"
+            )
         self._entered = True
         if self._given.timeout is not None:
             note_use()
@@ -175,29 +177,30 @@ def calling(
         with calling(key=tenant, retry=False):
             users.get_user(42)
 
-    It holds for all pools, for what is called below, and for tasks that are started inside, until the block ends;
-    not for new threads. Blocks nest, and an inner one adds to what the outer ones say. An argument of the call's
-    own, such as `key` of `execute`, wins.
+    The options hold for all pools, for functions called inside, and for tasks that are started inside, until
+    the block ends; not for new threads. Blocks nest, and an inner block adds to the options of the outer
+    ones. An argument of the call itself, such as `key` of `execute`, takes precedence.
 
     Arguments:
         key: calls with the same key meet the same member; the balancer has to be "consistent_hash", or a function.
-        member: the name of the member to call. Another one is not called instead, and the call waits for nothing.
+        member: the name of the member to call. No other member is called instead, and the call does not wait
+            for it.
         retry: how `Retry` tries a call again that failed; False for never.
         timeout: seconds that one attempt may take, in the place of the method's own policy.
         idempotent: whether running a call twice does no harm, in the place of the method's own policy.
-        label: what the members have that may be called, in the place of the method's own route: a role as
-            "replica", or labels by name as {"zone": "a"}. Another one is not called instead, but where the text
-            names it: "replica, primary" or "replica, any". `member` wins over it.
+        label: which members may be called, in place of the method's own route: those with a role such as
+            "replica", or with labels such as {"zone": "a"}. Other members are called only if the string names
+            them: "replica, primary" or "replica, any". `member` takes precedence.
 
     Raises:
-        TypeError: nothing is said, or a value is of another type.
-        ValueError: the number of seconds is not allowed, or the label is no role and no labels.
+        TypeError: no option is given, or a value is of another type.
+        ValueError: the number of seconds is not allowed, or the label is neither a route nor labels.
     """
     route = None if label is None else Route.of(label)
     options = CallOptions(key, member, retry, timeout, idempotent, route)
     if all(value is None for value in options):
         raise TypeError(
-            "calling() says nothing: give a key, member, retry, timeout, idempotent or label"
+            "calling() needs at least one of key, member, retry, timeout, idempotent and label"
         )
     if timeout is not None:
         seconds("timeout", timeout)

@@ -86,13 +86,13 @@ class DeadlineParameter:
             names: the parameters in the order in which the wrapper packs them.
 
         Raises:
-            ValueError: the text is another one, or names what is not packed.
+            ValueError: the text has another form, or names a parameter that is not packed.
         """
         found = _TEXT.fullmatch(text)
         if found is None or found["unit"] not in _UNITS:
             raise ValueError(
-                f"deadline_parameter: {text!r} is none of 'NAME', 'NAME[KEY]', 'client.METHOD(OPTION)',"
-                " perhaps with 'in ms' or 'in whole seconds'"
+                f"deadline_parameter must be 'NAME', 'NAME[KEY]' or 'client.METHOD(OPTION)', optionally followed"
+                f" by 'in ms' or 'in whole seconds', not {text!r}"
             )
         unit, whole = _UNITS[found["unit"]]
         if found["maker"]:
@@ -100,7 +100,7 @@ class DeadlineParameter:
         packed = found["function"] or found["name"]
         if packed not in names:
             raise ValueError(
-                f"deadline_parameter: {packed!r} is none of the packed arguments: {', '.join(names)}"
+                f"deadline_parameter: {packed!r} is not one of the packed arguments: {', '.join(names)}"
             )
         if found["function"]:
             return cls(found["inner"], None, unit, whole)
@@ -283,14 +283,14 @@ def run_within(
 ) -> R:
     """Run a call with the seconds it has: those of its policy, or what is left of the caller's deadline.
 
-    The error by which a client says that the time of its caller was over becomes `DeadlineExceeded`: how
-    patient a caller is says nothing about a member.
+    The error by which a client reports that its caller's time was over becomes `DeadlineExceeded`, because a
+    caller's patience says nothing about a member.
 
     Arguments:
         method: that is called.
         run: gets the seconds, `inf` if there is no limit.
-        opens: whether the result outlives the call, as a stream does, so that the policy, which is for one
-            attempt, does not hold.
+        opens: whether the result outlives the call, as a stream does, so that the policy's timeout, which is
+            for one attempt, does not apply.
         awaited: whether whatever is returned has to be awaited, not only a coroutine.
 
     Raises:
@@ -339,7 +339,7 @@ def in_time(method: Any, scope: DeadlineBlock, error: Exception) -> Exception:
     Arguments:
         method: that was called.
         scope: the deadline of its caller when it was opened, which was passed to the client.
-        error: of the client; it stays as it is, unless by it the client says that this time was over.
+        error: of the client; it is returned unchanged, unless it reports that this time was over.
     """
     late = scope.remaining() <= _TOLERANCE and not isinstance(error, PoolError)
     if not late or not _is_timeout(error):

@@ -15,8 +15,8 @@ __all__ = ["common_key"]
 def common_key(method: Method[Any, Any], args: tuple[Any, ...], pool: str) -> object:
     """Return the first key of a call whose keys all belong together; None if it has none.
 
-    That is decided by the keys alone, never by where they happen to lie: else a call would work
-    until a member is added.
+    The keys alone decide that, and never the members that they happen to be on: otherwise a call would work
+    only until a member is added.
 
     Raises:
         KeysApart: the keys have neither the same text nor the same tag.
@@ -27,8 +27,8 @@ def common_key(method: Method[Any, Any], args: tuple[Any, ...], pool: str) -> ob
     found = list(_keys_in(method.hash_keys(args), method.name))
     if len({text_of(key) for key in found}) > 1:
         raise KeysApart(
-            f"{method.name} was given keys that need not belong to one member; give them a common"
-            " tag, such as '{user:1}:name' and '{user:1}:age', or make a call for each",
+            f"the keys of this call of {method.name} may belong to different members; give them a common tag,"
+            " such as '{user:1}:name' and '{user:1}:age', or make one call for each key",
             pool=pool,
         )
     return found[0] if found else None
@@ -41,7 +41,9 @@ def _keys_in(value: object, method: str) -> Iterator[object]:
     if isinstance(value, (str, bytes, bytearray, memoryview)) or not isinstance(value, Iterable):
         yield value
     elif isinstance(value, Iterator):
-        raise TypeError(f"{method} was given its keys as an iterator, which can be read only once")
+        raise TypeError(
+            f"{method} got its keys as an iterator, which can be read only once: pass a list"
+        )
     else:
         for item in cast("Iterable[object]", value):
             yield from _keys_in(item, method)

@@ -20,8 +20,9 @@ C = TypeVar("C")
 class Lease(Generic[C]):
     """One use of one member. `held` turns true once when the member is taken, and false once when it is given back.
 
-    It is made before the member is taken, so that an interrupt between the two finds an owner. For
-    the same reason it knows the caller's place in the wait queue, if there is one: `waiter`.
+    The lease is created before the member is taken, so that the member has an owner even if an interrupt
+    strikes in between. For the same reason the lease knows the caller's place in the wait queue, if there is
+    one: `waiter`.
     """
 
     __slots__ = (
@@ -50,7 +51,7 @@ class Lease(Generic[C]):
         self.lent_at = lent_at  # when the caller got the client; for members with a limit
         self.held = False
         self.used = member is not None  # whether the caller got the client
-        # the holder knows that the use of the client was broken off
+        # set by the holder if the use of the client was broken off
         self.broken_off = False
         self.entry = entry  # the client of the member's store, if it has one
         self.waiter: WaitingCall | None = None

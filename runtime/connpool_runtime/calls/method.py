@@ -53,8 +53,9 @@ class Method(Generic[C_contra, R_co]):
             among its `methods`, once a member has a role.
 
     Raises:
-        TypeError: `name` is no text, or one with half a surrogate pair.
-        ValueError: `expected`, `ignored` or `failures` is no tuple of classes of errors, or `route` is none.
+        TypeError: `name` is not a string, or holds half a surrogate pair.
+        ValueError: `expected`, `ignored` or `failures` is not a tuple of exception classes, or `route` is not
+            valid.
 
     Safe to share between threads, tasks and pools.
     """
@@ -98,9 +99,11 @@ class Method(Generic[C_contra, R_co]):
         retry: RetryPolicy | Literal[False] | None = None,
         route: str | None = None,
     ) -> None:
-        # One that cannot be written would break the scrape of all pools.
+        # A name that cannot be encoded would break the scrape of all pools.
         if not is_text(cast("object", name)):
-            raise TypeError(f"the name of a method is a text, not {name!r}: Method(name, invoke)")
+            raise TypeError(
+                f"the name of a method must be a string, not {name!r}: Method(name, invoke)"
+            )
         error_classes("expected", expected)
         error_classes("ignored", ignored)
         error_classes("failures", failures)

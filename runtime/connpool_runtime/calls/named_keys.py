@@ -40,5 +40,7 @@ def _getter(part: str, names: Sequence[str]) -> Callable[[Any], object]:
 
 def _place(name: str, names: Sequence[str]) -> int:
     if name not in names:
-        raise ValueError(f"hash_key: {name!r} is none of the packed arguments: {', '.join(names)}")
+        raise ValueError(
+            f"hash_key: {name!r} is not one of the packed arguments: {', '.join(names)}"
+        )
     return list(names).index(name)

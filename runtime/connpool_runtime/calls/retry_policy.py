@@ -22,7 +22,7 @@ def _no_errors(values: tuple[object, ...]) -> list[object]:
 def _check_errors(value: object) -> None:
     """Raise an error that names a value that is not a class of errors."""
     if isinstance(value, tuple) and (others := _no_errors(cast("tuple[object, ...]", value))):
-        raise TypeError(f"errors must be classes of errors, not {others[0]!r}")
+        raise TypeError(f"errors must be exception classes, not {others[0]!r}")
 
 
 class RetryPolicy(Settings):
@@ -36,7 +36,7 @@ class RetryPolicy(Settings):
     attempts: int | None = option(
         default=None,
         rule=Rule.whole_number(1, "calls"),
-        does="how often a call is tried in all; 1 for never again.",
+        does="how often a call is tried in all; 1 for no retry.",
     )
     base: float | None = option(
         default=None,
@@ -45,8 +45,9 @@ class RetryPolicy(Settings):
     )
     errors: tuple[type[BaseException], ...] | None = option(
         default=None,
-        rule=Rule("text", "a tuple of classes of errors", _are_errors, refuse=_check_errors),
-        does="the only errors of a client after which a call is tried again, whatever else is known of them.",
+        rule=Rule("text", "a tuple of exception classes", _are_errors, refuse=_check_errors),
+        does="the only errors of a client after which a call is tried again, however they are "
+        "judged otherwise.",
     )
     unsent: bool | None = option(
         default=None,

@@ -32,19 +32,21 @@ class Route(NamedTuple):
         """Parse roles in order of preference: `replica`, `replica, analytics`, `replica, any`, `replica, none`.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: the route is not a string.
             ValueError: a role is left out or there twice, or `any` or `none` is not the last word.
         """
         if not isinstance(text, str):
-            raise TypeError(f'a route is a text such as "replica" or "replica, any", not {text!r}')
+            raise TypeError(
+                f'a route must be a string such as "replica" or "replica, any", not {text!r}'
+            )
         words = [word.strip() for word in text.split(",")]
         last = words.pop() if words[-1] in (ANY, NONE) else None
         if last == NONE and not words:
-            raise ValueError(f"route {text!r} leads to no member: name a role first")
+            raise ValueError(f"route {text!r} allows no member: name a role first")
         if "" in words or ANY in words or NONE in words or len(set(words)) != len(words):
             raise ValueError(
-                f"route {text!r} must be roles, each once, with commas between them; {ANY!r} or {NONE!r} may"
-                ' only be the last word: "replica", "replica, any"'
+                f"route {text!r} must list each role once, separated by commas; {ANY!r} and {NONE!r} may only be"
+                ' the last word, as in "replica" or "replica, any"'
             )
         return cls(tuple(frozenset({(ROLE, word)}) for word in words), last)
 
@@ -56,8 +58,8 @@ class Route(NamedTuple):
             label: a role or several, as `read` has them; or a mapping of labels that a member must have, all of them.
 
         Raises:
-            TypeError: it is neither.
-            ValueError: the text is no route, or the mapping is empty.
+            TypeError: `label` is neither a string nor a mapping.
+            ValueError: the string is not a valid route, or the mapping is empty.
         """
         if not isinstance(label, Mapping):
             route = cls.read(label)

@@ -28,8 +28,8 @@ def _kind_of(waiter: WaitingCall) -> object:
 class WaitQueue:
     """The waiting calls, oldest first. Guarded by the pool's lock.
 
-    `due` says that a call may have to be served: a `freed` member can take one more call, or the available
-    members changed. Any thread that sees `due` serves, which can be repeated without harm.
+    `due` is set if a call may have to be served: a `freed` member can take one more call, or the available
+    members changed. Any thread that sees `due` serves the queue, which can be repeated without harm.
     """
 
     __slots__ = ("_by_wanted", "_joined", "due", "freed", "rerouted", "waiters", "waits")

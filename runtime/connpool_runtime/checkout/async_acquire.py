@@ -47,8 +47,8 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
             lease.lent_at = state.clock()  # the time for opening a client does not count as its use
             break
         if ASYNC:
-            # A factory may fail before it awaits anything, and `connect_backoff=0` has it tried again at once: other
-            # tasks, and who cancels this one, get their turn first.
+            # A factory may fail before it awaits anything, and with `connect_backoff=0` it is tried again at
+            # once: other tasks, and one that cancels this task, get their turn first.
             from connpool_runtime._concurrency.tasks import sleep
 
             await sleep(0)

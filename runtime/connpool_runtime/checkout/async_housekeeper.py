@@ -3,7 +3,7 @@
 One worker per pool that has such endpoints decides what is due. It starts when the first client was
 opened, ends with the pool, and does not keep a forgotten pool alive. Factories and closings are the
 user's and may hang, so each endpoint has helpers of its own for them, of which there are few: one that
-opens, and some that close. What hangs at one endpoint keeps no other waiting.
+opens, and some that close. So a factory that hangs at one endpoint does not delay the others.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AsyncHousekeeper:
         self._resetting: Counter[ClientStore[Any]] = Counter()
         # number of helpers that close, by store
         self._closing: Counter[ClientStore[Any]] = Counter()
-        self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
+        self._worker = worker = PeriodicWorker(name, self._maintain, checkout.state.clock)
         self._checkout = ref(checkout, lambda _: worker.stop())
         renew_after_fork(self)
 
@@ -58,7 +58,7 @@ class AsyncHousekeeper:
         self._closing.clear()
         self._resetting.clear()
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Look now whether there is something to do."""
         self._worker.try_start()
         self._worker.wake()
@@ -78,7 +78,7 @@ class AsyncHousekeeper:
         await self._openers.join(min(seconds, LAST_OPENING))
         await self._closers.join(seconds)
 
-    async def _tend(self) -> float:
+    async def _maintain(self) -> float:
         """Start the work that is due; return when more will be due."""
         checkout = self._checkout()
         if checkout is None or checkout.state.membership.closed:

@@ -12,7 +12,7 @@ from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.errors import InvalidCallOption, MemberUnavailable
 from connpool_runtime.members.member import Member
 
-__all__ = ["asked_for", "outside_blocks"]
+__all__ = ["member_named", "outside_blocks"]
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -20,17 +20,17 @@ QUIET = 1000
 """So many calls in a row are outside of all blocks before a pool looks for blocks no more."""
 
 
-def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C] | None:
+def member_named(state: PoolState[C], call: Call, options: CallOptions) -> Member[C] | None:
     """Return the member that the caller names; None if any will do.
 
     Raises:
         InvalidCallOption: the pool cannot do what is asked for.
-        UnknownMember: it has no member of this name.
+        UnknownMember: no member has this name.
         MemberUnavailable: the member may not be called now.
     """
     if options.retry and not _has(state, "RETRY"):
         raise InvalidCallOption(
-            f"pool {state.name!r} has no Retry, which calling(retry=...) asks for; register one",
+            f"calling(retry=...) needs a Retry, and pool {state.name!r} has none: register one",
             pool=state.name,
         )
     if options.timeout is not None:
@@ -46,7 +46,9 @@ def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C
         why = "is leaving" if member.leaving else "is ejected"
         raise _unavailable(state, member, why, wait, cause)
     if state.limited and (state.queue.waiters or not member.free):
-        raise _unavailable(state, member, "is busy, and such a call does not wait", math.inf, None)
+        raise _unavailable(
+            state, member, "is busy, and a call for one named member does not wait", math.inf, None
+        )
     return member
 
 
@@ -54,7 +56,7 @@ def _unavailable(
     state: PoolState[C], member: Member[C], why: str, wait: float, cause: BaseException | None
 ) -> MemberUnavailable:
     return MemberUnavailable(
-        f"member {member.name!r} of pool {state.name!r}, for which calling(member=...) asks, {why}",
+        f"member {member.name!r} of pool {state.name!r}, named by calling(member=...), {why}",
         pool=state.name,
         cause=cause,
         retry_after=wait,
@@ -65,8 +67,8 @@ def _require_keys(state: PoolState[C], call: Call) -> None:
     balancer = state.settings.balancer if call.balancer is None else call.balancer
     if isinstance(balancer, str) and balancer != "consistent_hash":
         raise InvalidCallOption(
-            f"pool {state.name!r} has the balancer {balancer!r}, which takes no notice of"
-            " calling(key=...); give the pool balancer='consistent_hash'",
+            f"pool {state.name!r} has the balancer {balancer!r}, which ignores calling(key=...); give the pool"
+            " balancer='consistent_hash'",
             pool=state.name,
         )
 
@@ -78,8 +80,8 @@ def _require_limit(state: PoolState[C], call: Call) -> None:
     if state.blocking or not _has(state, "TIMEOUT"):
         how = "" if state.blocking else ", and the pool has no Timeout"
         raise InvalidCallOption(
-            f"{state.name}.{call.method.name} has no parameter by which its client could be told of"
-            f" calling(timeout=...){how}",
+            f"{state.name}.{call.method.name} has no parameter through which calling(timeout=...) could reach its"
+            f" client{how}",
             pool=state.name,
         )
 

@@ -75,8 +75,8 @@ class Checkout(Generic[C]):
     def after_fork(self) -> None:
         """Start anew in a child process, to which neither threads nor connections belong.
 
-        Calls that run in the thread that forked end on members that are in the pool no more, so that no
-        count here knows of them. What follows from the members is derived by the next call.
+        Calls that run in the thread that forked end on members that are no longer in the pool, so they change
+        no count here. Everything derived from the members is derived anew by the next call.
         """
         state = self.state
         state.after_fork()
@@ -113,7 +113,7 @@ class Checkout(Generic[C]):
                 whatever moment, leaves the queue too.
             call: what the member is for.
             limit: seconds that the call may wait.
-            new_signal: makes what wakes the caller; None if it cannot wait.
+            new_signal: makes the signal that wakes the caller; None if the caller cannot wait.
 
         Raises:
             Rejected: there is no member to take or to wait for, or no place in the queue.
@@ -135,10 +135,10 @@ class Checkout(Generic[C]):
         else:
             if call.options is not None:
                 # few programs use options
-                from connpool_runtime.checkout.call_options import asked_for
+                from connpool_runtime.checkout.call_options import member_named
 
                 self.router.candidates(routed=True)
-                if (named := asked_for(state, call, call.options)) is not None:
+                if (named := member_named(state, call, call.options)) is not None:
                     return named
             wanted = self.router.wanted(call)
             candidates = self.router.candidates_for(wanted)
@@ -402,7 +402,7 @@ class Checkout(Generic[C]):
             call: that ends.
             started: when it began.
             error: what it ended with.
-            verdict: what it came to, where that is not judged by the error.
+            verdict: on the call, where it does not follow from the error.
         """
         self._settle(lease, call, error, started, verdict)
 
@@ -530,7 +530,7 @@ class Checkout(Generic[C]):
         if state.ejections_to_tell:
             _tell_of_ejections(state)
         if state.housekeeper is not None:
-            state.housekeeper.poke()
+            state.housekeeper.wake()
         # Where no event loop runs yet, or the system gives no thread, a later call starts the rest.
         running = [sweeper.start() for sweeper in state.sweepers]
         state.maintenance_due = state.maintenance_due or not all(running)
@@ -540,8 +540,8 @@ class Checkout(Generic[C]):
     def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
         """Close all members that are drained, and remove them from the pool.
 
-        Striking one off comes here again, for which none is left: a thousand in a row would be as many
-        calls within each other.
+        Removing a member calls this method again; the loop below leaves that call nothing to do. Otherwise a
+        thousand members would be a thousand nested calls.
         """
         state, drained = self.state, deque[Member[C]]()
         try:
@@ -562,7 +562,7 @@ class Checkout(Generic[C]):
 
 
 def _tell_of_ejections(state: PoolState[Any]) -> None:
-    """Warn that members were taken out of use, of which nothing else would tell: their servers are healthy."""
+    """Warn that members were taken out of use; nothing else reports it, because their servers are healthy."""
     with suppress(IndexError):  # other threads take from it, too
         while True:
             name = state.ejections_to_tell.popleft()

@@ -4,7 +4,7 @@
 One worker per pool that has such endpoints decides what is due. It starts when the first client was
 opened, ends with the pool, and does not keep a forgotten pool alive. Factories and closings are the
 user's and may hang, so each endpoint has helpers of its own for them, of which there are few: one that
-opens, and some that close. What hangs at one endpoint keeps no other waiting.
+opens, and some that close. So a factory that hangs at one endpoint does not delay the others.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Housekeeper:
         self._resetting: Counter[ClientStore[Any]] = Counter()
         # number of helpers that close, by store
         self._closing: Counter[ClientStore[Any]] = Counter()
-        self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
+        self._worker = worker = PeriodicWorker(name, self._maintain, checkout.state.clock)
         self._checkout = ref(checkout, lambda _: worker.stop())
         renew_after_fork(self)
 
@@ -59,7 +59,7 @@ class Housekeeper:
         self._closing.clear()
         self._resetting.clear()
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Look now whether there is something to do."""
         self._worker.try_start()
         self._worker.wake()
@@ -79,7 +79,7 @@ class Housekeeper:
         self._openers.join(min(seconds, LAST_OPENING))
         self._closers.join(seconds)
 
-    def _tend(self) -> float:
+    def _maintain(self) -> float:
         """Start the work that is due; return when more will be due."""
         checkout = self._checkout()
         if checkout is None or checkout.state.membership.closed:

@@ -1,6 +1,6 @@
 """Changes, removes and restores many members at once, with one rebuild of the pickers.
 
-What stays is the member: its breaker, its counts and the calls that run on it.
+The member itself stays, with its breaker, its counts and the calls that run on it.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def change_members(
 
     Arguments:
         checkout: of the pool.
-        place: members that stay, with what gives their new weight, priority, zone and labels.
+        place: members that stay, with a function that returns their new weight, priority, zone and labels.
         release: members that get no new calls; the last call on each closes its client.
         restore: released members that get calls again, if a call still keeps them from closing.
-        new_gate: makes what opens when a released member is drained.
+        new_gate: makes the gate that opens when a released member is drained.
 
     Returns:
         The names of those that were taken back.

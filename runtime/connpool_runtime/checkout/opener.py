@@ -1,8 +1,8 @@
 # Made by tools/derive_sync.py from async_opener.py; edit that.
 """Opens, validates and closes the clients of endpoints with a factory; holds no lock meanwhile.
 
-What a factory, a check or a closing raises stays here, as evidence that the endpoint cannot be reached
-or that the client is unfit; it is raised again only as a cause.
+Errors of factories, checks and closings do not leave this module: they are evidence that an endpoint cannot
+be reached or that a client is not usable, and are raised only as the cause of another error.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._concurrency.threads import (
+    call_later,
     is_cancellation,
-    later,
     must_end,
     ran_out,
     run_all,
@@ -32,7 +32,7 @@ from connpool_runtime.checkout.opening import (
     lend_opened,
     opening_failed,
     opening_idle,
-    owe_client,
+    reopen_in_background,
     store_of,
     trust,
 )
@@ -78,12 +78,12 @@ def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) ->
     except Exception as error:
         opening_failed(checkout, lease, call, error)
         if ran_out(timer):
-            owe_client(checkout, store)
+            reopen_in_background(checkout, store)
         return False
     except BaseException as error:
         if is_cancellation(error):
-            # Not at once: an event loop that ends cancels its threads, and should get no new ones.
-            later(A_MOMENT, partial(owe_client, checkout, store))
+            # Not at once: an event loop that ends cancels its threads, and must not get new ones.
+            call_later(A_MOMENT, partial(reopen_in_background, checkout, store))
         raise
     finally:
         close_unused(checkout, store, opened)
@@ -154,7 +154,7 @@ def _error_of_validation(
             fit = validate(*client) is not False
     except Exception as error:
         return error
-    return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
+    return None if fit else ConnectionError("`validate` reported that the client is not usable")
 
 
 def open_idle(checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any]) -> bool:

@@ -28,7 +28,7 @@ __all__ = [
     "opening_broke_off",
     "opening_failed",
     "opening_idle",
-    "owe_client",
+    "reopen_in_background",
     "refuse_late",
     "store_of",
     "stores_of",
@@ -104,7 +104,7 @@ def close_unused(checkout: AnyCheckout, store: ClientStore[Any], opened: list[An
 
 
 def close_late(checkout: AnyCheckout, store: ClientStore[Any]) -> None:
-    """Have the clients closed that an endpoint got after it had left: its own closing no longer sees them."""
+    """Have the clients closed that an endpoint got after it had left: its own closing no longer includes them."""
     state = checkout.state
     if store.closed and state.housekeeper is not None:
         state.housekeeper.close_late(state.name, store)
@@ -122,14 +122,14 @@ def opening_failed(checkout: AnyCheckout, lease: AnyLease, call: Call, error: Ex
         checkout.router.follow_locked(call.tried[-1])
 
 
-def owe_client(checkout: AnyCheckout, store: ClientStore[Any]) -> None:
+def reopen_in_background(checkout: AnyCheckout, store: ClientStore[Any]) -> None:
     """Have a client opened in the background, after a caller broke off its opening: the next caller finds it open.
 
     Unless one is idle meanwhile, which another caller has opened and used.
     """
     state = checkout.state
     with state.after_lock, state.lock:
-        store.owed = not store.idle_entries()
+        store.reopen_due = not store.idle_entries()
         state.maintenance_due = True
 
 
@@ -152,7 +152,7 @@ def refuse_late(checkout: AnyCheckout, lease: AnyLease, call: Call, seconds: flo
 def opening_broke_off(
     checkout: AnyCheckout, member: Member[Any], store: ClientStore[Any], error: BaseException
 ) -> None:
-    """Note that an opening in the background ended in no `Exception`: the next one has to wait as after any failure."""
+    """Note that a background opening ended with an error that is no `Exception`; the next one waits as after any failure."""
     state = checkout.state
     draw = state.settings.random()
     with state.after_lock, state.lock:
@@ -170,7 +170,7 @@ def opening_idle(
     """
     state = checkout.state
     with state.after_lock, state.lock:
-        allowed = (store.may_open or store.may_open_owed) and not member.leaving
+        allowed = (store.may_open or store.may_reopen) and not member.leaving
         if allowed:
             store.opening_idle += 1
     if not allowed:

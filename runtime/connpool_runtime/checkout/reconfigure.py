@@ -18,16 +18,16 @@ __all__ = ["change_settings"]
 def change_settings(checkout: AnyCheckout, settings: PoolSettings) -> None:
     """Make a pool use other settings from now on.
 
-    An ejected member stays ejected for the time that was set. A member whose limit was the pool's gets the new
-    one; calls over it end as they would have. Where the buckets of the histograms change, or whether
-    methods are counted apart, the counts begin anew.
+    An ejected member stays ejected for as long as planned. A member whose limit was the pool's gets the new
+    limit; calls beyond it end normally. Where the buckets of the histograms change, or whether methods are
+    counted apart, the counts begin anew.
 
     Arguments:
         checkout: of the pool.
         settings: the new ones; clock and random are those of the old ones.
 
     Raises:
-        ValueError: one differs that is only for pools that are being made.
+        ValueError: a setting differs that cannot change in a running pool.
         PoolClosed: the pool was closed.
     """
     state, router = checkout.state, checkout.router
@@ -54,7 +54,7 @@ def _refuse_fixed(before: PoolSettings, after: PoolSettings) -> None:
     for name, option in PoolSettings.declared.items():
         if not option.reloadable and name not in _KEPT and was[name] != now[name]:
             raise ValueError(
-                f"{name} stays as it was when the pool was made, which is {was[name]!r}: make another pool"
+                f"{name} cannot change in a running pool, where it is {was[name]!r}: create a new pool"
             )
 
 

@@ -30,7 +30,7 @@ _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as 
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
 _STILL_ILL = failure("the error that it was ejected for")
-_TOO_OFTEN_LATE = failure("meets the deadlines of its callers more often than other members do")
+_TOO_OFTEN_LATE = failure("exceeds its callers' deadlines more often than the other members do")
 _OUTLIERS = (_OUTLIER, _TOO_OFTEN_LATE)
 
 
@@ -79,8 +79,8 @@ class Recorder(Generic[C]):
 
         Arguments:
             member: which was taken.
-            generation: of its breaker when the attempt began; a later one takes no notice.
-            verdict: what the attempt came to; None if the member was not used at all.
+            generation: of its breaker when the attempt began; a later generation ignores the result.
+            verdict: on the attempt; None if the member was not used at all.
             error: which ended the attempt.
             seconds: how long it took, where durations are needed.
             lease: holds the member and gives it back here; None where that was done already.

@@ -27,7 +27,7 @@ def no_member_for(state: PoolState[Any], call: Call, steps: tuple[Selector, ...]
     if membership.closed or all(member.leaving for member in membership.by_name.values()):
         return membership.refusal(now)
     wanted = " or ".join(map(shown, steps))
-    there, last, wake_at = membership.ill_with(steps)
+    there, last, wake_at = membership.unavailable_with(steps)
     for_whom = f"this call of {call.pool}.{call.method.name} is for members with {wanted}"
     if last is None:
         return NoMemberForRoute(

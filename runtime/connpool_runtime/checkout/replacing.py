@@ -22,8 +22,8 @@ def replace_client(
 ) -> Member[Any] | None:
     """Replace a member by one with a new client; the old client is closed after its last call.
 
-    Whatever goes by names goes on: keys of consistent hashing, series of metrics, orders by hand. A
-    member that was ejected stays so.
+    Everything that refers to the member's name stays valid: keys of consistent hashing, series of metrics,
+    ejections by hand. A member that was ejected stays ejected.
 
     Arguments:
         checkout: of the pool.
@@ -31,7 +31,7 @@ def replace_client(
         client: the new client.
         close: closes it when its member leaves.
         validate: checks whether it may be used again after a call was broken off; None if it cannot be checked.
-        new_gate: makes what opens when the old member is drained.
+        new_gate: makes the gate that opens when the old member is drained.
 
     Returns:
         The new member; None if the old one has left the pool.

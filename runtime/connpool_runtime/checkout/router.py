@@ -365,7 +365,7 @@ class Router(Generic[C]):
         """Wake waiters for healthy members if there are enough of these, or if the pool is closed."""
         state, membership = self._state, self._state.membership
         for one in state.readiness:
-            if membership.closed or membership.has_well(one.members):
+            if membership.closed or membership.has_healthy(one.members):
                 one.signal.set()
 
     # While blocks of `calling` are open, each call checks whether it is inside one.

@@ -6,9 +6,9 @@ listener or closing. Work for these is collected under the lock, and done after 
     with state.after_lock, state.lock:
         ...
 
-`after_lock` does on leaving what was collected. It is a context manager of its own, because a lock may
-only be released in C code: an interrupt can come before the first instruction of an `__exit__` that is
-written in Python, and would leave the lock taken for ever. Methods named `*_locked` need the lock held.
+On leaving, `after_lock` does the collected work. It is a context manager of its own, because a lock may only
+be released in C code: an interrupt can come before the first instruction of an `__exit__` that is written in
+Python, and would leave the lock taken for ever. Methods named `*_locked` need the lock held.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackgroundWorker",
     "FastPath",
-    "KeptResult",
+    "PinnedResult",
     "LockedFastPath",
     "PoolState",
     "Readiness",
@@ -67,7 +67,7 @@ LockedFastPath = tuple[
 class BackgroundWorker(Protocol):
     """Works in the background of a pool."""
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Look now whether there is something to do; callable from anywhere."""
 
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:
@@ -77,7 +77,7 @@ class BackgroundWorker(Protocol):
         """Wait up to a number of seconds for the end of running work; to be awaited in an `AsyncPool`."""
 
 
-class KeptResult(Protocol):
+class PinnedResult(Protocol):
     """A call whose result keeps its member until the result is gone."""
 
     holder: Holder
@@ -162,7 +162,6 @@ class PoolState(Generic[C]):
         "fast_path",
         "housekeeper",
         "judge",
-        "kept",
         "latest",
         "latest_uses",
         "limited",
@@ -177,6 +176,7 @@ class PoolState(Generic[C]):
         "openings",
         "pick_slow_path",
         "pickers",
+        "pinned",
         "postpone",
         "queue",
         "quota",
@@ -249,7 +249,7 @@ class PoolState(Generic[C]):
         # What is lent for longer than a call; None unless leaks are looked for.
         self.loans: dict[Lease[C], Loan] | None = {} if settings.leak_threshold else None
         # Results that keep their member until they are gone, of those that were not given up.
-        self.kept: WeakSet[KeptResult] = WeakSet()
+        self.pinned: WeakSet[PinnedResult] = WeakSet()
         self.departed: deque[Member[C]] = deque()  # drained after the drain timeout; to be closed
         # Workers that a call is to start, as the first one in a child process does.
         self.revivals: deque[Callable[[], bool]] = deque()
@@ -270,7 +270,7 @@ class PoolState(Generic[C]):
         self.latest_uses.clear()
         self.departed.clear()
         self.ejections_to_tell.clear()
-        self.kept = WeakSet()
+        self.pinned = WeakSet()
         self.maintenance_due = bool(self.sweepers)
         self.loans = None if self.loans is None else {}
         self.revivals = deque()

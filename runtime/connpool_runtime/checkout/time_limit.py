@@ -11,8 +11,8 @@ __all__ = ["TimeLimit"]
 class TimeLimit:
     """One end for several steps: a call's way to its client, or the closing of a pool.
 
-    What really waits goes by the clock on the wall, and the pool may go by another one: whichever of
-    the two comes to the end first ends it.
+    Real waits use the real clock, and the pool may use another one: the limit ends when either clock has
+    reached it.
 
     Arguments:
         seconds: from now on; may be infinite.

@@ -26,7 +26,7 @@ def retire_expired(store: ClientStore[Any], now: float) -> None:
 def shortfall(store: ClientStore[Any]) -> bool:
     """Return whether a client has to be opened to keep `min_size`, or in the place of one that a caller broke off."""
     too_few = store.begun and store.size < store.settings.min_size
-    return (too_few and store.may_open) or store.may_open_owed
+    return (too_few and store.may_open) or store.may_reopen
 
 
 def next_due(store: ClientStore[Any]) -> float:
@@ -36,6 +36,6 @@ def next_due(store: ClientStore[Any]) -> float:
     if rules.idle_timeout != 0 and len(store.entries) > rules.min_size:
         idle = (entry.used_at for entry in store.entries if entry.uses == 0)
         times += (used_at + rules.idle_timeout for used_at in idle)
-    if store.begun and store.resting and store.size < rules.min_size:
+    if store.begun and store.backing_off and store.size < rules.min_size:
         times.append(store.retry_at)
     return min(times, default=math.inf)

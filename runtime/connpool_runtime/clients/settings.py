@@ -58,14 +58,15 @@ class EndpointSettings(Settings):
     max_concurrency: int = option(
         default=1,
         rule=Rule.whole_number(1, "calls"),
-        does="calls at a time on one client; a pool with an option of this name hands it on.",
-        why="1: who makes clients on demand mostly does so because each serves one caller.",
+        does="calls at a time on one client; by default the pool's option of this name, if the "
+        "pool has it.",
+        why="1: most clients that are opened on demand serve one caller at a time.",
         reloadable=True,
     )
     max_connecting: int = option(
         default=2,
         rule=Rule.whole_number(1, "clients"),
-        does="clients that may be being opened at a time.",
+        does="how many clients may be opened at the same time.",
         why="2, as in pymongo: a server that comes back is not stormed.",
         reloadable=True,
     )
@@ -94,15 +95,15 @@ class EndpointSettings(Settings):
     connect_backoff: float = option(
         default=1.0,
         rule=Rule.seconds(),
-        does="how long nothing is opened after a failure to open; each further one in a row makes"
-        " it 1.6 times longer, give or take a fifth.",
+        does="the wait after a failure to open a client; each further failure in a row makes it "
+        "1.6 times longer, give or take a fifth.",
         why="1.0, as in gRPC.",
         reloadable=True,
     )
     connect_backoff_max: float = option(
         default=120.0,
         rule=Rule.seconds(),
-        does="what `connect_backoff` grows to at most.",
+        does="the longest wait that `connect_backoff` grows to.",
         why="120.0, as in gRPC.",
         reloadable=True,
     )
@@ -110,8 +111,9 @@ class EndpointSettings(Settings):
     pooling: bool = option(
         default=True,
         rule=Rule.switch(),
-        does="whether clients are used again. If not, each use opens a client of its own, which is closed after"
-        " it: to find out whether reuse is what makes trouble. No client is kept or warmed up then.",
+        does="whether clients are reused. If not, each use opens a client of its own and closes it"
+        " afterwards, which helps to find out whether reuse causes a problem. No client is "
+        "kept or warmed up then.",
         why="True: that is what a pool is for.",
     )
 

@@ -103,7 +103,7 @@ class ClientStore(Generic[C]):
         self._distrusted_at = -math.inf  # when the server last closed connections
         # Whether a caller broke off the opening of a client, so that one is opened in the background in its place: where
         # opening takes longer than any caller has time, there would never be a client.
-        self.owed = False
+        self.reopen_due = False
         self.begun = False  # whether a client was ever opened; from then on min_size is kept
         self.closed = False
         self.heir: ClientStore[C] | None = None
@@ -124,21 +124,21 @@ class ClientStore(Generic[C]):
         return len(self.entries) + len(self.retiring) + self.opening_for_caller + self.opening_idle
 
     @property
-    def resting(self) -> bool:
+    def backing_off(self) -> bool:
         """Whether opening is held back because the last attempt failed."""
         return self.retry_at != math.inf
 
     @property
     def unreachable(self) -> bool:
         """Whether there is no client, and none may be opened."""
-        return self.resting and not self.entries and not self.retiring
+        return self.backing_off and not self.entries and not self.retiring
 
     @property
     def may_open(self) -> bool:
         """Whether one more client may be opened now."""
         rules = self.settings
         return (
-            not self.resting
+            not self.backing_off
             and not self.closed
             and self.size < rules.max_size
             and self.opening_for_caller + self.opening_idle < rules.max_connecting
@@ -146,14 +146,14 @@ class ClientStore(Generic[C]):
         )
 
     @property
-    def may_open_owed(self) -> bool:
+    def may_reopen(self) -> bool:
         """Whether a client may be opened in the background in the place of one that a caller broke off.
 
         During the back-off, too, which may be due to the little time that the caller had.
         """
         rules = self.settings
         return (
-            self.owed
+            self.reopen_due
             and not self.closed
             and rules.pooling
             and self.size < rules.max_size
@@ -254,7 +254,7 @@ class ClientStore(Generic[C]):
         """Return the entry for a client that was opened; the caller adds it to the entries."""
         self.opened += 1
         self.failures, self.cause, self.retry_at, self.begun = 0, None, math.inf, True
-        self.owed = False
+        self.reopen_due = False
         age = self.settings.max_lifetime
         ends = math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw)
         return PooledClient(client, now, ends if self.settings.pooling else -math.inf)
@@ -269,9 +269,9 @@ class ClientStore(Generic[C]):
     def refused(self, error: BaseException, now: float, draw: float) -> None:
         """Note that a client could not be opened; failures at the same time count once for the back-off."""
         self.failed += 1
-        self.owed = False
+        self.reopen_due = False
         self.cause = without_traceback(error)
-        if not self.resting:
+        if not self.backing_off:
             self.failures += 1
             rules = self.settings
             self.retry_at = now + growing(

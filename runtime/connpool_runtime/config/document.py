@@ -112,7 +112,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _NotWellFormed(f"the key {twice!r} is there twice in one object")
+        raise _NotWellFormed(f"the key {twice!r} appears twice in one object")
     return found
 
 

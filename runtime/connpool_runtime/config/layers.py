@@ -83,13 +83,13 @@ def layer_of_environment(
 ) -> tuple[Layer, list[ConfigProblem]]:
     """Return the layer of environment variables: `PREFIX` and the key path in capitals.
 
-    The endpoints of a service may be said by a variable that ends with `URL`, and single options of its
-    library by one that begins as that of all of them.
+    A variable that ends with `URL` may give the endpoints of a service, and a variable that continues the
+    name of `options` gives a single option of its library.
 
     Arguments:
         table: of the whole config.
-        prefix: what the variables begin with; "" for none. Each that begins so must be an option, but for
-            those that Kubernetes puts into each container.
+        prefix: what the variables begin with; "" for none. Each variable with this prefix must be an option,
+            except for those that Kubernetes sets in every container.
         environ: the variables.
         below: what the file says, where that decides which options there are.
     """
@@ -114,16 +114,18 @@ def layer_of_environment(
             problems.append(ConfigProblem(place, "", told))
         elif len(meant) > 1:
             paths = " and ".join(dotted(path) for path, _ in meant)
-            told = f"{variable!r} may stand for {paths}: say it in the file, or as an argument"
+            told = f"{variable!r} could mean {paths}: set the option in the file, or as an argument"
             problems.append(ConfigProblem(place, "", told))
         elif meant[0][0] in said:
-            told = f"{variable!r} says what {said[meant[0][0]]} says: leave one of them out"
+            told = (
+                f"{variable!r} sets the same option as {said[meant[0][0]]}: leave one of them out"
+            )
             problems.append(ConfigProblem(place, "", told))
         else:
             ((path, node),) = meant
             put(data, cast("tuple[str, ...]", path), _parsed(node, text))
             said[path] = place
-    notes = (f"left alone, for Kubernetes wrote them: {', '.join(links)}",) if links else ()
+    notes = (f"ignored, because Kubernetes set them: {', '.join(links)}",) if links else ()
     return Layer(data, _place_among(said, "the environment"), notes), problems
 
 

@@ -255,6 +255,6 @@ def _refuse_twice(key: Any, known: set[str]) -> None:
     """Refuse a key that stands in a mapping already, as TOML does; keys are texts here, whatever YAML takes them for."""
     if str(key.value) in known:
         yaml: Any = import_module("yaml")  # PyYAML ships no types
-        said = f"the key {str(key.value)!r} is there twice in one mapping"
+        said = f"the key {str(key.value)!r} appears twice in one mapping"
         raise yaml.MarkedYAMLError(problem=said, problem_mark=key.start_mark)
     known.add(str(key.value))

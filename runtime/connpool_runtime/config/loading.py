@@ -53,10 +53,10 @@ def read_config(
         path: a `.toml`, `.yaml`, `.yml` or `.json` file.
         section: the key of the services in the file, with dots between the keys that lead there; beside
             it stand `defaults` and the other sections. "" if the services are the whole file.
-        env: what variables of the environment begin with that go before the file: with `"APP_"`,
+        env: the prefix of the environment variables that override the file: with `"APP_"`,
             `APP_SERVICES_USERS_POOL_MAX_FAILS=3`; "" for none.
         environ: the variables, also those that secrets refer to; None is `os.environ`.
-        arguments: what goes before both, by key path: `{"services.users.pool.max_fails": 3}`.
+        arguments: values that override both, by key path: `{"services.users.pool.max_fails": 3}`.
 
     Raises:
         InvalidConfigFile: something is wrong; the message has all of it, each with its file and line, or its
@@ -132,7 +132,7 @@ class _Reading:
         if self._services and found is None:
             asked = ".".join((*self._outer, self._services))
             known = ", ".join(map(repr, self._document.data)) or "nothing"
-            text = f"the section {asked!r} is not there; the file has {known}"
+            text = f"there is no section {asked!r}; the file has {known}"
             problem = ConfigProblem(self._document.name, asked, text)
             raise InvalidConfigFile(self._document.name, [problem])
         if not isinstance(found, Mapping):

@@ -1,7 +1,7 @@
 """The kinds of middleware that a config file may name, with their arguments.
 
-What an argument is for, and its default, is what the class of the middleware says of it; here stands what
-its values may be. An argument that only a program can give is not here.
+The purpose of an argument and its default come from the class of the middleware; this module states the
+allowed values. An argument that only a program can give is not here.
 """
 
 from __future__ import annotations

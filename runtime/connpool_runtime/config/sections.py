@@ -42,13 +42,13 @@ class ManagerSettings(Settings):
     create_timeout: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="how long a caller waits for another one who is building the same pool.",
+        does="how long a caller waits while another caller builds the same pool.",
         why="30.0: building connects, which takes seconds, and a longer wait helps no caller.",
     )
     drain_timeout: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="how long a pool that leaves waits for its calls.",
+        does="how long a pool that is closed waits for its calls to end.",
         why="30.0, as for a pool itself.",
         reloadable=True,
     )

@@ -61,7 +61,9 @@ def service_table(kind: object) -> Table:
     """Return the table of services of a kind; for an unknown kind, the options that all services have."""
     is_known = isinstance(kind, str) and kind in ALL_KINDS
     record = config_class(kind) if is_known else ConnectorConfig
-    entries: dict[str, Node] = {"kind": word_entry("kind", ALL_KINDS, "what the servers speak")}
+    entries: dict[str, Node] = {
+        "kind": word_entry("kind", ALL_KINDS, "the protocol of the servers")
+    }
     entries |= table_of_record(record).entries
     entries["pool"] = _pool_table()
     entries["middleware"] = middleware_table()
@@ -79,7 +81,7 @@ def defaults_table() -> Table:
     entries["discovery"] = table_of_settings(
         DiscoverySettings, "how sources are followed, of the services that are discovered"
     )
-    return Table(does="what holds for all services that do not say otherwise", entries=entries)
+    return Table(does="defaults for all services, unless a service overrides them", entries=entries)
 
 
 @cache

@@ -97,7 +97,7 @@ class Table:
         """Return the table that applies to the given values.
 
         Raises:
-            InvalidConfig: what decides about it is not allowed.
+            InvalidConfig: the value that selects the table is not allowed.
         """
         if self.choose is None or not isinstance(given, Mapping):
             return self

@@ -91,7 +91,7 @@ def _mapping(table: Table, given: object, path: KeyPath) -> Mapping[str, Any]:
     """Return a group as a mapping: itself, or what a text stands for.
 
     Raises:
-        InvalidConfig: it is none; the message does not hold what was given, which may be a secret.
+        InvalidConfig: it is not a mapping; the message does not quote the value, which may be a secret.
     """
     if isinstance(given, Mapping):
         return cast("Mapping[str, Any]", given)
@@ -106,7 +106,9 @@ def _mapping(table: Table, given: object, path: KeyPath) -> Mapping[str, Any]:
     if table.switch:
         allowed = "true, false or a mapping"
     kind = (
-        "a text" if isinstance(given, str) else "a list" if isinstance(given, list) else repr(given)
+        "a string"
+        if isinstance(given, str)
+        else "a list" if isinstance(given, list) else repr(given)
     )
     raise InvalidConfig(dotted(path), kind, allowed)
 

@@ -218,7 +218,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         stuck = self._connecting.get(endpoint)
         if stuck is not None and stuck.hangs:
             # Another step would hang beside it, with a thread and a socket of its own.
-            return self._failure(endpoint, TimeoutError("the attempt before this one still hangs"))
+            return self._failure(endpoint, TimeoutError("the previous attempt still hangs"))
         ticket = object()
         with self._lock:
             self._state.refuse_closed()
@@ -252,7 +252,7 @@ class BaseConnector(ABC, Generic[C, Config]):
     def _probe(self, client: C, seconds: float) -> Failure | None:
         if self._checking is not None and self._checking.hangs:
             # Another check would hang beside the one that hangs already.
-            return self._failure("", TimeoutError("the check before this one still hangs"))
+            return self._failure("", TimeoutError("the previous check still hangs"))
         step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
         self._checking = step
         failure = self._within(seconds, step)

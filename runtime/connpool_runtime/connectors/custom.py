@@ -114,7 +114,7 @@ def config_of(endpoints: Iterable[str] | str | ConnectorConfig) -> ConnectorConf
 def _refuse_unfit(answer: object) -> None:
     """Raise if a check returned False, as for `validate` of a pool's endpoints; None means healthy."""
     if answer is False:
-        raise ConnectionError("the client is not fit for use, says its `check`")
+        raise ConnectionError("`check` reported that the client is not usable")
 
 
 def close_itself(client: object, *names: str) -> object:

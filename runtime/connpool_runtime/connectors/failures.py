@@ -87,7 +87,7 @@ def failed(name: str, failures: Sequence[Failure]) -> ConnectFailed:
     """Return one error for the failures of all endpoints; the most telling of them is its cause."""
     first = min(failures, key=lambda failure: _TELLING.index(failure.kind))
     told = "; ".join(f"{each.endpoint}: {each.kind.value} ({each.text})" for each in failures)
-    message = f"{name}: no client that works: {told}"
+    message = f"{name}: no endpoint could be connected to: {told}"
     return connect_failed(
         first.kind, message, connector=name, endpoint=first.endpoint, cause=first.error
     )

@@ -1,4 +1,4 @@
-"""Refuses what is no connector, or one for the other kind of pool, before anything is opened with it."""
+"""Refuses objects that are not connectors, and connectors for the other kind of pool, before anything is opened."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _USED = ("config", "connect", "fresh", "health_check", "close")
 
 
 def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
-    """Refuse what would only fail, or seem to work, when it is used.
+    """Refuse an object that would fail, or only seem to work, when it is used as a connector.
 
-    The message names the type of what was given: a URL may hold a password.
+    The message names only the type of the object, since a URL may hold a password.
 
     Arguments:
         pool: its name.
@@ -34,17 +34,17 @@ def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
         maker = "async_connector_of" if for_tasks else "connector_of"
         hint = ""
         if isinstance(connector, ConnectorConfig):
-            hint = f"; connectors.kinds.{maker} makes one of a config"
+            hint = f"; connectors.kinds.{maker} makes one from a config"
         elif isinstance(connector, str):
-            hint = "; the config of one takes a URL, as in RedisConfig(endpoints=url)"
+            hint = "; a connector's config takes a URL, as in RedisConfig(endpoints=url)"
         raise TypeError(
             f"pool {pool!r} needs a connector, such as {'Async' if for_tasks else ''}RedisConnector(config),"
-            f" and a {kind} is none{hint}"
+            f" not a {kind}{hint}"
         )
     if _is_of_other_kind(connector, for_tasks=for_tasks):
         raise TypeError(
-            f"pool {pool!r} is for {'tasks' if for_tasks else 'threads'}, and {kind} is not; each connector is"
-            " there for both, with and without Async in its name"
+            f"pool {pool!r} is for {'tasks' if for_tasks else 'threads'}, but {kind} is not; use the connector"
+            f" of the same kind {'with' if for_tasks else 'without'} Async in its name"
         )
 
 

@@ -86,8 +86,8 @@ def _is_credentials(given: object) -> bool:
 class GrpcConfig(ConnectorConfig):
     """Where a gRPC server is; the fields that every config has are those of `ConnectorConfig`.
 
-    Each client has a TCP connection of its own: without that, gRPC shares one between all channels
-    of equal targets, and a pool of them is none.
+    Each client has a TCP connection of its own: otherwise gRPC would share one connection between all
+    channels of equal targets, and there would be nothing to balance.
 
     Arguments:
         endpoints: `host:port` of each server, or URLs: `grpc://host:port`, `grpcs://` and `https://` with TLS,
@@ -146,7 +146,9 @@ class GrpcConfig(ConnectorConfig):
         for name, value in self.options.items():
             if not isinstance(value, (str, bytes, int, Mapping)):
                 shown = type(value).__name__
-                yield InvalidConfig(f"options.{name}", shown, "a whole number, a text or a mapping")
+                yield InvalidConfig(
+                    f"options.{name}", shown, "a whole number, a string or a mapping"
+                )
 
     def channel_options(self) -> list[tuple[str, Any]]:
         """Return the options of a channel; of equal names the last one counts."""

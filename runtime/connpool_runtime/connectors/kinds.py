@@ -73,7 +73,7 @@ def _class_of(kind: object, form: str) -> Any:
     if kind == CUSTOM:
         own = ", ".join(KINDS)
         raise InvalidConfig(
-            "kind", repr(kind), f"one of {own}: of a {CUSTOM} one make the connector yourself"
+            "kind", repr(kind), f"one of {own}: create the connector of a {CUSTOM} service yourself"
         )
     if not isinstance(kind, str) or kind not in KINDS:
         near = difflib.get_close_matches(str(kind), [*KINDS, CUSTOM], n=1)

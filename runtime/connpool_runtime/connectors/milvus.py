@@ -71,8 +71,8 @@ class MilvusConfig(ConnectorConfig):
         password: the user's.
         token: an API key; instead of username and password.
         database: the name of the database; None is Milvus' own default.
-        dedicated: whether the client has a connection of its own. Without it pymilvus hands out one
-            and the same for equal addresses, and a pool is none.
+        dedicated: whether the client has a connection of its own. Otherwise pymilvus shares one connection
+            between clients of equal addresses, and there is nothing to balance.
         tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of `pymilvus.MilvusClient`, by name, such as `grpc_options`. It takes any
             name, so that none is refused.

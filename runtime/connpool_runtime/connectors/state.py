@@ -22,9 +22,9 @@ Config = TypeVar("Config", bound=ConnectorConfig)
 class State(Generic[C]):
     """The client, its health, and the checks in flight.
 
-    An attempt to connect holds a ticket; only the holder of the present ticket may bring a client,
-    so that one that comes too late is not kept. Checks are numbered; one that ends after a later
-    one, or after its client is gone, says nothing.
+    An attempt to connect holds a ticket; only the holder of the latest ticket may store its client, so that a
+    client which comes too late is not kept. Checks are numbered; one that ends after a later one, or after
+    its client is gone, says nothing.
     """
 
     def __init__(self, name: str) -> None:
@@ -96,7 +96,7 @@ def name_of(config: ConnectorConfig, name: str | None) -> str:
     if not isinstance(given, ConnectorConfig):
         raise TypeError(
             "a connector is made from a config, such as RedisConfig(endpoints=...), or its URL, not from "
-            f"a {type(given).__name__}; RedisConfig.from_mapping makes one of plain data"
+            f"a {type(given).__name__}; RedisConfig.from_mapping makes a config from plain data"
         )
     return name or f"{config.kind} {','.join(config.endpoints)}"
 

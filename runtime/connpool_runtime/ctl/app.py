@@ -63,7 +63,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Look at the pools of running processes, and steer them.",
+    help="Show and control the pools of running processes.",
     epilog=(
         "Exit codes: 0 done, 1 refused or not healthy, 2 wrong command line, 3 no process answers, 4 the token is"
         f" missing or wrong. The token is read from --token-file or ${TOKEN}."
@@ -84,7 +84,8 @@ Folder = Annotated[
     Path | None, typer.Option("--run-folder", help="Where processes are registered.")
 ]
 CaFile = Annotated[
-    Path | None, typer.Option(help="Certificates that the one of --url must come from.")
+    Path | None,
+    typer.Option(help="The CA certificates by which the certificate of --url is verified."),
 ]
 TokenFile = Annotated[Path | None, typer.Option(help="A file that holds the token.")]
 Shape = Annotated[Format, typer.Option("--format", help="How to print.")]
@@ -108,7 +109,7 @@ def options(
 ) -> None:
     """Show the pools of running processes, and change them."""
     if (url is not None) + (socket is not None) + (name is not None) > 1:
-        raise typer.BadParameter("give one of --url, --socket and --name")
+        raise typer.BadParameter("give only one of --url, --socket and --name")
     context.obj = Where(url, socket, name, run_folder, token_file, ca_file)
 
 
@@ -209,7 +210,9 @@ def health(context: typer.Context, shape: Shape = Format.TABLE) -> None:
 @app.command()
 def events(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new events as they come.")
+    ] = False,
     service: Service = None,
     shape: Shape = Format.TABLE,
 ) -> None:
@@ -259,8 +262,10 @@ def _all_events(processes: list[Process], follow: bool) -> Iterator[tuple[Proces
 def top(
     context: typer.Context,
     service: Service = None,
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    rounds: Annotated[int, typer.Option(min=0, help="Looks until the end; 0 for no end.")] = 0,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 2.0,
+    rounds: Annotated[
+        int, typer.Option(min=0, help="How many updates are shown; 0 for no end.")
+    ] = 0,
 ) -> None:
     """Show services and members live, until Ctrl-C."""
     with (
@@ -366,7 +371,7 @@ def drain(
         float | None,
         typer.Option(min=0, max=3600, help="Seconds that calls in flight have to end."),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has left.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the member has left.")] = False,
     shape: Shape = Format.TABLE,
 ) -> None:
     """Give a member no new calls, and remove it from its pool when those in flight have ended."""
@@ -379,7 +384,7 @@ def drain(
 def weight(
     context: typer.Context,
     member: Member,
-    value: Annotated[int, typer.Argument(min=1, help="Its share of the calls.")],
+    value: Annotated[int, typer.Argument(min=1, help="The member's share of the calls.")],
     service: OneService = None,
     shape: Shape = Format.TABLE,
 ) -> None:
@@ -395,7 +400,7 @@ def labels(
     given: Annotated[
         list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="As role=primary.")
     ] = None,
-    none: Annotated[bool, typer.Option("--none", help="It has no labels.")] = False,
+    none: Annotated[bool, typer.Option("--none", help="The member gets no labels.")] = False,
     service: OneService = None,
     shape: Shape = Format.TABLE,
 ) -> None:
@@ -440,7 +445,7 @@ def workers(
     """Serve the admin of all workers of --name on this host as one, until Ctrl-C."""
     where = cast("Where", context.obj)
     if where.name is None:
-        raise typer.BadParameter("say which workers with --name")
+        raise typer.BadParameter("name the workers with --name")
     with _exits():
         token = where.token
     run_workers(where.name, where.run_folder, host=host, port=port, token=token, say=_say)
@@ -450,7 +455,7 @@ def workers(
 def start(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="Says which services there are.")
+        Path, typer.Argument(exists=True, dir_okay=False, help="The config file with the services.")
     ],
     section: Annotated[str, typer.Option(help="Where in the file the services are.")] = "services",
     host: Annotated[str, typer.Option(help="The address of the admin.")] = "127.0.0.1",

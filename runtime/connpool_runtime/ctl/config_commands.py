@@ -34,14 +34,15 @@ _Section = Annotated[
 ]
 _Env = Annotated[
     str,
-    typer.Option(help="What variables of the environment begin with that go before the file."),
+    typer.Option(help="The prefix of the environment variables that override the file."),
 ]
 _Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="A value that goes before both, such as services.users.pool.max_fails=3.",
+        help="A value that overrides the file and the environment, such as "
+        "services.users.pool.max_fails=3.",
     ),
 ]
 

@@ -51,6 +51,15 @@ def found(where: Where) -> list[Process]:
         return [Process(url, url, token=where.token, ca_file=where.ca_file)]
     if where.socket is not None:
         return [Process(str(where.socket), "http://localhost", where.socket, where.token)]
+    return [_process(one, where.token) for one in _registered(where)]
+
+
+def _registered(where: Where) -> list[RunningProcess]:
+    """Return the selected processes of the run folder.
+
+    Raises:
+        NotReached: there is none, or several match.
+    """
     try:
         folder = where.run_folder or default_run_folder()
         there = running(folder)
@@ -58,17 +67,16 @@ def found(where: Where) -> list[Process]:
         raise NotReached(str(error)) from error
     names = sorted({one.name for one in there})
     if where.name is None and len(names) == 1:
-        return [_process(one, where.token) for one in there]
-    wanted = [one for one in there if one.name == where.name]
-    if wanted:
-        return [_process(one, where.token) for one in wanted]
+        return there
+    if wanted := [one for one in there if one.name == where.name]:
+        return wanted
     if where.name is None and names:
-        raise NotReached(f"several processes run: say which with --name: {', '.join(names)}")
+        raise NotReached(f"several processes run: choose one with --name: {', '.join(names)}")
     known = f"; there are {', '.join(names)}" if names else ""
     meant = "" if where.name is None else f" of the name {where.name!r}"
     raise NotReached(
         f"no process{meant} is registered in {folder}{known}. A process registers with"
-        " serve_admin(..., run_folder=True); others are asked with --url or --socket,"
+        " serve_admin(..., run_folder=True); others are reached with --url or --socket,"
         " before the command"
     )
 

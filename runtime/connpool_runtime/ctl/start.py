@@ -48,27 +48,16 @@ def run_manager(
         typer.Exit: it could not be started; what was wrong has been said.
     """
     ended, reloading = Event(), Event()
+    places: list[dict[str, Any]] = [{"host": host, "port": port}]
+    if has_unix_sockets():
+        places.append({"run_folder": True if run_folder is None else run_folder})
     with ExitStack() as stack:
-        try:
-            manager = Manager[Pool[Any]].from_file(file, open_pool, section=section, name=name)
-        except (ValueError, TypeError, OSError) as error:
-            say(f"{file}: {error}")
-            raise typer.Exit(1) from None
-        stack.enter_context(manager)
+        manager = stack.enter_context(_manager_of(file, section, name, say))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: ended.set())
         if hangup := getattr(signal, "SIGHUP", None):  # Windows has none
             signal.signal(hangup, lambda _number, _frame: reloading.set())
-        try:
-            manager.start()
-        except (
-            ExceptionGroup
-        ) as group:  # the others are built; these are tried again when they are needed
-            for one in group.exceptions:
-                say(f"not started: {one}")
-        places: list[dict[str, Any]] = [{"host": host, "port": port}]
-        if has_unix_sockets():
-            places.append({"run_folder": True if run_folder is None else run_folder})
+        _start(manager, say)
         try:
             served = [
                 stack.enter_context(serve_admin(manager, token=token, name=name, **place))
@@ -86,6 +75,26 @@ def run_manager(
                 reloading.clear()
                 _reload(manager, say)
         say(f"{name}: draining")
+
+
+def _manager_of(
+    file: Path, section: str, name: str, say: Callable[[str], None]
+) -> Manager[Pool[Any]]:
+    """Return the manager of the services of a file, or end the command with what is wrong with the file."""
+    try:
+        return Manager[Pool[Any]].from_file(file, open_pool, section=section, name=name)
+    except (ValueError, TypeError, OSError) as error:
+        say(f"{file}: {error}")
+        raise typer.Exit(1) from None
+
+
+def _start(manager: Manager[Pool[Any]], say: Callable[[str], None]) -> None:
+    """Open all pools; those that cannot be opened are tried again when they are needed."""
+    try:
+        manager.start()
+    except ExceptionGroup as group:
+        for one in group.exceptions:
+            say(f"not started: {one}")
 
 
 def run_workers(

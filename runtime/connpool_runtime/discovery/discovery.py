@@ -1,8 +1,8 @@
 # Made by tools/derive_sync.py from async_discovery.py; edit that.
 """Follows a source of endpoints: opens members of a pool, changes them in place, and drains those that are gone.
 
-One worker does all of it, so that changes are made one after the other. Whatever may hang has a thread of
-its own: a question to the source, the opening of a client, the closing of one.
+One worker does all of it, so that changes are made one after the other. Everything that may hang has a thread
+of its own: a request to the source, the opening of a client, the closing of one.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class Discovery(Generic[C]):
         pool: gets the members, each named after the id of its endpoint.
         checkout: of this pool.
         source: says which endpoints there are.
-        connect: a connector, or a function of the endpoint that opens a client (or returns a connector).
+        connect: a connector, or a function of the endpoint that opens
+            a client (or returns a connector).
         check: whether a new client is fit for use; False, or any error, says that it is not.
         warm_up: what a new client does before it gets calls.
         close: closes a client; None is the pool's way, or else the client's own `close` or `close`.
@@ -264,8 +265,8 @@ class Discovery(Generic[C]):
     ) -> None:
         """Change the source, the settings or the way clients are opened, without disturbing calls.
 
-        A new source has to answer first: then its endpoints take the place of those of the old one, as if
-        that had said so itself. New clients take the places of old ones as they are opened.
+        A new source has to answer first: then its endpoints replace those of the old one, as if the old
+        source had given that answer. New clients replace old ones as they are opened.
 
         Arguments:
             source: replaces the present source, which is closed.
@@ -309,7 +310,7 @@ class Discovery(Generic[C]):
         """Refuse a connector that can open no client of the first few endpoints.
 
         Raises:
-            ConnectorError: so it is.
+            ConnectorError: no client could be opened.
         """
         with self._lock:
             known = list(self._known.wanted.values())[:TOLD]
@@ -331,7 +332,7 @@ class Discovery(Generic[C]):
         """Return the first answer of a new source; a source that fails is closed.
 
         Raises:
-            SourceFailed: it has not answered, or says that there is nothing and that is not believed.
+            SourceFailed: it has not answered, or its answer is empty and `allow_empty` is not set.
         """
         name, found = source.name, list[tuple[Endpoint, ...]]()
 
@@ -434,7 +435,7 @@ class Discovery(Generic[C]):
         return self._tracker.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Stop everything because the pool is being closed. What hangs is left behind."""
+        """Stop everything because the pool is being closed. Requests and openings that hang are left behind."""
         self._end()
         if self._monitor is not None:
             self._monitor.stop()
@@ -889,7 +890,8 @@ class Discovery(Generic[C]):
                 self._try(job)
                 going_on = True
             finally:
-                # Also after what is no `Exception`, which ends this helper: its place is free for another one.
+                # Also after an error that is not an `Exception`, which ends this helper: another one may take
+                # its place.
                 job = self._job_after(job, going_on=going_on)
         self._worker.wake()  # it may have looked when no place was free
 
@@ -952,7 +954,7 @@ class Discovery(Generic[C]):
     def _prepare(self, client: C) -> None:
         check: Any = self._check
         if check is not None and check(client) is False:
-            raise ConnectionError("the client is not fit for use, says its `check`")
+            raise ConnectionError("`check` reported that the client is not usable")
         warm_up: Any = self._warm_up
         if warm_up is not None:
             warm_up(client)
@@ -1034,21 +1036,21 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
     """Refuse invalid sources and `connect` functions now, since they would only fail when used."""
     fetch = getattr(source, "fetch", None)
     if not callable(fetch) or isinstance(source, type):
-        hint = "; source_of makes one of a URL" if isinstance(source, str) else ""
+        hint = "; source_of makes one from a URL" if isinstance(source, str) else ""
         raise TypeError(
-            f"discover of pool {pool!r} needs a source of endpoints, an object with `fetch`, not"
+            f"`discover` of pool {pool!r} needs a source of endpoints, an object with a method `fetch`, not"
             f" {source!r}{hint}"
         )
     fits = not iscoroutinefunction(fetch)
     if not fits:
         kind = "threads"
         raise TypeError(
-            f"pool {pool!r} is for {kind}, and `fetch` of {type(source).__name__} is not; each source is"
-            " there for both, with and without Async in its name"
+            f"pool {pool!r} is for {kind}, but `fetch` of {type(source).__name__} is not; use the source of the"
+            f" same kind {'without'} Async in its name"
         )
     if not callable(connect) and not _is_connector(connect):
         raise TypeError(
-            f"discover of pool {pool!r} needs a connector, or a function of the endpoint that opens a"
+            f"`connect` of pool {pool!r} must be a connector, or a function that takes an endpoint and opens a"
             f" client, not {connect!r}"
         )
     _refuse_coroutine_function(pool, connect)
@@ -1056,7 +1058,7 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
 
 def _refuse_coroutine_function(pool: str, connect: object) -> None:
     if iscoroutinefunction(connect):
-        raise TypeError(f"pool {pool!r} is for threads, and `connect` is for an event loop")
+        raise TypeError(f"pool {pool!r} is for threads, but `connect` must be awaited")
 
 
 def _close_itself(client: object) -> object:

@@ -60,7 +60,7 @@ class Endpoint:
             _put(self, "tags", _tags(given.tags, self.id))
         if given.zone is not None and not (is_text(given.zone) and given.zone):
             raise InvalidEndpoint(
-                "zone", repr(given.zone), "a text that is not empty, or None", endpoint=self.id
+                "zone", repr(given.zone), "a non-empty string, or None", endpoint=self.id
             )
         if given.metadata is not _NOTHING:
             _put(self, "metadata", _metadata(given.metadata, self.id))
@@ -77,10 +77,11 @@ class Endpoint:
 
     @classmethod
     def of(cls, given: object) -> Endpoint:
-        """Return an endpoint, read from an address or from a mapping of fields if it is none.
+        """Return an endpoint: the given one, or one read from an address or from a mapping of fields.
 
         Raises:
-            InvalidEndpoint: it is none of these, a key is unknown, or a value is not allowed.
+            InvalidEndpoint: it is neither an address nor a mapping, a key is unknown, or a value is not
+                allowed.
         """
         if isinstance(given, Endpoint):
             return given
@@ -171,7 +172,7 @@ def _put(endpoint: Endpoint, name: str, value: object) -> None:
 
 def _id(given: object) -> str:
     if not is_text(given) or not given:
-        raise InvalidEndpoint("id", repr(given), "a text that is not empty")
+        raise InvalidEndpoint("id", repr(given), "a non-empty string")
     return given
 
 

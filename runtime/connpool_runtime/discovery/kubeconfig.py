@@ -46,7 +46,7 @@ class Trust:
         """Return a context for clients.
 
         Raises:
-            InvalidConfig: what should be a certificate or its key is none.
+            InvalidConfig: a certificate or its key cannot be read.
         """
         import ssl
 
@@ -96,7 +96,8 @@ def read_kubeconfig(path: str, context: str | None) -> Cluster:
         context: its name; None is the file's own `current-context`.
 
     Raises:
-        InvalidConfig: it is no kubeconfig, there is no such context, or its user is known by a program only.
+        InvalidConfig: the file is not a kubeconfig, has no such context, or names a program that would give
+            the credentials.
     """
     found = _parsed(path)
     name = context or _text(found, "current-context")

@@ -34,7 +34,7 @@ def read_metadata(
     """Return the fields of an endpoint that its metadata gives.
 
     Raises:
-        InvalidEndpoint: a number is none.
+        InvalidEndpoint: a weight or priority is not a number.
     """
     found: dict[str, Any] = {}
     for field, key in (("weight", keys.weight_key), ("priority", keys.priority_key)):

@@ -65,11 +65,11 @@ def reconcile(known: Mapping[str, Endpoint], snapshot: Iterable[Endpoint]) -> Ch
 def surplus(*, wanted: int, joined: int, failed: int, leaving: int) -> int:
     """Return how many leaving members may go before more of the new ones have joined.
 
-    So many stay that the pool has as many members as it is to have, but for those that could not be
-    opened; and all of them as long as no new one could be opened.
+    As many leaving members stay as are needed for the pool to have its intended number of members, not
+    counting those that could not be opened; all of them stay as long as no new one could be opened.
 
     Arguments:
-        wanted: endpoints that there are to be.
+        wanted: the number of endpoints that the pool should have.
         joined: how many of these are members.
         failed: how many of these could not be opened when last tried.
         leaving: members whose endpoints are gone.
@@ -141,7 +141,7 @@ class KnownEndpoints:
             source: its name, for the error.
 
         Raises:
-            NoEndpoints: there are none, and that is not believed; nothing changes.
+            NoEndpoints: there are none, and `allow_empty` is not set; nothing changes.
         """
         found = tuple(snapshot)
         if not found and not self._allow_empty:

@@ -46,7 +46,7 @@ class DiscoverySettings(Settings):
         default=0.0,
         rule=Rule.seconds(),
         does="how long an endpoint must be missing in the answers before its member leaves.",
-        why="0.0: who leaves in order says so before it ends.",
+        why="0.0: a server that shuts down in an orderly way deregisters before it ends.",
         reloadable=True,
     )
     flap_delay: float = option(
@@ -75,7 +75,7 @@ class DiscoverySettings(Settings):
     retry_backoff_max: float = option(
         default=10.0,
         rule=Rule.seconds_above_zero(),
-        does="what `retry_backoff` grows to at most.",
+        does="the longest wait that `retry_backoff` grows to.",
         why="10.0: a source that is back is noticed soon, and not stormed meanwhile.",
         reloadable=True,
     )
@@ -89,8 +89,8 @@ class DiscoverySettings(Settings):
     connect_timeout: float = option(
         default=5.0,
         rule=Rule.seconds_above_zero(),
-        does="how long opening, checking and warming up one client may take; a connector's own"
-        " `connect_timeout` goes before it.",
+        does="how long opening, checking and warming up one client may take; a connector's own "
+        "`connect_timeout` takes precedence.",
         why="5.0, as for connectors.",
         reloadable=True,
     )
@@ -105,7 +105,7 @@ class DiscoverySettings(Settings):
     connect_backoff_max: float = option(
         default=30.0,
         rule=Rule.seconds_above_zero(),
-        does="what `connect_backoff` grows to at most.",
+        does="the longest wait that `connect_backoff` grows to.",
         why="30.0: the source says that the endpoint is there, so it is likely to come.",
         reloadable=True,
     )
@@ -113,12 +113,13 @@ class DiscoverySettings(Settings):
         default=10.0,
         rule=Rule.seconds(),
         does="how long `discover` waits for the first answer and the first member; 0 does not wait.",
-        why="10.0: long enough for a source that is being elected, short enough for who starts it.",
+        why="10.0: long enough for a source that is electing a leader, short enough for the "
+        "person who starts the service.",
     )
     snapshot_file: str | None = option(
         default=None,
         rule=Rule.text(),
-        does="a file that the last good answer is kept in, and that a start uses when the source does"
-        " not answer.",
+        does="a file that keeps the last good answer; a pool starts with that answer when the "
+        "source does not give one.",
         why="None: nothing is written unless it is asked for.",
     )

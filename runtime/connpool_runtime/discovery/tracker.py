@@ -1,7 +1,7 @@
 """The bookkeeping of a discovery: which endpoints have a member, which are being opened, and which leave.
 
-Nothing here waits, and no client is touched: `AsyncDiscovery` and `Discovery` do that and report it. The
-its owner guards it by a lock.
+Nothing here waits or uses a client: `AsyncDiscovery` and `Discovery` do that, and report the results. The
+owner guards it by a lock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Job:
     Attributes:
         endpoint: what it is opened for.
         deadline: when it is given up.
-        given_up: whether it was; what it still brings is closed.
+        given_up: whether it was given up; a client that it still opens is closed.
         ended: whether it has ended.
     """
 
@@ -58,7 +58,7 @@ class Entry:
 
     Attributes:
         endpoint: as it is to be.
-        joined: what the member's client was opened for; None as long as there is none.
+        joined: the endpoint that the member's client was opened for; None as long as there is no member.
         job: the attempt that runs.
         ticket: of the next attempt; 0 if none is wanted.
         attempts: how many failed in a row.
@@ -150,7 +150,7 @@ class EndpointTracker:
             return
         if moved:
             entry.attempts = 0
-        # Also if it was about to move when it was taken off the books: that attempt ended with it.
+        # Also if it was about to move when it was removed: removing it has ended that attempt.
         if moved or (entry.job is None and not entry.ticket):
             self.schedule(entry, now)
         if entry.joined is not None:  # until the new client is open
@@ -237,7 +237,7 @@ class EndpointTracker:
             entry = self.wanted[name]
             address = entry.endpoint.address
             if address in self.stuck:  # another attempt on this address would hang too
-                self._failed(entry, TimeoutError("the attempt before this one still hangs"), now)
+                self._failed(entry, TimeoutError("the previous attempt still hangs"), now)
                 continue
             entry.ticket, entry.job = 0, Job(entry.endpoint, now + timeout)
             self.running[entry.job] = None

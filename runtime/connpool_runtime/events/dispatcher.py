@@ -34,13 +34,13 @@ class EventDispatcher:
         """Add a listener.
 
         Raises:
-            TypeError: it is no function, or a coroutine function, which nobody would await.
+            TypeError: the listener is not a function, or is a coroutine function, which nobody would await.
         """
         if not callable(listener):
-            raise TypeError(f"a listener is a function of an event, and {listener!r} is none")
+            raise TypeError(f"a listener must be a function that takes an event, not {listener!r}")
         if is_coroutine_function(listener):
             raise TypeError(
-                f"{listener!r} is a coroutine function: listeners are called and not awaited; let it be a function"
+                f"{listener!r} is a coroutine function: listeners are called and not awaited; pass a plain function"
                 " that starts a task"
             )
         self._listeners = (*self._listeners, listener)

@@ -147,8 +147,8 @@ class DiscoveryUpdated(Event):
 class DiscoveryFailed(Event):
     """A source could not be asked, or its answer was rejected; the known endpoints are kept.
 
-    It is about the whole pool: `member` is empty. `stale` is for how many seconds there was no good
-    answer. It is reported once; `DiscoveryRecovered` reports the end.
+    It is about the whole pool: `member` is empty. `stale` is the time, in seconds, without a good answer. It
+    is reported once; `DiscoveryRecovered` reports the end.
     """
 
     member: str = ""

@@ -18,7 +18,12 @@ from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import AsyncConnector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
-from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
+from connpool_runtime.health.tracker import (
+    ClientHandling,
+    MonitoredPool,
+    TrackedEndpoint,
+    TrackedEndpoints,
+)
 from connpool_runtime.members.member import Member
 
 __all__ = ["AsyncHealthMonitor"]
@@ -70,7 +75,7 @@ class AsyncHealthMonitor(Generic[C]):
         for endpoint in self._endpoints.all:
             connector = self._connector.fresh(endpoint.endpoint)
             reopen = partial(self._reopen, endpoint, connector)
-            self._endpoints.after_fork(endpoint, _way(connector), reopen)
+            self._endpoints.after_fork(endpoint, _handling_of(connector), reopen)
         self._endpoints.revive(self._worker.try_start)
 
     async def open(self) -> None:
@@ -89,7 +94,9 @@ class AsyncHealthMonitor(Generic[C]):
             # One after the other, so that the members have the order of the endpoints.
             for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
-                    self._endpoints.joined(endpoint, connector, connector.client, _way(connector))
+                    self._endpoints.joined(
+                        endpoint, connector, connector.client, _handling_of(connector)
+                    )
                     kept.append(connector)
                 # the connector of a user may raise anything
                 elif not isinstance(error, ConnectorError):
@@ -158,6 +165,26 @@ class AsyncHealthMonitor(Generic[C]):
         added = [TrackedEndpoint[AsyncConnector[C]](one, one) for one in wanted if one not in there]
         stay = [there[one] for one in wanted if one in there]
         opening = [*added, *(stay if anew else ())]
+        errors = await self._open_clients(connector, opening)
+        for endpoint, error in zip(opening, errors, strict=True):
+            if error is not None:
+                # The member goes on until there is a client of the new config.
+                endpoint.connector = None
+            self._endpoints.adopt(endpoint, now=error is not None)
+        gone = [endpoint for name, endpoint in there.items() if name not in wanted]
+        for endpoint in gone:
+            self._endpoints.forget(endpoint)
+        self._endpoints.release(gone, Gate)
+        self._wake_worker()
+
+    async def _open_clients(
+        self, connector: AsyncConnector[C], opening: list[TrackedEndpoint[AsyncConnector[C]]]
+    ) -> list[Exception | None]:
+        """Open clients by another connector, and put them into the pool; return the error of each endpoint.
+
+        Raises:
+            ConnectorError: none of them could be opened; nothing has changed.
+        """
         connectors = [connector.fresh(endpoint.endpoint) for endpoint in opening]
         kept: list[AsyncConnector[C]] = []
         try:
@@ -167,24 +194,14 @@ class AsyncHealthMonitor(Generic[C]):
             self.follow_rules(connector)
             for endpoint, opened, error in zip(opening, connectors, errors, strict=True):
                 if error is None and self._endpoints.joined(
-                    endpoint, opened, opened.client, _way(opened)
+                    endpoint, opened, opened.client, _handling_of(opened)
                 ):
                     kept.append(opened)
         finally:
             for one in connectors:
                 if one not in kept:
                     await one.close()
-        for endpoint, error in zip(opening, errors, strict=True):
-            if error is not None:
-                endpoint.connector = (
-                    None  # the member goes on until there is a client of the new config
-                )
-            self._endpoints.adopt(endpoint, now=error is not None)
-        gone = [endpoint for name, endpoint in there.items() if name not in wanted]
-        for endpoint in gone:
-            self._endpoints.forget(endpoint)
-        self._endpoints.release(gone, Gate)
-        self._wake_worker()
+        return errors
 
     @property
     def checks(self) -> Counter[str]:
@@ -217,7 +234,7 @@ class AsyncHealthMonitor(Generic[C]):
         except BaseException as error:  # the connector of a user may raise anything
             if isinstance(error, Exception):
                 log_failure(
-                    "looking after %r of pool %r failed",
+                    "monitoring %r of pool %r failed",
                     *(endpoint.endpoint, self._pool.name),
                     event_name="health_check_failed",
                     pool=self._pool.name,
@@ -263,7 +280,7 @@ class AsyncHealthMonitor(Generic[C]):
             client = await connector.connect()
             # The config changed meanwhile: the next attempt uses the new one.
             kept = template is self._connector and self._endpoints.joined(
-                endpoint, connector, client, _way(connector)
+                endpoint, connector, client, _handling_of(connector)
             )
         finally:
             if not kept:
@@ -284,5 +301,5 @@ class AsyncHealthMonitor(Generic[C]):
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
 
 
-def _way(connector: AsyncConnector[Any]) -> Way:
-    return Way(connector.close, connector.health_check, Gate)
+def _handling_of(connector: AsyncConnector[Any]) -> ClientHandling:
+    return ClientHandling(connector.close, connector.health_check, Gate)

@@ -22,7 +22,7 @@ from connpool_runtime.members.labels import checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 
-__all__ = ["MonitoredPool", "TrackedEndpoint", "TrackedEndpoints", "Way", "rules_of"]
+__all__ = ["MonitoredPool", "TrackedEndpoint", "TrackedEndpoints", "ClientHandling", "rules_of"]
 
 H = TypeVar("H")
 Answer = Callable[[HealthSchedule, float, float], HealthChange]
@@ -54,7 +54,7 @@ class MonitoredPool(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ClientHandling:
     """How a client that a connector opened is closed and validated, and what its drain is waited for at."""
 
     close: Callable[[], object]
@@ -201,7 +201,9 @@ class TrackedEndpoints(Generic[H]):
         )
         member_health.emit(self._checkout, event)
 
-    def joined(self, endpoint: TrackedEndpoint[H], connector: H, client: Any, way: Way) -> bool:
+    def joined(
+        self, endpoint: TrackedEndpoint[H], connector: H, client: Any, handling: ClientHandling
+    ) -> bool:
         """Add a member for a new client, or replace the client of the endpoint's old member.
 
         Returns:
@@ -210,10 +212,10 @@ class TrackedEndpoints(Generic[H]):
         Raises:
             PoolClosed: the pool was closed meanwhile; the client is still the caller's to close.
         """
-        replaced = self._replaced(endpoint.member, client, way)
+        replaced = self._replaced(endpoint.member, client, handling)
         if replaced is None and endpoint.forgotten:
             return False
-        endpoint.member = replaced or self._added(endpoint.name, client, way)
+        endpoint.member = replaced or self._added(endpoint.name, client, handling)
         endpoint.connector, endpoint.seen = connector, 0
         if endpoint.schedule is not None:
             self._settle(endpoint, None, HealthSchedule.passed)
@@ -222,13 +224,13 @@ class TrackedEndpoints(Generic[H]):
         return True
 
     def after_fork(
-        self, endpoint: TrackedEndpoint[H], way: Way, reopen: Callable[[float], Any]
+        self, endpoint: TrackedEndpoint[H], handling: ClientHandling, reopen: Callable[[float], Any]
     ) -> None:
         """Let the next call, or the first round of the monitor, open a client for this process.
 
         Arguments:
             endpoint: whose member has a client of the parent's.
-            way: of the new client.
+            handling: of the new client.
             reopen: opens it within so many seconds, and calls `reopened`.
         """
         before = endpoint.member
@@ -238,7 +240,7 @@ class TrackedEndpoints(Generic[H]):
         there = {member.name: member for member in self.pool.members}
         endpoint.member = member = None if before is None else there.get(before.name)
         if member is not None and isinstance(member.source, SingleClient):
-            member.reopen_with(member.source, reopen, way.close, way.validate)
+            member.reopen_with(member.source, reopen, handling.close, handling.validate)
         elif before is not None:  # it was removed from the pool by hand
             endpoint.schedule = None
             return
@@ -267,21 +269,25 @@ class TrackedEndpoints(Generic[H]):
         endpoint.connector = connector
         self._settle(endpoint, None, HealthSchedule.passed)
 
-    def _replaced(self, old: Member[Any] | None, client: Any, way: Way) -> Member[Any] | None:
+    def _replaced(
+        self, old: Member[Any] | None, client: Any, handling: ClientHandling
+    ) -> Member[Any] | None:
         if old is None:
             return None
         return replace_client(
             self._checkout,
             old,
             client,
-            close=way.close,
-            validate=way.validate,
-            new_gate=way.new_gate,
+            close=handling.close,
+            validate=handling.validate,
+            new_gate=handling.new_gate,
         )
 
-    def _added(self, name: str, client: Any, way: Way) -> Member[Any]:
+    def _added(self, name: str, client: Any, handling: ClientHandling) -> Member[Any]:
         labels = self._config.labels_of(name)
-        self.pool.add_client(client, name, close=way.close, validate=way.validate, labels=labels)
+        self.pool.add_client(
+            client, name, close=handling.close, validate=handling.validate, labels=labels
+        )
         with self._checkout.state.after_lock, self._checkout.state.lock:
             return self._checkout.state.membership.find(name)
 

@@ -20,7 +20,7 @@ class AsyncConfigWatch:
 
     Arguments:
         file: which.
-        reload: is called after each change; may be a coroutine function. What it raises is logged.
+        reload: is called after each change; may be a coroutine function. An error that it raises is logged.
         settings: returns the numbers, which a reload may change.
         seen: the signature of what was read of the file; a change since then is noticed, too.
     """

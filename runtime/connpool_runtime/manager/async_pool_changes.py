@@ -38,13 +38,13 @@ async def change_pool(
 ) -> bool:
     """Change a pool in place; return False, with nothing changed, if that is not possible.
 
-    What may fail comes first: clients are opened, sources asked, middleware made. Then the rest is put in
-    place, and calls notice nothing.
+    The steps that may fail come first: clients are opened, sources are asked, middleware is created. Then the
+    changes take effect at once, and calls notice nothing.
 
     Arguments:
         pool: of the service.
-        before: what its config is.
-        after: what it is to be.
+        before: its present config.
+        after: its new config.
         difference: of the two.
 
     Raises:

@@ -181,7 +181,7 @@ class BaseManager(Generic[P, G]):
         logger = runtime_logger()
         if result.applied and result.changes:
             logger.info(
-                "%r goes by config %d: %s",
+                "%r now uses config %d: %s",
                 *(self.name, result.version, _listed(result.changes)),
                 extra=extra(
                     event_name="config_reloaded", manager=self.name, config_version=result.version

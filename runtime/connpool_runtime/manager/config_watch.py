@@ -21,7 +21,7 @@ class ConfigWatch:
 
     Arguments:
         file: which.
-        reload: is called after each change. What it raises is logged.
+        reload: is called after each change. An error that it raises is logged.
         settings: returns the numbers, which a reload may change.
         seen: the signature of what was read of the file; a change since then is noticed, too.
     """

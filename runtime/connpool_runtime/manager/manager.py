@@ -12,11 +12,11 @@ from typing import Any, Self, TypeVar
 
 from connpool_runtime._concurrency.threads import (
     Helpers,
-    beside,
     new_mutex,
     on_signal,
     run_all,
     sleep,
+    to_thread,
 )
 from connpool_runtime._log import log_failure
 from connpool_runtime.config.config import Config
@@ -102,9 +102,9 @@ class Manager(BaseManager[P, Registry[P]]):
             path: the file; see `read_config` for this and the next four.
             build: makes the pool of a service.
             section: the key of the services in the file.
-            env: what variables of the environment begin with that go before the file.
+            env: the prefix of the environment variables that override the file.
             environ: the variables.
-            arguments: what goes before both, by key path.
+            arguments: values that override both, by key path.
             options: `name`, `create_timeout`, `drain_timeout`: they go before the file's section `manager`.
 
         Raises:
@@ -249,8 +249,8 @@ class Manager(BaseManager[P, Registry[P]]):
 
         What may change in a running pool changes in place: its options, its middleware, its endpoints, their
         weights, and how clients are opened: new ones are opened and verified first, then take the places of
-        the old ones, which end their calls. A pool whose clients a `build` of one's own opens by itself is
-        built anew by that, and the old one drained. Services that appear are there from now on; those that
+        the old ones, which end their calls. A pool whose clients are opened by your own `build` function is
+        built again by it, and the old pool is drained. Services that appear are there from now on; those that
         vanish are drained and closed. A config with errors changes nothing.
 
         Returns:
@@ -263,7 +263,7 @@ class Manager(BaseManager[P, Registry[P]]):
                 return self._ended(self._kept((told,)))
             if self.closed:
                 return self._ended(self._kept((f"{self.name!r} is stopped",)))
-            found = beside(partial(self._read_anew, read))
+            found = to_thread(partial(self._read_anew, read))
             if isinstance(found, tuple):
                 return self._ended(self._kept(found))
             return self._ended(self._go_by(before, found))
@@ -307,8 +307,8 @@ class Manager(BaseManager[P, Registry[P]]):
     ) -> None:
         """Change the pool of a service, or replace it by another one; does nothing if there is none.
 
-        A pool that is drained meanwhile may fail to be changed, which is nobody's business any more: the next one
-        is built by the new config.
+        Changing a pool that is drained meanwhile may fail, which no longer matters: the next pool is built by
+        the new config.
         """
         name = before.name
         resource = self._pool_now(name)
@@ -399,7 +399,7 @@ class Manager(BaseManager[P, Registry[P]]):
 
         A change since the file was read is noticed, too.
 
-        A file that is written in pieces is read when it has come to rest. With watchfiles (extra `files`)
+        A file that is written in pieces is read once it no longer changes. With watchfiles (extra `files`)
         changes are noticed at once, without it within the `interval` of the file's section `reload`.
 
         Raises:
@@ -415,7 +415,7 @@ class Manager(BaseManager[P, Registry[P]]):
     def reload_on_signal(self, number: int | None = None) -> Callable[[], object]:
         """Reload whenever a signal arrives, usually SIGHUP; return a function that restores the old handler.
 
-        To be called in the main thread. The signal itself only has the reload begun, in a thread of its own.
+        To be called in the main thread. The signal handler only starts the reload, in a thread of its own.
 
         Arguments:
             number: of the signal; SIGHUP if not given.

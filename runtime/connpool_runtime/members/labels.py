@@ -38,13 +38,15 @@ def checked_labels(given: object) -> Labels:
     if given is None or given is NO_LABELS:
         return NO_LABELS
     if not isinstance(given, Mapping):
-        raise TypeError(f'labels must be texts by name, as {{"role": "replica"}}, not {given!r}')
+        raise TypeError(
+            f'labels must map strings to strings, as {{"role": "replica"}}, not {given!r}'
+        )
     pairs = dict(cast("Mapping[object, object]", given))
     texts: dict[str, str] = {}
     for name, value in pairs.items():
         if not (is_text(name) and name and is_text(value)):
             raise TypeError(
-                f'labels must be texts by name, as {{"role": "replica"}}; {name!r}: {value!r} is not'
+                f'labels must map strings to strings, as {{"role": "replica"}}; {name!r}: {value!r} does not'
             )
         texts[name] = value
     return MappingProxyType(texts) if texts else NO_LABELS

@@ -34,7 +34,7 @@ from connpool_runtime.members.timers import Timers
 __all__ = ["Membership"]
 
 C = TypeVar("C")
-Ill: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
+Unavailable: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
 """Members of which none may be called, who of them became so last, and when the first may be called again."""
 
 
@@ -42,19 +42,19 @@ ByLabel: TypeAlias = dict[tuple[str, str], dict[Member[Any], None]]
 
 
 class RefusalFacts(NamedTuple):
-    """What a refusal tells of the members that this client uses.
+    """The facts about the members that this client uses, for the error of a refused call.
 
     Attributes:
         present: how many there are.
         whom: of which pool and which part of it they are.
-        ill: whether health checks found any unreachable.
+        unreachable: whether health checks found any unreachable.
         last: the last to fail; None if there are no members.
         again_at: when the first may be called again; None where the membership's `wake_at` says so.
     """
 
     present: int
     whom: str
-    ill: bool
+    unreachable: bool
     last: Member[Any] | None
     again_at: float | None
 
@@ -97,9 +97,9 @@ class Membership(Generic[C]):
         # False during a change, and after an interrupt within one.
         self._whole = True
         # The reason for refusals, worked out once after each change.
-        self._ill: RefusalFacts | None = None
+        self._refusal_facts: RefusalFacts | None = None
         # the same for members with certain labels
-        self._ill_with: dict[tuple[Selector, ...], Ill] = {}
+        self._unavailable_with: dict[tuple[Selector, ...], Unavailable] = {}
         # members that joined over the pool's life; the next line: those of them that left
         self.joined = 0
         self.left = 0
@@ -133,7 +133,7 @@ class Membership(Generic[C]):
         """Whether so few members are healthy that breakers are ignored."""
         return self._alarm.on
 
-    def has_well(self, number: int) -> bool:
+    def has_healthy(self, number: int) -> bool:
         """Return whether so many members take calls regularly: not because of a panic, and not as probes of a breaker.
 
         Asked after each change while somebody waits for members, so it looks at no more of them than it has to.
@@ -212,7 +212,7 @@ class Membership(Generic[C]):
         self.wake_at = -math.inf
         self._new.append(member)
         self._members[member.name] = member
-        self._forget_ill()
+        self._forget_refusal_facts()
 
     def replace(self, old: Member[C], new: Member[C]) -> bool:
         """Give a member's name and place to another one; return False if it no longer had them."""
@@ -226,7 +226,7 @@ class Membership(Generic[C]):
             new.latency = LatencySums()
         self.wake_at = -math.inf
         self._new.append(new)
-        self._forget_ill()
+        self._forget_refusal_facts()
         members, replaced = self._members, self._replaced
         # One statement, which no interrupt can split: a member without a name gets no calls.
         members[old.name], replaced[old], old.fast_generation, old.leaving = new, None, None, True
@@ -268,7 +268,7 @@ class Membership(Generic[C]):
             return False
         whole, self._whole = self._whole, False
         del self._members[member.name]
-        self._forget_ill()
+        self._forget_refusal_facts()
         self.left += 1
         self._follow((member,))
         if whole:
@@ -286,7 +286,7 @@ class Membership(Generic[C]):
             self.left += 1
         self._members = {name: member.in_child() for name, member in stay.items()}
         self._replaced, self._new = {}, []
-        self._forget_ill()
+        self._forget_refusal_facts()
         self._count_anew()
         self._whole, self.candidates, self.wake_at = False, Candidates(), -math.inf
 
@@ -334,7 +334,7 @@ class Membership(Generic[C]):
     def _begin(self) -> None:
         # Readers meanwhile, or after an interrupt, see that an update is due.
         self._whole, self.wake_at = False, -math.inf
-        self._forget_ill()
+        self._forget_refusal_facts()
         for one in self._sets:
             one.entered = []
 
@@ -427,16 +427,16 @@ class Membership(Generic[C]):
         none: dict[Member[Any], None] = {}
         return min((by_label.get(label, none) for label in selector), key=len)
 
-    def ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
+    def unavailable_with(self, selectors: tuple[Selector, ...]) -> Unavailable:
         """Return the members with certain labels, none of which may be called; worked out once after a change."""
-        found = self._ill_with.get(selectors)
+        found = self._unavailable_with.get(selectors)
         if found is None:
-            if len(self._ill_with) >= MOST_SELECTIONS:
-                self._ill_with = {}
-            found = self._ill_with[selectors] = self._look_for_ill_with(selectors)
+            if len(self._unavailable_with) >= MOST_SELECTIONS:
+                self._unavailable_with = {}
+            found = self._unavailable_with[selectors] = self._find_unavailable_with(selectors)
         return found
 
-    def _look_for_ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
+    def _find_unavailable_with(self, selectors: tuple[Selector, ...]) -> Unavailable:
         found = dict.fromkeys(
             member
             for one in selectors
@@ -467,7 +467,8 @@ class Membership(Generic[C]):
         """Return the error that says why no member may be picked."""
         if self.closed:
             return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
-        present, whom, ill, last, again_at = self._ill = self._ill or self._look_for_ill()
+        facts = self._refusal_facts = self._refusal_facts or self._find_refusal_facts()
+        present, whom, unreachable, last, again_at = facts
         if last is None:
             text = f"pool {self._pool!r} has no members; add_client or add_endpoint adds one"
             return NoMembers(text, pool=self._pool)
@@ -476,7 +477,7 @@ class Membership(Generic[C]):
             return self._unreachable(f"{present} endpoints {whom}", last, retry_after)
         when = f"for {retry_after:.3g} s"
         if retry_after == math.inf:
-            when = "until a health check passes" if ill else "until reset by hand"
+            when = "until a health check passes" if unreachable else "until reset by hand"
         if isinstance(last.unreachable, UseBrokenOff):
             if retry_after == math.inf:
                 when = "until they are validated or unejected"
@@ -491,8 +492,8 @@ class Membership(Generic[C]):
             retry_after=retry_after,
         )
 
-    def _forget_ill(self) -> None:
-        self._ill, self._ill_with = None, {}
+    def _forget_refusal_facts(self) -> None:
+        self._refusal_facts, self._unavailable_with = None, {}
 
     def _in_subset(
         self, members: tuple[Member[C], ...], *sets: PrioritySet
@@ -503,19 +504,19 @@ class Membership(Generic[C]):
         found = tuple(member for member in members if any(member in one.chosen for one in sets))
         return found or members  # as long as the next update is due
 
-    def _look_for_ill(self) -> RefusalFacts:
+    def _find_refusal_facts(self) -> RefusalFacts:
         everybody = tuple(member for member in self._members.values() if not member.leaving)
         present = self._in_subset(everybody, self._all)
         whom, again_at = f"of pool {self._pool!r}", None
         if (others := len(everybody) - len(present)) > 0:
             whom += f" in this client's subset ({others} others are not used)"
             again_at = min(self.eligibility.facts(member).wake_at for member in present)
-        ill = any(member.unreachable for member in present)
+        unreachable = any(member.unreachable for member in present)
         if all(member.source.unreachable for member in present):
             last = max(present, key=lambda member: member.source.retry_at, default=None)
         else:
             last = max((one for one in present if not one.source.unreachable), key=_opened_at)
-        return RefusalFacts(len(present), whom, ill, last, again_at)
+        return RefusalFacts(len(present), whom, unreachable, last, again_at)
 
     def _unreachable(self, whom: str, last: Member[C], retry_after: float) -> Unreachable:
         return Unreachable(

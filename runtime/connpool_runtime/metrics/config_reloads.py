@@ -32,7 +32,7 @@ class ConfigCollector(RegisteredCollector):
     `connpool_config_version` counts the configs that were used; and
     `connpool_config_loaded_timestamp_seconds` is when the one in use was read.
 
-    A registry has one such collector: where there is one already, this is that one. Managers that are
+    A registry has one such collector: creating another one returns the existing one. Managers that are
     stopped are forgotten.
 
     Arguments:
@@ -62,8 +62,8 @@ class ConfigCollector(RegisteredCollector):
             for other in self._open():
                 if other is not manager and other.reloads.manager == name:
                     raise ValueError(
-                        f"another manager that is called {name!r} is exported already, and their series could"
-                        " not be told apart: give each a name of its own"
+                        f"another manager named {name!r} is already exported, and their series could not be told"
+                        " apart: give each manager a name of its own"
                     )
             self._managers = [*(one for one in self._open() if one is not manager), manager]
 

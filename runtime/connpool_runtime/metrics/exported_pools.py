@@ -1,8 +1,8 @@
 """The pools that an exporter reads, which may come and go while it runs.
 
-The exporter holds its pools strongly, until they are closed or removed. A pool that was only held
-weakly would take its last counts with it whenever the garbage collector pleased, and nothing would
-explain the graph.
+The exporter holds its pools strongly, until they are closed or removed. If pools were held weakly, their last
+counts would vanish at some moment that the garbage collector chooses, and nothing in the graph would explain
+it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ExportedPools:
             pools: the pools. A pool that takes the name of a closed one replaces it.
 
         Raises:
-            TypeError: one of them is no pool.
+            TypeError: an argument is not a pool.
             ValueError: two pools that are open have one name. No pool was added then.
         """
         for pool in pools:
@@ -99,12 +99,12 @@ class ExportedPools:
 def _check(pool: object) -> None:
     if not isinstance(pool, BasePool):
         kind = type(pool).__name__
-        raise TypeError(f"{kind} is no pool; of a wrapper, pass its pool, as in wrapper.pool")
+        raise TypeError(f"{kind} is not a pool; for a wrapper, pass its pool, as in wrapper.pool")
 
 
 def _same_name(name: str) -> str:
     return (
-        f"another open pool that is called {name!r} is exported already, and nobody could tell their"
-        " series apart. Name each pool when it is made, as in Pool('eu') or, for a wrapper,"
-        " ShopPool(name='eu'); or remove() the other one first"
+        f"another open pool named {name!r} is already exported, and their series could not be told apart."
+        " Give each pool a name of its own, as in Pool('eu') or, for a wrapper, ShopPool(name='eu'); or"
+        " remove() the other pool first"
     )

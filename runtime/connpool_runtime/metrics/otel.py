@@ -52,7 +52,7 @@ Measure: TypeAlias = Callable[[list[PoolStats]], Iterable[Measured]]
 PREFIX = "connpool.client."
 POOL = "connpool.pool.name"
 
-# By the short name of a series: its name here, and what its label `state` is the state of.
+# By the short name of a series: its name here, and the prefix of its label `state`.
 NAMES = {
     "attempts": ("attempts", ""),
     "breaker_state": ("breaker.state", ""),
@@ -106,11 +106,11 @@ def observe(
     Arguments:
         pools: the pools to read. Each needs a name of its own.
         meter: makes the instruments; by default that of the global provider.
-        database: whether the clients of these pools are those of a database. Their connections are then told
-            under `db.client.connection.` too, as OpenTelemetry's conventions have it.
+        database: whether the clients of these pools are those of a database. Their connections are then
+            exported under `db.client.connection.` too, as OpenTelemetry's conventions have it.
 
     Raises:
-        TypeError: one of them is no pool.
+        TypeError: an argument is not a pool.
         ValueError: two pools have one name.
     """
     meter = meter or default_meter()
@@ -148,8 +148,8 @@ def default_meter() -> Meter:
 class PoolObserver:
     """Exports the numbers of pools that come and go. Made by `observe`.
 
-    The observer holds its pools until they are removed or closed. What a closed pool counted is
-    exported for five more minutes, but for the points of its members, which leave with them.
+    The observer holds its pools until they are removed or closed. The counts of a closed pool are exported
+    for five more minutes, except those of its members, which end with the members.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -170,8 +170,8 @@ class PoolObserver:
     def add(self, *pools: BasePool[Any], database: bool = False) -> None:
         """Export more pools; pools that are exported already stay.
 
-        The numbers of middleware are those of the middleware that are registered by now. Adding a
-        pool again takes up what was registered since.
+        The numbers of middleware are those of the middleware that are registered by now. Adding a pool again
+        adds the middleware that were registered since.
 
         Arguments:
             pools: the pools. A pool that takes the name of a closed one replaces it.
@@ -179,7 +179,7 @@ class PoolObserver:
                 then on.
 
         Raises:
-            TypeError: one of them is no pool.
+            TypeError: an argument is not a pool.
             ValueError: two pools that are open have one name. No pool was added then.
         """
         self._pools.add(*pools)
@@ -283,11 +283,13 @@ class _Snapshots:
     """One snapshot of the stats for a whole collection, although every instrument asks for it.
 
     OpenTelemetry does not say to a callback which collection it serves. But a collection runs in one
-    thread and asks each instrument once: so an instrument that asks again begins the next one, and
-    each thread, that is each reader that collects at the same time, has numbers of its own.
+    thread and asks each instrument once: so an instrument that asks again begins the next collection, and
+    each thread, that is each reader that collects at the same time, has a snapshot of its own.
     """
 
-    MAX_AGE = 10.0  # seconds; in case a collection asks only instruments that the last one left out
+    MAX_AGE = (
+        10.0  # seconds; for a collection that asks only instruments which the last one left out
+    )
 
     def __init__(self, take: Callable[[], list[PoolStats]]) -> None:
         self._take = take

@@ -72,7 +72,7 @@ NUMBERS = (
         "pending_requests",
         "up_down_counter",
         "{request}",
-        "Callers that stand in line for a connection.",
+        "Callers that wait for a connection.",
         lambda pool: [({}, pool.waiting)],
     ),
     DatabaseNumber(
@@ -86,7 +86,11 @@ NUMBERS = (
 
 DURATIONS: tuple[tuple[str, str, Callable[[PoolStats], LatencyStats]], ...] = (
     ("create_time", "How long it took to open a connection.", lambda pool: pool.openings),
-    ("wait_time", "How long callers stood in line who got a connection.", lambda pool: pool.waits),
+    (
+        "wait_time",
+        "How long callers waited for a connection that they got.",
+        lambda pool: pool.waits,
+    ),
     ("use_time", "How long callers held a connection.", lambda pool: pool.uses),
 )
 """Histograms of seconds: name without the prefix, what they are about, and where they come from."""

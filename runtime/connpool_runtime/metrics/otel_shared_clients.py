@@ -35,7 +35,7 @@ def observe_shared_clients(*shared: Sharing, meter: Meter | None = None) -> None
         meter: makes the instruments; by default that of the global provider.
 
     Raises:
-        TypeError: one of them is none.
+        TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
         ValueError: two that are open have one name.
     """
     meter = meter or default_meter()

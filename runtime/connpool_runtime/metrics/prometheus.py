@@ -44,18 +44,18 @@ class PoolCollector(RegisteredCollector):
     """Collects the numbers of pools, sync and async, at every scrape. Safe for threads.
 
     A registry has one collector of pools, because it takes each metric from one collector only:
-    where there is one already, `PoolCollector(pool, registry=registry)` is that one, and collects
-    from the pool too.
+    `PoolCollector(pool, registry=registry)` returns the existing collector if there is one, which then
+    collects from the pool too.
 
-    The collector holds its pools until they are removed or closed. What a closed pool counted is
-    exported for five more minutes, but for the series of its members, which leave with them.
+    The collector holds its pools until they are removed or closed. The counts of a closed pool are exported
+    for five more minutes, except the series of its members, which end with the members.
 
     Arguments:
         pools: the pools to read; more may come later, see `add`. Each needs a name of its own.
         registry: where to register; nowhere if not given.
 
     Raises:
-        TypeError: one of them is no pool.
+        TypeError: an argument is not a pool.
         ValueError: two pools have one name, or the registry has metrics of these names from elsewhere.
     """
 
@@ -78,7 +78,7 @@ class PoolCollector(RegisteredCollector):
             pools: the pools. A pool that takes the name of a closed one replaces it.
 
         Raises:
-            TypeError: one of them is no pool.
+            TypeError: an argument is not a pool.
             ValueError: two pools that are open have one name. No pool was added then.
         """
         self._pools.add(*pools)

@@ -22,8 +22,8 @@ _registered: WeakKeyDictionary[CollectorRegistry, dict[type, ref[Any]]] = WeakKe
 class RegisteredCollector(Collector):
     """Base of collectors that exist once per registry, since a registry accepts each metric from one collector only.
 
-    Made again for the same registry, it is the one that is there. So a subclass makes what it holds in `_begin`,
-    and its `__init__`, which is run each time, only adds to that.
+    Creating another one for the same registry returns the existing one. So a subclass creates its attributes
+    in `_begin`; its `__init__` runs each time, and only adds to them.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -215,7 +215,8 @@ SERIES = (
         "ejections_spared",
         "counter",
         "{failure}",
-        "Failures that would have ejected a member, had not too many others been ejected already.",
+        "Failures that would have ejected a member if not too many others had been ejected "
+        "already.",
         ("member",),
         _by_member(lambda member: member.spared),
     ),
@@ -223,7 +224,7 @@ SERIES = (
         "breaker_transitions",
         "counter",
         "{transition}",
-        "Breakers that came into a state.",
+        "Times that breakers changed into a state.",
         ("state",),
         lambda pool: (((state,), count) for state, count in pool.transitions),
     ),
@@ -231,7 +232,7 @@ SERIES = (
         "outlier_ejections",
         "counter",
         "{ejection}",
-        "Members that were ejected because they were worse than the others, by what was measured.",
+        "Members that were ejected because they were worse than the others, by the measure.",
         ("measure",),
         lambda pool: (((measure,), count) for measure, count in pool.outlier_ejections),
     ),
@@ -303,7 +304,7 @@ SERIES = (
         "member_weight",
         "gauge",
         "1",
-        "The share of the calls that a member is to get, in proportion to the others.",
+        "The weight of a member: its share of the calls in proportion to the others.",
         ("member",),
         _by_member(lambda member: member.weight),
     ),
@@ -351,7 +352,7 @@ SERIES = (
         "waiting",
         "gauge",
         "{call}",
-        "Callers that stand in line for a member.",
+        "Callers that wait for a member.",
         (),
         lambda pool: [((), pool.waiting)],
     ),
@@ -420,7 +421,7 @@ DURATIONS = (
     Durations(
         "checkout_wait",
         "call",
-        "How long callers stood in line who got a member.",
+        "How long callers waited for a member that they got.",
         (),
         lambda pool: [((), pool.waits)] if pool.waits.buckets else [],
     ),
@@ -465,8 +466,7 @@ _OWN = {series.name for series in (*SERIES, *DURATIONS)}
 def middleware_series(pools: Iterable[PoolStats]) -> list[Series]:
     """Return the series of all numbers of middleware; rejections are among those of the pool.
 
-    A middleware of the user's may call its numbers and their labels as it likes: both are made to
-    fit every exporter.
+    A user's middleware may choose any names for its numbers and labels: both are made to fit every exporter.
     """
     found: dict[str, list[MiddlewareStats]] = {}
     for pool in pools:

@@ -19,7 +19,7 @@ __all__ = ["SharedClientsCollector"]
 class SharedClientsCollector(RegisteredCollector):
     """Collects how many shared clients there are, by state, and how many users they have. Safe for threads.
 
-    A registry has one such collector: where there is one already, this is that one. Those that are closed
+    A registry has one such collector: creating another one returns the existing one. Closed `SharedClients`
     are forgotten.
 
     Arguments:
@@ -27,7 +27,7 @@ class SharedClientsCollector(RegisteredCollector):
         registry: where to register; nowhere if not given.
 
     Raises:
-        TypeError: one of them is none.
+        TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
         ValueError: two have one name, or the registry has metrics of these names from elsewhere.
     """
 
@@ -43,7 +43,7 @@ class SharedClientsCollector(RegisteredCollector):
         """Collect from more `SharedClients`.
 
         Raises:
-            TypeError: one of them is none.
+            TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
             ValueError: two that are open have one name.
         """
         self._shared.add(*shared)

@@ -46,7 +46,7 @@ SHARED_SERIES = (
         "connpool_shared_clients",
         "connpool.shared_client.count",
         "{client}",
-        "Shared clients that are open; retired ones are kept only for those who have them.",
+        "Shared clients that are open; retired ones are kept only for their present users.",
         "state",
         _by_state,
     ),
@@ -54,7 +54,7 @@ SHARED_SERIES = (
         "connpool_shared_client_references",
         "connpool.shared_client.reference.count",
         "{reference}",
-        "Handles of shared clients that are out.",
+        "Handles of shared clients that are in use.",
         None,
         lambda _sharing, clients: [("", sum(client.references for client in clients))],
     ),
@@ -83,7 +83,7 @@ class ExportedSharing:
         """Export more `SharedClients`.
 
         Raises:
-            TypeError: one of them is none.
+            TypeError: an argument is neither a `SharedClients` nor an `AsyncSharedClients`.
             ValueError: two that are open have one name.
         """
         for one in shared:
@@ -93,8 +93,8 @@ class ExportedSharing:
             for one in shared:
                 if after.get(one.name, one) is not one:
                     raise ValueError(
-                        f"other shared clients that are called {one.name!r} are exported already, and"
-                        " their series could not be told apart: give each a name of its own"
+                        f"other shared clients named {one.name!r} are already exported, and their series could"
+                        " not be told apart: give each SharedClients a name of its own"
                     )
                 after[one.name] = one
             self._known = after
@@ -111,4 +111,6 @@ class ExportedSharing:
 
 def _check(one: object) -> None:
     if not isinstance(one, BaseSharing):
-        raise TypeError(f"{type(one).__name__} has no shared clients: pass a SharedClients")
+        raise TypeError(
+            f"{type(one).__name__} is neither a SharedClients nor an AsyncSharedClients"
+        )

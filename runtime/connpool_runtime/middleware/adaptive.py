@@ -26,9 +26,10 @@ class AdaptiveLimit(ConcurrencyLimit):
     """Limits the calls that run at once: fewer while they take longer than usual, more while they do not.
 
     Calls beyond the limit wait or are refused by `TooManyCalls` before any member is picked. The
-    algorithm is Gradient2 of Netflix's concurrency-limits, over windows of a second. It works where
-    this pool is what loads the service; where others do, the latency says little about our share.
-    Safe for threads. For streams and context managers it is the opening that is bounded and timed.
+    algorithm is Gradient2 of Netflix's concurrency-limits, over windows of a second. It works where this pool
+    causes most of the load of the service; where other clients do, latencies say little about this pool's
+    share of the load. Safe for threads. For streams and context managers only the opening is bounded and
+    timed.
 
     Arguments:
         initial: calls at once until the first window ended; 20, the default of the original.

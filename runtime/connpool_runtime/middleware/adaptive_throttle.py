@@ -26,26 +26,27 @@ _WINDOW = Rule.seconds_above_zero()
 class AdaptiveThrottle:
     """Refuses calls with `Throttled`, with a probability that follows the share the servers refuse.
 
-    A server that has too much to do still pays for each call that it refuses. So the client refuses a
-    part of them itself, as "Site Reliability Engineering" (Beyer and others, chapter 21, "Client-Side
-    Throttling") describes it: of the attempts of the last two minutes, `requests` in all and `accepts` that
-    the servers took, the next one is refused with a probability of
+    An overloaded server still spends work on each call that it refuses. So the client refuses a part of the
+    calls itself, as "Site Reliability Engineering" (Beyer and others, chapter 21, "Client-Side Throttling")
+    describes it: of the attempts of the last two minutes, `requests` in all and `accepts` that the servers
+    took, the next one is refused with a probability of
 
         max(0, (requests - ratio * accepts) / (requests + 1))
 
-    Attempts refused here count as requests too. A server is taken to refuse what its error says is an overload
-    (HTTP 429, RESOURCE_EXHAUSTED and what is known of each library). Cancellations and refusals of the pool
-    count as nothing. It stands inside a `Retry`, so that each attempt is one request, and a refusal is not
-    tried again. Safe for threads.
+    Attempts refused here count as requests too. An attempt counts as refused by the server if its error
+    reports an overload (HTTP 429, RESOURCE_EXHAUSTED and what is known of each library). Cancellations and
+    refusals by the pool are not counted. It stands inside a `Retry`, so that each attempt is one request, and
+    a refusal is not tried again. Safe for threads.
 
     Arguments:
-        ratio: how many requests are let through for each that is accepted, at least 1; 2.0, as in the book: the
-            servers see twice of what they take, and so does the client when they are healthy again.
+        ratio: how many requests are let through for each that is accepted, at least 1; 2.0, as in the book:
+            the servers get twice the requests that they accept, so the client soon sees when they are healthy
+            again.
         max_share: the highest probability, so that some calls find out when the servers are healthy again; 0.8, as in
             Envoy's admission control: by the book's formula alone that may take many minutes.
-        window: seconds that are looked back; 120.0, as in the book.
-        minimum_calls: requests within the window below which nothing is refused; 20, because the first
-            refusal of all would otherwise refuse every other call.
+        window: seconds over which requests are counted; 120.0, as in the book.
+        minimum_calls: requests within the window below which nothing is refused; 20, because otherwise the
+            very first refusal by a server would have every other call refused.
         failures: whether calls that failed count as refused too; False: that is what breakers are for.
         per_method: whether each method is looked at by itself; by default all of them together.
         clock: monotonic seconds; for tests.

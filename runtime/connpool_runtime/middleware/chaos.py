@@ -49,17 +49,18 @@ class Harm(NamedTuple):
 class Chaos:
     """Injects faults, delays and wrong answers into attempts, each by its rate and per method.
 
-    An attempt is harmed where its client is called, so that all the rest sees what it would see of a server
-    that is unhealthy: breakers count the faults, `Timeout` and deadlines bound the delays, retries go to another
-    member. It works at any place among the middleware. For streams and context managers it is the opening that
-    is harmed, and there are no wrong answers; in an `AsyncPool` an opening that is not awaited is never late.
+    An attempt is harmed where its client is called, so that everything else behaves as it would with an
+    unhealthy server: breakers count the faults, `Timeout` and deadlines bound the delays, retries go to
+    another member. It works at any place among the middleware. For streams and context managers only the
+    opening is harmed, and there are no wrong answers; in an `AsyncPool` an opening that is not awaited is
+    never late.
 
     Creating one raises an error unless it is switched on: the environment variable `CONNPOOL_CHAOS` is
     "1", or `switched_on` is given. While it is there, `on` switches it off and on again. Safe for threads.
 
     Arguments:
-        harm: what is done to all methods that `methods` does not name; None, the default, does nothing.
-        methods: what is done to methods, by their names.
+        harm: the harm done to all methods that `methods` does not name; None, the default, for no harm.
+        methods: the harm done to single methods, by their names.
         switched_on: whether there may be chaos here; None asks `CONNPOOL_CHAOS`.
         random: floats in [0, 1); a seeded one repeats a course of events.
         sleep: waits so many seconds; a coroutine function for an `AsyncPool`. For tests.
@@ -67,7 +68,7 @@ class Chaos:
     Raises:
         RuntimeError: it is not switched on.
         ValueError: a rate or a delay is not allowed.
-        TypeError: a harm is none.
+        TypeError: a value is not a `Harm`.
     """
 
     role = Role.CHAOS

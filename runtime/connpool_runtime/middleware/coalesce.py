@@ -65,9 +65,9 @@ class Coalesce:
     """Makes one call to a server for all equal calls in flight at the same time ("single flight").
 
     A burst of equal calls costs one call: the first one makes it, the others wait and get its
-    result, or a copy of its error. Equal are calls of one method whose arguments are equal and of equal types.
-    Only idempotent methods are shared, whose arguments can be hashed; streams, context managers, and calls with
-    a key or a balancer of their own never are.
+    result, or a copy of its error. Two calls are equal if they are of the same method and their arguments are
+    equal and of equal types. Only calls of idempotent methods with hashable arguments are shared; streams,
+    context managers, and calls with a key or a balancer of their own never are.
 
     Two things to know before it is used. All callers get *the same object*: a caller that changes a mutable
     result changes that of the others. And a caller may get an answer that the server gave before the caller
@@ -75,9 +75,9 @@ class Coalesce:
     shared.
 
     What happens to the first caller does not affect the others. In an `AsyncPool` the shared call is a task
-    that is cancelled when the last of its callers is gone. In a `Pool`, the first caller's thread makes it; if that
-    is interrupted, or was too late by its own deadline, one of the others calls anew. Each waits until its
-    own deadline only. Safe for threads.
+    that is cancelled when the last of its callers is gone. In a `Pool`, the first caller's thread makes the
+    call; if that thread is interrupted, or its own deadline passes, one of the other callers makes the call
+    again. Each caller waits until its own deadline only. Safe for threads.
 
     Arguments:
         methods: names of the methods that are shared; all that are idempotent if not given.

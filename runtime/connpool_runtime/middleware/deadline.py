@@ -22,13 +22,13 @@ __all__ = ["Deadline", "until_deadline"]
 class Deadline:
     """Refuses calls that begin after the caller's deadline, and sets a time limit for each call.
 
-    What lies further in sees the limit as its deadline: no retry begins that cannot end in time,
-    no wait outlasts it. In an `AsyncPool` the call is cancelled when the time is over; a blocking
-    call cannot be interrupted safely, so in a `Pool` an attempt that has begun is waited for.
+    Everything inside this middleware sees the limit as its deadline: no retry begins that cannot end in time,
+    and no wait outlasts it. In an `AsyncPool` the call is cancelled when the time is over; a blocking call
+    cannot be interrupted safely, so in a `Pool` an attempt that has begun is waited for.
 
-    `DeadlineExceeded` is neutral, for how patient a caller is says nothing about a member, unless one member
-    meets the deadlines of its callers more often than the others do. For streams and context managers it is
-    the opening that is bounded.
+    `DeadlineExceeded` is neutral, because a caller's patience says nothing about a member, unless one member
+    exceeds its callers' deadlines more often than the other members do. For streams and context managers only
+    the opening is bounded.
 
     Arguments:
         limit: seconds for each call; None, the default, for the deadline of the caller only,

@@ -25,11 +25,11 @@ class ErrorLog:
     its causes, and where it was raised. Errors that the method expects, mistakes of the caller and
     passed deadlines are answers to the caller, and no reason for an alert.
 
-    The panic of a native extension is no `Exception`; it is recorded too, and raised as
-    `ClientPanic`, which `except Exception` catches. A panic is what Rust's bindings raise, or any
-    other error that is no `Exception` and comes from the package of the client. All others of this
-    kind (cancellation, KeyboardInterrupt, the timeouts and kills of gevent) are meant for
-    code further out: they pass unrecorded and unchanged.
+    The panic of a native extension is not an `Exception`; it is recorded too, and raised as `ClientPanic`,
+    which `except Exception` catches. A panic is the error that Rust bindings raise, or any other error that
+    is not an `Exception` and comes from the package of the client. All others of this kind (cancellation,
+    KeyboardInterrupt, the timeouts and kills of gevent) are meant for code further out: they pass unrecorded
+    and unchanged.
 
     Arguments:
         record: gets the call and each error, expected ones too (`call.judge(error)` tells them

@@ -23,19 +23,19 @@ class Fallback:
     """Answers a failed call with something else: an empty list, a cached value.
 
     The call then counts as a success for its caller; the attempts stay failures of their members.
-    Register it outside all middleware whose errors it shall answer. For methods that open a stream or a
+    Register it outside all middleware whose errors it should answer. For methods that open a stream or a
     context manager the answer takes its place.
 
     Arguments:
         answer: the value to return, or a function of the call and of the error that returns it, or
             raises; a coroutine function too in an `AsyncPool`. To return a function, return it from
             one.
-        errors: which errors are answered. By default those that another attempt could have
-            spared: failures of members, refusals of the pool and passed deadlines, but neither
-            mistakes of the caller nor errors that the method expects.
+        errors: which errors are answered. By default those that another attempt might have avoided: failures
+            of members, refusals by the pool and passed deadlines, but neither mistakes of the caller nor
+            errors that the method expects.
 
     Raises:
-        ValueError: `errors` is no tuple of classes of errors.
+        ValueError: `errors` is not a tuple of exception classes.
     """
 
     role = Role.FALLBACK

@@ -57,12 +57,12 @@ class Hedging:
     A failure waits for the attempts that are still under way. Dean and Barroso, "The Tail at Scale".
 
     The first attempt runs in the caller's task, and no other task is made before the delay has passed.
-    When another attempt wins, the first is cancelled, and the answer waits until it has ended: a client
-    that takes its time over a cancellation takes the caller's.
+    When another attempt wins, the first is cancelled, and the answer is returned once the first has ended: a
+    client that reacts slowly to a cancellation delays its caller.
 
-    A loser is broken off in the middle. A client that serves one call at a time is then validated before its next
-    use; without a `validate` its member is ejected until `uneject`, so that each race takes a member away. That is
-    logged once, as a warning.
+    A losing attempt is broken off in the middle. A client that serves one call at a time is then validated
+    before its next use; without a `validate` its member is ejected until `uneject`, so that each race would
+    eject a member. That is logged once, as a warning.
 
     Only for idempotent methods of an `AsyncPool`: a blocking call cannot be cancelled. Streams, context managers and
     results that live on a connection, such as the responses of aiohttp, are not hedged. Register it inside `Retry`,

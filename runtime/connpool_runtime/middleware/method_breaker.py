@@ -35,7 +35,7 @@ class BreakerPermit:
     """The state of the breakers when an attempt began; its identity marks the attempt's probes.
 
     Attributes:
-        barred: the members that are ejected for the method.
+        ejected: the members that are ejected for the method.
         retry_after: seconds until the first of them is probed again.
         cause: the error that ejected the last of them.
         generations: of the breakers, so that late results are known.
@@ -44,12 +44,12 @@ class BreakerPermit:
         settled: whether the breakers know how it ended.
     """
 
-    __slots__ = ("barred", "cause", "generations", "has_end", "probes", "retry_after", "settled")
+    __slots__ = ("cause", "ejected", "generations", "has_end", "probes", "retry_after", "settled")
 
     def __init__(self) -> None:
         self.generations: dict[AnyMember, object] = {}
         self.probes: list[AnyMember] = []
-        self.barred: frozenset[AnyMember] = frozenset()
+        self.ejected: frozenset[AnyMember] = frozenset()
         self.retry_after = 0.0
         self.cause: BaseException | None = None
         self.has_end = self.settled = False
@@ -69,13 +69,13 @@ class MethodBreakers:
     """The breakers of those pairs of method and member that have failed. Guarded by the owner's lock.
 
     Attributes:
-        ill: the breakers, by method and member; nothing, or an empty dictionary, for a method without failures.
+        breakers: the breakers, by method and member; nothing, or an empty dictionary, for a method without failures.
         counts: of the attempts that have ended, by method and member.
     """
 
     def __init__(self, rules: BreakerSettings) -> None:
         self._settings = rules
-        self.ill: dict[str, dict[AnyMember, Breaker]] = {}
+        self.breakers: dict[str, dict[AnyMember, Breaker]] = {}
         # Unknown errors are compared per method.
         self.counts: dict[str, dict[AnyMember, CallCount]] = {}
         self._relative: dict[str, RelativeEvidence[AnyMember]] = {}
@@ -90,34 +90,34 @@ class MethodBreakers:
 
     def forget(self) -> None:
         """Forget all failures."""
-        self.ill, self.counts, self._relative = {}, {}, {}
+        self.breakers, self.counts, self._relative = {}, {}, {}
 
     def begin(self, method: str, now: float, trial: BreakerPermit | None = None) -> BreakerPermit:
         """Return the permit of an attempt, the given one or another, before a member is picked for it.
 
-        It becomes the probe of a pair whose cooldown is over: as the member is not picked yet, it
-        may go elsewhere, and the probe is given back.
+        The attempt becomes the probe of each pair whose cooldown is over. As the member is not picked yet,
+        the attempt may go to another member; then the probe is given back.
         """
         trial = trial or BreakerPermit()
-        pairs = self.ill.get(method)
+        pairs = self.breakers.get(method)
         if not pairs:
             return trial
         for member in [member for member in pairs if member.leaving]:
             del pairs[member]
-        barred: dict[AnyMember, Breaker] = {}
+        ejected: dict[AnyMember, Breaker] = {}
         for member, breaker in pairs.items():
             breaker.wake(now)
             trial.generations[member] = breaker.generation
             if not breaker.admits:
-                barred[member] = breaker
+                ejected[member] = breaker
             elif breaker.state is BreakerState.HALF_OPEN:
                 trial.probes.append(member)  # first, so that no interrupt loses the probe
                 if not breaker.admit(trial, now):
                     trial.probes.remove(member)
-        if barred:
-            trial.barred = frozenset(barred)
-            trial.retry_after = max(0.0, min(one.wake_at for one in barred.values()) - now)
-            trial.cause = max(barred.values(), key=lambda one: one.opened_at).cause
+        if ejected:
+            trial.ejected = frozenset(ejected)
+            trial.retry_after = max(0.0, min(one.wake_at for one in ejected.values()) - now)
+            trial.cause = max(ejected.values(), key=lambda one: one.opened_at).cause
         return trial
 
     def end(
@@ -130,7 +130,7 @@ class MethodBreakers:
         cause: BaseException | None = None,
     ) -> bool:
         """Record the end of an attempt, without a member if none was made; return whether a breaker opened."""
-        pairs = self.ill.setdefault(method, {})
+        pairs = self.breakers.setdefault(method, {})
         for probe in trial.probes:
             if probe is not member and probe in pairs:
                 pairs[probe].settle(trial, pairs[probe].generation, Outcome.NEUTRAL, now)
@@ -175,7 +175,7 @@ class MethodBreakers:
                 window, least, lambda: {one: count.calls for one, count in tuple(ended.items())}
             )
             self._relative[method] = evidence
-        breaker = self.ill[method].get(member)
+        breaker = self.breakers[method].get(member)
         if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
             return kind_of(cause) is kind_of(breaker.cause)
         if not evidence.is_outlier(member, ended[member].calls, (kind_of(cause),), now):
@@ -193,8 +193,8 @@ class MethodBreaker:
     pool `max_fails=0` if no method's failures shall eject a whole member.
 
     It judges single attempts, so it belongs inside `Retry`. A pair whose cooldown is over is probed
-    by the next call of the method that is sent there. Callers who wait in line for a member with a
-    limit take the first that is free, also one that is ejected for the method. Safe for threads.
+    by the next call of the method that is sent there. Callers that wait in the queue for a member with a
+    limit take the first free one, even if it is ejected for the method. Safe for threads.
 
     Arguments:
         max_fails: failures of a method on a member in a row that eject it there; 5, as for
@@ -246,7 +246,7 @@ class MethodBreaker:
             call.run_on_close(self)  # from an attempt that failed after it had begun
         try:
             try:
-                if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
+                if self._ends.work or pairs.breakers.get(method) or FREE_THREADED:
                     trial = BreakerPermit()  # before it is a probe, so that it always has an owner
                     self._begin(call, trial)
                 result = proceed(call)
@@ -254,7 +254,7 @@ class MethodBreaker:
                 self._end(call, trial or BreakerPermit(), attempts, error)
                 raise
             member = call.member
-            if trial is not None or self._ends.work or pairs.ill.get(method) or call.held:
+            if trial is not None or self._ends.work or pairs.breakers.get(method) or call.held:
                 self._passed(call, trial or BreakerPermit(), attempts)
             elif call.attempt > attempts and member is not None:
                 if member.leaving:
@@ -276,7 +276,7 @@ class MethodBreaker:
         trial: BreakerPermit | None = None
         if attempts:
             call.run_on_close(self)  # from an attempt that failed after it had begun
-        if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
+        if self._ends.work or pairs.breakers.get(method) or FREE_THREADED:
             trial = BreakerPermit()
             self._begin(call, trial)
         try:
@@ -285,7 +285,7 @@ class MethodBreaker:
             self._end(call, trial or BreakerPermit(), attempts, error)
             raise
         member = call.member
-        if trial is not None or self._ends.work or pairs.ill.get(method) or call.held:
+        if trial is not None or self._ends.work or pairs.breakers.get(method) or call.held:
             self._passed(call, trial or BreakerPermit(), attempts)
         elif call.attempt > attempts and member is not None:
             if member.leaving:
@@ -309,9 +309,9 @@ class MethodBreaker:
         with self._lock:
             self._ends.run_locked()
             self._pairs.begin(call.method.name, self._clock(), trial)
-        if trial.barred:
+        if trial.ejected:
             refusal = partial(trial.refusal, call.pool, call.method.name)
-            call.exclude(self, lambda: trial.barred, refusal)
+            call.exclude(self, lambda: trial.ejected, refusal)
 
     def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
         if call.held:  # the outcome of a stream is known at its end
@@ -325,7 +325,7 @@ class MethodBreaker:
     ) -> None:
         method, member = call.method.name, call.member if call.attempt > attempts else None
         call.readmit(self)
-        if member is None and trial.barred and error is not None:
+        if member is None and trial.ejected and error is not None:
             self._tally.add("method_rejections", method=method)
         verdict = call.verdict or _NOT_MADE
         if verdict is UNKNOWN and call.has_key:

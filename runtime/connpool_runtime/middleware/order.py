@@ -52,8 +52,7 @@ def by_role(entries: Iterable[T], middleware_of: Callable[[T], object]) -> list[
         role = Role.of(one)
         if role in of_role and not role.may_repeat:
             raise ValueError(
-                f"middleware must be of different roles, not twice {type(one).__name__}:"
-                f" {of_role[role]!r} and {one!r} are both {role}"
+                f"a pool has one middleware of the role {role}, not two: {of_role[role]!r} and {one!r}"
             )
         of_role[role] = one
     return sorted(given, key=lambda entry: _PLACES[Role.of(middleware_of(entry))])

@@ -41,34 +41,35 @@ def pushed_back(error: BaseException) -> float | None:
 class Retry:
     """Retries a failed call, preferably on a member that it has not tried yet.
 
-    Only for idempotent methods, and only after what another attempt may mend: failures, overload, and
-    once after an unknown error. An answer, a refusal of the pool, a cancellation or a caller's mistake
-    is final. The one refusal that is not is `AllMembersOpen` that says when it will be over. A stream is
-    opened again as long as it has given no item.
+    Only calls of idempotent methods are retried, and only after errors that another attempt may avoid:
+    failures, overload, and once after an unknown error. An answer, a refusal by the pool, a cancellation or a
+    caller's mistake is final. The only refusal that is not final is an `AllMembersOpen` that says when the
+    first member may be called again. A stream is opened again as long as it has given no item.
 
-    The waits are the "full jitter" back-off of Brooker, "Exponential Backoff And Jitter"; they
-    begin only after the time that an error asks for, in an attribute `retry_after` or as its classifier
-    knows. Not so after a failure of one server (HTTP 503 with `Retry-After`), while another member may be
-    called. A retry that would wait longer than `cap` for that, or to the caller's deadline, is not made,
-    nor is one that the budget does not allow.
+    The waits are the "full jitter" back-off of Brooker, "Exponential Backoff And Jitter"; they begin only
+    after the time that the error asks for, in its attribute `retry_after` or by its classifier. That time is
+    ignored after a failure of one server (HTTP 503 with `Retry-After`) while another member may be called.
+    There is no retry if the error asks for a wait longer than `cap` or beyond the caller's deadline, or if
+    the budget does not allow one.
 
-    A method's own `RetryPolicy`, and `calling(retry=...)` for the calls of a block, say otherwise for some calls.
+    A method's own `RetryPolicy`, and `calling(retry=...)` for the calls of a block, override these rules.
 
-    The last error is raised as it came. The first is its context, unless it has a context already.
+    The last error is raised unchanged. The first error becomes its context, unless the last one already has a
+    context.
 
     Arguments:
-        attempts: how often a call is tried in all; 3, because what two other members could not do
-            a fourth one cannot either.
+        attempts: how often a call is tried in all; 3, because a call that failed on three members will most
+            likely fail on a fourth.
         base: seconds that the first wait lasts at most; each later one may last twice as long.
             0.05 is longer than most calls, so that the cause has a chance to pass.
         cap: seconds that any wait lasts at most; 2.0, about as long as a user waits.
         budget: what bounds the retries of all calls together; its own with the defaults of
             `RetryBudget` if not given.
         unsent: whether a call that was certainly not sent, as when the connection was refused, may be
-            tried again though its method is not idempotent. False: a client that connects again by
-            itself in the middle of a call reports the last refusal, and hides that it had sent before.
-        retry_after: returns the seconds that an error asks to wait, or None; else, and if it fails, what the
-            error's classifier knows of it counts.
+            tried again though its method is not idempotent. False: a client that reconnects by itself in the
+            middle of a call reports the last refusal, and hides that it had already sent the call.
+        retry_after: returns the seconds that an error asks to wait, or None; if it returns None or fails,
+            the error's classifier decides.
         random: floats in [0, 1).
         sleep: waits so many seconds; a coroutine function for an `AsyncPool`. For tests.
 
@@ -262,7 +263,7 @@ class Retry:
             return asked
         verdict = call.judge(error)
         if verdict.outcome is Outcome.FAILURE and call.may_go_elsewhere:
-            return 0.0  # what a server that cannot work asks for is meant for those who come back to it
+            return 0.0  # a failed server's `Retry-After` is meant for calls to that server
         return verdict.retry_after or 0.0
 
 
@@ -296,9 +297,9 @@ class _Failures:
     def end(self, last: BaseException) -> None:
         """Make the first error the context of the last one, if that has none.
 
-        A client may keep an error and raise it in each call, as asyncio's streams do. Hence an
-        error that leads anywhere is left as it is, or its chain would grow with each call; and so
-        is one that the first error leads to, or the chain would become a circle.
+        A client may keep an error and raise it in each call, as asyncio's streams do. So an error that
+        already has a cause or context is left as it is, or its chain would grow with each call; and so is an
+        error that is in the chain of the first one, or the chain would become a circle.
         """
         first = self._met[0]
         if last.__context__ is None and not _leads_to(first, last):

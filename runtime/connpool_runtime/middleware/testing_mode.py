@@ -44,9 +44,9 @@ _mode = TestingMode(None, None)
 def set_testing(on: bool = True, *, attempts: int = 1) -> TestingMode:
     """Make all `Retry` of this process wait for nothing and limit their attempts; for tests.
 
-    What a middleware was made with holds again with `set_testing(False)`, or after the block, when it is
-    used as `with set_testing():`. Delays of `Chaos` are left out too. Limits, queues and timeouts stay as
-    they are. Holds for all threads and tasks.
+    The settings of each middleware apply again after `set_testing(False)`, or after the block if it is used
+    as `with set_testing():`. Delays of `Chaos` are left out too. Limits, queues and timeouts stay as they
+    are. Holds for all threads and tasks.
 
     Arguments:
         on: whether tests run.

@@ -32,11 +32,11 @@ class Timeout:
 
     That is a failure of the member, while a cancellation by the caller says nothing about it; the
     two are told apart by who cancelled. Register it inside a `Retry`, so that each attempt has a
-    time of its own. For streams and context managers it is the opening that is bounded.
+    time of its own. For streams and context managers only the opening is bounded.
 
     An attempt that has less time until the caller's deadline (see `deadline`) is cancelled there,
-    by `DeadlineExceeded`, which is neutral unless the other members meet deadlines less often: the member had
-    no chance to use up its time.
+    by `DeadlineExceeded`, which is neutral unless the other members exceed deadlines less often: the member
+    had no chance to use up its time.
 
     A blocking call cannot be interrupted from outside. So in a `Pool` the timeout is passed to the client, by
     the parameter that the method states (`deadline_parameter`); a method without one has no limit, which is
@@ -163,7 +163,7 @@ class Timeout:
 
 
 def _as_its_own(error: BaseException) -> Outcome | None:
-    """Judge an attempt that this limit ended: the member was slow. What was never sent says nothing about it."""
+    """Judge an attempt that this limit ended: the member was slow, unless the call was never sent."""
     late = isinstance(error, DeadlineExceeded) and error.cause is not None
     return Outcome.FAILURE if late else None
 

@@ -8,7 +8,7 @@ import sys
 
 __all__ = ["FORMS", "PATTERN", "seconds_of"]
 
-FORMS = 'a number of seconds, 0 or more, or a text such as "500ms", "30s", "5m" or "1h30m"'
+FORMS = 'a number of seconds, 0 or more, or a string such as "500ms", "30s", "5m" or "1h30m"'
 
 # The JSON schema of durations given as texts.
 PATTERN = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)\s*$"
@@ -26,7 +26,7 @@ def seconds_of(value: object) -> float:
         value: seconds as a number, or a text: a bare number is seconds too, and parts add up.
 
     Raises:
-        ValueError: it is none, is negative or has no end; the text says what is allowed.
+        ValueError: `value` is not a duration, or is negative or infinite; the message says what is allowed.
     """
     if isinstance(value, str):
         return _seconds_of_text(value.strip())

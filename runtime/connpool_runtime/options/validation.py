@@ -63,7 +63,7 @@ def _is_seconds(value: object) -> TypeGuard[int | float]:
 
 
 def _are_error_classes(value: object) -> bool:
-    """Return whether a value is a tuple of classes of errors."""
+    """Return whether a value is a tuple of exception classes."""
     given = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(one, type) and issubclass(one, BaseException) for one in given)
 
@@ -104,9 +104,9 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
 
 
 def error_classes(name: str, value: object) -> None:
-    """Refuse everything but a tuple of classes of errors: `isinstance` would, in place of the error it is asked about."""
+    """Refuse everything but a tuple of exception classes: `isinstance` would, in place of the error it is asked about."""
     if not _are_error_classes(value):
-        raise refused(name, value, "a tuple of classes of errors")
+        raise refused(name, value, "a tuple of exception classes")
 
 
 def refused(name: str, value: object, allowed: str) -> ValueError:
@@ -240,7 +240,7 @@ class Rule:
     @classmethod
     def text(cls) -> Self:
         """Return the rule for any text."""
-        return cls("text", "a text", is_text)
+        return cls("text", "a string", is_text)
 
     @classmethod
     def ascending_seconds(cls) -> Self:

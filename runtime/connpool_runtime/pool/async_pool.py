@@ -660,7 +660,7 @@ class AsyncPool(BasePool[C]):
                 an object with a method `around_async` like that.
 
         Raises:
-            TypeError: it is neither.
+            TypeError: `middleware` is neither.
             ValueError: it is a second `Retry` or `Hedging`, with which attempts would multiply.
         """
         self._add_middleware(middleware)
@@ -738,7 +738,7 @@ class AsyncPool(BasePool[C]):
                 has one.
 
         Raises:
-            TypeError: the factory is no function, or one that this pool cannot wait for.
+            TypeError: the factory is not a function, or has to be awaited and the pool is for threads.
             ValueError: the name is taken, or an option is not allowed.
             PoolClosed: the pool was closed.
         """
@@ -834,7 +834,7 @@ class AsyncPool(BasePool[C]):
             endpoints: where to; those of the connector's config if not given.
 
         Raises:
-            TypeError: it is no connector, or one of the other kind.
+            TypeError: `connector` is not a connector, or is one for the other kind of pool.
             ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
             PoolClosed: the pool was closed.
         """
@@ -873,7 +873,7 @@ class AsyncPool(BasePool[C]):
             options: see `DiscoverySettings`.
 
         Returns:
-            An object that gives the numbers, waits for members, and ends it.
+            A handle that gives the stats, waits for members, and ends the discovery.
 
         Raises:
             DiscoveryTimeout: there is no member within `start_timeout`; the message says why.
@@ -916,7 +916,7 @@ class AsyncPool(BasePool[C]):
             drain_timeout: seconds to wait; the setting of that name if not given.
 
         Raises:
-            UnknownMember: there is none of this name.
+            UnknownMember: no member has this name.
             DrainTimeout: calls were still in flight; the last of them will close the client.
             Exception: whatever closing the client raised.
         """
@@ -935,7 +935,7 @@ class AsyncPool(BasePool[C]):
             drain_timeout: seconds to wait in all; the setting of that name if not given.
 
         Raises:
-            UnknownMember: there is none of one of the names.
+            UnknownMember: no member has one of the names.
             ExceptionGroup: everything that went wrong with single members, after all were tried.
         """
         from connpool_runtime._concurrency import tasks
@@ -964,7 +964,7 @@ class AsyncPool(BasePool[C]):
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for good, wait for those in flight, then close all clients.
 
-        Closing again does nothing, or goes on with what was left over when it was broken off.
+        Closing again does nothing, or closes what was left over when an earlier `close` was broken off.
 
         Arguments:
             drain_timeout: seconds to wait in all; the setting of that name if not given.

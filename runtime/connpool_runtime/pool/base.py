@@ -100,7 +100,7 @@ class BasePool(Generic[C]):
         **options: Unpack[PoolOptions],
     ) -> None:
         if not is_text(cast("object", name)):
-            raise TypeError(f"the name of a pool is a text, not {name!r}: Pool(name)")
+            raise TypeError(f"the name of a pool must be a string, not {name!r}: Pool(name)")
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
         methods = tuple(methods)
         # A client of the other kind differs in all methods, so a few are enough to detect it.
@@ -175,8 +175,9 @@ class BasePool(Generic[C]):
             labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
         Raises:
-            TypeError: the name is no text, the labels are no texts by name, the client is a class, a coroutine,
-                None, a text or other data, or it is asynchronous and the pool is not.
+            TypeError: the name is not a string, the labels do not map strings to strings, the client is a
+                class, a coroutine, None, a string or other data, or the client is asynchronous and the pool
+                is not.
             ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
@@ -193,7 +194,7 @@ class BasePool(Generic[C]):
             clients: the arguments of `add_client` for each, as `NewClient(client, name="a", weight=2)`.
 
         Raises:
-            TypeError: one is no `NewClient`, or for the reasons of `add_client`.
+            TypeError: an argument is not a `NewClient`, or one of the reasons of `add_client` applies.
             ValueError: a name is taken or there twice, a number is not a whole number of at least 1, or
                 the pool's balancer ignores weights and one is not 1.
             PoolClosed: the pool was closed.
@@ -217,13 +218,13 @@ class BasePool(Generic[C]):
         """Return a new client, after refusing values that would only fail when called."""
         if not isinstance(cast("object", one), NewClient):
             raise TypeError(
-                f"add_clients takes what add_client does for each, as NewClient(client, name), and a"
-                f" {type(one).__name__} is none"
+                f"add_clients needs a NewClient for each member, as in NewClient(client, name), not a"
+                f" {type(one).__name__}"
             )
         given = cast("object", one.name)
         if given is not None and not is_text(given):
             raise TypeError(
-                f"the name of a member is a text, not {given!r}: add_client(client, name)"
+                f"the name of a member must be a string, not {given!r}: add_client(client, name)"
             )
         client = cast("object", one.client)
         if isinstance(client, type):
@@ -239,7 +240,7 @@ class BasePool(Generic[C]):
         for label in self._sample_methods if self._blocking else ():
             if is_coroutine_function(getattr(kind, label, None)):
                 raise TypeError(
-                    f"{kind.__name__}.{label} is a coroutine function; pool {self.name!r} is for "
+                    f"{kind.__name__}.{label} is a coroutine function, but pool {self.name!r} is for "
                     "synchronous clients"
                 )
         return one
@@ -248,12 +249,13 @@ class BasePool(Generic[C]):
         """Refuse what cannot open a client: calls would only be told that its endpoint cannot be reached."""
         if not callable(factory):
             raise TypeError(
-                f"the factory of an endpoint is a function that opens a client, and a {type(factory).__name__} is"
-                " none: `add_client` takes a client, `add_connector` and `discover` open clients of addresses"
+                f"the factory of an endpoint must be a function that opens a client, not a"
+                f" {type(factory).__name__}: use `add_client` to add an open client, and `add_connector` or"
+                " `discover` to connect to addresses"
             )
         if self._blocking and is_coroutine_function(factory):
             raise TypeError(
-                f"the factory of an endpoint is a coroutine function; pool {self.name!r} is for synchronous clients"
+                f"the factory of an endpoint is a coroutine function, but pool {self.name!r} is for synchronous clients"
             )
 
     def _limit_of(self, one: NewClient[C]) -> float:
@@ -317,8 +319,8 @@ class BasePool(Generic[C]):
         close = close or self._close_client
         if reset is not None and settings.max_concurrency != 1:
             raise ValueError(
-                "reset is for clients of one call at a time, and max_concurrency is"
-                f" {settings.max_concurrency}: who resets a client breaks what others do with it"
+                f"reset needs max_concurrency=1, not {settings.max_concurrency}: resetting a client would disturb"
+                " the other calls that use it"
             )
         return ClientStore[C](settings, may_grow, factory, close, validate, configure, reset)
 
@@ -430,7 +432,7 @@ class BasePool(Generic[C]):
         if membership.closed:
             raise PoolClosed(f"pool {self.name!r} is closed", pool=self.name)
         self._checkout.router.wake_locked()
-        return membership.has_well(waiting.members)
+        return membership.has_healthy(waiting.members)
 
     def _not_ready(self, members: int, seconds: float) -> NotReady:
         from connpool_runtime.pool.readiness import not_ready
@@ -455,7 +457,7 @@ class BasePool(Generic[C]):
             max_size: clients that may be open at a time; what it was if not given.
 
         Raises:
-            UnknownMember: there is none of this name.
+            UnknownMember: no member has this name.
             ValueError: the member has one client of its own, a number is not allowed, or `min_size` is larger
                 than `max_size`.
         """
@@ -465,8 +467,8 @@ class BasePool(Generic[C]):
             store = member.source
             if not isinstance(store, ClientStore):
                 raise ValueError(
-                    f"member {name!r} of pool {state.name!r} was added with one client; only an endpoint,"
-                    " see add_endpoint, has a size"
+                    f"member {name!r} of pool {state.name!r} was added with one client; only members added by"
+                    " add_endpoint can be resized"
                 )
             store.resize(min_size, max_size)
             state.queue.free(member)
@@ -488,7 +490,7 @@ class BasePool(Generic[C]):
             on: as the setting `metrics_only`.
 
         Raises:
-            ValueError: it is neither True nor False.
+            ValueError: `on` is neither True nor False.
         """
         self.reconfigure(metrics_only=on)
 
@@ -503,8 +505,9 @@ class BasePool(Generic[C]):
                 "consistent_hash" to 1,000.
 
         Raises:
-            UnknownMember: there is none of this name.
-            ValueError: the weight is no whole number of at least 1, or the pool's balancer ignores weights.
+            UnknownMember: no member has this name.
+            ValueError: the weight is not a whole number of at least 1, or the pool's balancer ignores
+                weights.
             PoolClosed: the pool was closed.
         """
         check_weight(weight, self.settings.balancer)
@@ -520,8 +523,8 @@ class BasePool(Generic[C]):
             priority: members of a higher number are called when too few of the lower ones are healthy.
 
         Raises:
-            UnknownMember: there is none of this name.
-            ValueError: the priority is no whole number of at least 0.
+            UnknownMember: no member has this name.
+            ValueError: the priority is not a whole number of at least 0.
             PoolClosed: the pool was closed.
         """
         whole_number("priority", priority, least=0)
@@ -537,12 +540,12 @@ class BasePool(Generic[C]):
             zone: where it is; None if that is unknown.
 
         Raises:
-            UnknownMember: there is none of this name.
-            TypeError: the zone is neither a text nor None.
+            UnknownMember: no member has this name.
+            TypeError: the zone is neither a string nor None.
             PoolClosed: the pool was closed.
         """
         if not isinstance(cast("object", zone), str | None):
-            raise TypeError(f"zone must be a text or None, not {zone!r}")
+            raise TypeError(f"zone must be a string or None, not {zone!r}")
         self._place(name, lambda placement: placement._replace(zone=zone))
 
     def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
@@ -553,11 +556,11 @@ class BasePool(Generic[C]):
 
         Arguments:
             name: of the member.
-            labels: texts by name, as {"role": "primary"}; {} for none.
+            labels: names and values, all of them strings, as {"role": "primary"}; {} for none.
 
         Raises:
-            UnknownMember: there is none of this name.
-            TypeError: the labels are no texts by name.
+            UnknownMember: no member has this name.
+            TypeError: the labels do not map strings to strings.
             PoolClosed: the pool was closed.
         """
         known = checked_labels(labels)
@@ -647,7 +650,7 @@ class BasePool(Generic[C]):
         the event about; events arrive in order. What it raises is logged and affects no call.
 
         Raises:
-            TypeError: it is no function, or a coroutine function, which nobody would await.
+            TypeError: the listener is not a function, or is a coroutine function, which nobody would await.
         """
         # imported now, because later a lock would be held
         import_module("connpool_runtime.events.types")

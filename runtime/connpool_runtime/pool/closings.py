@@ -1,8 +1,9 @@
 # Made by tools/derive_sync.py from async_closings.py; edit that.
 """Closes the clients of members that have left, in parallel and in the background.
 
-Closing is the user's and may hang. It is begun once for each member and goes on whatever becomes of the
-caller who asked for it: a waiting caller has its own limit, and a interrupted caller does not affect it.
+Clients are closed by the user's code, which may hang. Closing is started once for each member and goes on
+whatever happens to the caller that started it: a waiting caller has its own limit, and a interrupted caller
+does not affect it.
 """
 
 from __future__ import annotations

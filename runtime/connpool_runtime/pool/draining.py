@@ -1,8 +1,9 @@
 """How members leave a pool: no new calls, then a wait, then closing.
 
 No client is closed under a caller. When the time to wait is over, closing is left to the last call to
-end. Only what the closing thread or task itself holds of results, such as a cursor in one of its variables, is not
-waited for: it could be dropped only after the wait. Waiting and closing are done by the pools; what does not wait is here.
+end. Results that the closing thread or task itself holds, such as a cursor in one of its variables, are not
+waited for: they could be dropped only after the wait. Waiting and closing are done by the pools; what does
+not wait is here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.holders import Holder, current_holder, has_ended
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.checkout.state import KeptResult, PoolState
+from connpool_runtime.checkout.state import PinnedResult, PoolState
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.members.member import Member
 from connpool_runtime.options.validation import seconds
@@ -22,11 +23,11 @@ __all__ = ["Draining"]
 C = TypeVar("C")
 
 
-def kept_results(state: PoolState[Any]) -> tuple[KeptResult, ...]:
+def pinned_results(state: PoolState[Any]) -> tuple[PinnedResult, ...]:
     """Return the calls whose results keep their members."""
     while True:
         try:
-            return tuple(state.kept)
+            return tuple(state.pinned)
         except RuntimeError:  # another thread added one meanwhile
             continue
 
@@ -53,7 +54,7 @@ class Draining(Generic[C]):
         """Give a member no new calls; its gate opens when its last call has ended.
 
         Raises:
-            UnknownMember: there is none of this name.
+            UnknownMember: no member has this name.
         """
         state = self._state
         with state.after_lock, state.lock:
@@ -68,7 +69,7 @@ class Draining(Generic[C]):
         """Give several members no new calls from the same moment on, all of them or none.
 
         Raises:
-            UnknownMember: there is none of one of the names.
+            UnknownMember: no member has one of the names.
         """
         state = self._state
         with state.after_lock, state.lock:
@@ -94,18 +95,21 @@ class Draining(Generic[C]):
         return members
 
     def _release_own(self, members: Collection[Member[C]], *, of_ended: bool = False) -> None:
-        """Give back what the caller's own results keep, for it would wait for itself; at the end those of the dead too.
+        """Give back the members of the caller's own results, and finally those of threads that have ended.
+
+        A caller that waited for its own results would wait for itself.
 
         Arguments:
             members: that are drained.
-            of_ended: whether results of threads and tasks that have ended, in a list perhaps, are given up as well.
+            of_ended: whether results of threads and tasks that have ended, in a
+                list perhaps, are given up as well.
         """
         state = self._state
-        if not (kept := kept_results(state)):
+        if not (pinned := pinned_results(state)):
             return
         own, drained = current_holder(blocking=state.blocking), set(members)
         given_up: dict[Holder, bool] = {}
-        for one in kept:
+        for one in pinned:
             if one.holder not in given_up:
                 is_own = own is not None and one.holder == own
                 given_up[one.holder] = is_own or (of_ended and has_ended(one.holder))

@@ -547,7 +547,7 @@ class Pool(BasePool[C]):
                 an object with a method `around` like that.
 
         Raises:
-            TypeError: it is neither.
+            TypeError: `middleware` is neither.
             ValueError: it is a second `Retry` or `Hedging`, with which attempts would multiply.
         """
         self._add_middleware(middleware)
@@ -624,7 +624,7 @@ class Pool(BasePool[C]):
                 has one.
 
         Raises:
-            TypeError: the factory is no function, or one that this pool cannot wait for.
+            TypeError: the factory is not a function, or has to be awaited and the pool is for threads.
             ValueError: the name is taken, or an option is not allowed.
             PoolClosed: the pool was closed.
         """
@@ -720,7 +720,7 @@ class Pool(BasePool[C]):
             endpoints: where to; those of the connector's config if not given.
 
         Raises:
-            TypeError: it is no connector, or one of the other kind.
+            TypeError: `connector` is not a connector, or is one for the other kind of pool.
             ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
             PoolClosed: the pool was closed.
         """
@@ -759,7 +759,7 @@ class Pool(BasePool[C]):
             options: see `DiscoverySettings`.
 
         Returns:
-            An object that gives the numbers, waits for members, and ends it.
+            A handle that gives the stats, waits for members, and ends the discovery.
 
         Raises:
             DiscoveryTimeout: there is no member within `start_timeout`; the message says why.
@@ -802,7 +802,7 @@ class Pool(BasePool[C]):
             drain_timeout: seconds to wait; the setting of that name if not given.
 
         Raises:
-            UnknownMember: there is none of this name.
+            UnknownMember: no member has this name.
             DrainTimeout: calls were still in flight; the last of them will close the client.
             Exception: whatever closing the client raised.
         """
@@ -819,7 +819,7 @@ class Pool(BasePool[C]):
             drain_timeout: seconds to wait in all; the setting of that name if not given.
 
         Raises:
-            UnknownMember: there is none of one of the names.
+            UnknownMember: no member has one of the names.
             ExceptionGroup: everything that went wrong with single members, after all were tried.
         """
         from connpool_runtime._concurrency import threads
@@ -848,7 +848,7 @@ class Pool(BasePool[C]):
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for good, wait for those in flight, then close all clients.
 
-        Closing again does nothing, or goes on with what was left over when it was broken off.
+        Closing again does nothing, or closes what was left over when an earlier `close` was broken off.
 
         Arguments:
             drain_timeout: seconds to wait in all; the setting of that name if not given.

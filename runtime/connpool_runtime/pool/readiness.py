@@ -23,8 +23,8 @@ def not_ready(
     Arguments:
         pool: its name.
         members: of the pool, that it uses.
-        wanted: how many should have been well.
-        seconds: how long it was waited.
+        wanted: how many should have been healthy.
+        seconds: how long the caller has waited.
         others: members outside its subset.
     """
     reasons = [(member, reason) for member in members if (reason := _reason(member)) is not None]
@@ -37,8 +37,8 @@ def not_ready(
     which = f" in this client's subset ({others} others are not used)" if others else ""
     causes = [cause for member, _ in reasons if (cause := _cause(member)) is not None]
     return NotReady(
-        f"{well} of {len(members)} members of pool {pool!r}{which} were healthy within {seconds:.3g} s, and"
-        f" {wanted} were waited for: {'; '.join(told) or 'there are no more'}",
+        f"{well} of {len(members)} members of pool {pool!r}{which} were healthy within {seconds:.3g} s, but"
+        f" {wanted} were needed: {'; '.join(told) or 'the pool has no other members'}",
         pool=pool,
         cause=without_traceback(causes[-1]) if causes else None,
     )

@@ -68,7 +68,7 @@ class BaseRegistry(Generic[T]):
         """Return the resource of a name.
 
         Raises:
-            NotFound: nothing has it; a resource gets its name when it has been made.
+            NotFound: no resource has this name; a resource gets its name only once it has been created.
             PoolClosed: the registry was closed.
         """
         with self._lock:
@@ -95,7 +95,7 @@ class BaseRegistry(Generic[T]):
         Raises:
             AlreadyExists: the name is taken.
             PoolClosed: the registry was closed; the resource stays the caller's.
-            ValueError, TypeError: it is no name, or nothing that can be closed.
+            ValueError, TypeError: the name is not valid, or the resource cannot be closed.
         """
         check_name(name)
         self._check_resource(resource)
@@ -111,12 +111,12 @@ class BaseRegistry(Generic[T]):
             resource: what comes; from now on the registry closes it.
 
         Returns:
-            What had the name; it is the caller's to close.
+            The resource that had the name; the caller has to close it.
 
         Raises:
             NotFound: nothing has the name.
             PoolClosed: the registry was closed; the resource stays the caller's.
-            TypeError: the resource is nothing that can be closed.
+            TypeError: the resource cannot be closed.
         """
         self._check_resource(resource)
         with self._lock:
@@ -216,4 +216,4 @@ def identity_of(config: object) -> object:
 def check_name(name: object) -> None:
     """Raise `ValueError` if a name is not a text with at least one character."""
     if not is_text(name) or not name:
-        raise ValueError(f"name must be a text that is not empty, not {name!r}")
+        raise ValueError(f"name must be a non-empty string, not {name!r}")

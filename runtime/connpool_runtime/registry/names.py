@@ -90,7 +90,7 @@ class NameTable(Generic[T]):
         """
         self.refuse_if_closed()
         if name in self._entries:
-            raise AlreadyExists(f"{self._owner!r} has a {name!r} already", pool=self._owner)
+            raise AlreadyExists(f"{self._owner!r} already has {name!r}", pool=self._owner)
         entry: NameEntry[T] = NameEntry(name, identity, None)
         entry.value, entry.state = value, AttemptState.DONE
         self._entries[name] = entry

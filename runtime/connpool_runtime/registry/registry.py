@@ -39,15 +39,15 @@ class Registry(BaseRegistry[T]):
     def get_or_create(self, name: str, factory: Callable[[], T], *, config: object = None) -> T:
         """Return the resource of a name, creating it if there is none.
 
-        Of several callers at once one makes it, the others wait for the result. If it fails, all
-        of them get the error, and the next caller may try again; if its maker is interrupted, one of
-        the others makes it.
+        Of several callers at once, one creates the resource and the others wait for it. If the factory fails,
+        all of them get the error, and the next caller may try again; if the creating caller is interrupted, one
+        of the others creates it.
 
         Arguments:
             name: not empty.
             factory: makes the resource; runs without any lock.
-            config: what it is made from, a connector's config for example; if given, it must mean
-                the same as the one that the present resource was made from.
+            config: the config that the resource is made from, such as a connector's; if given, it must mean
+                the same as that of the present resource.
 
         Raises:
             ConfigConflict: the present resource was made from another config.

@@ -60,7 +60,7 @@ def can_be_closed(resource: object) -> Closable:
     """
     if pool_in(resource) is None and not callable(getattr(resource, "close", None)):
         raise TypeError(
-            f"{type(resource).__name__} has no method close: give the registry a function, close="
+            f"{type(resource).__name__} has no method close: pass the registry a function that closes it, as close="
         )
     return cast("Closable", resource)
 

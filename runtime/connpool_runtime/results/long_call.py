@@ -26,8 +26,8 @@ DROPPED = neutral("dropped before its end")
 class LongCall(Generic[C]):
     """Holds a member from its opening to its end, which is accounted for exactly once."""
 
-    # On the class, for finalizers: at interpreter shutdown the names of modules may be gone already. Nothing is
-    # given back then, since no code is left to take it.
+    # On the class, for finalizers: at interpreter shutdown the names of modules may be gone already. Nothing
+    # is given back then, since the code for it is gone.
     _interpreter_ends = staticmethod(sys.is_finalizing)
     _lease: AnyLease = Lease()  # never held: for the finalizer after an interrupted __init__
     _deadline: DeadlineBlock | None = None  # the caller's deadline, if it was passed to the client
@@ -52,15 +52,16 @@ class LongCall(Generic[C]):
         """
         if self._call.attempt or self._lease.open:
             raise RuntimeError(
-                f"{type(self).__name__} is for one use: ask the pool for another one"
+                f"{type(self).__name__} can be used only once: ask the pool for another one"
             )
         self._started = self._checkout.state.clock()
 
     def _through_middleware(self, attempt: Callable[[Call], Any]) -> Any:
-        """Run an attempt through all middleware, to which it does not belong beyond that.
+        """Run an attempt through all middleware, which refer to this object only weakly.
 
-        A `Retry` keeps in the call what it would run again. If that kept this object alive, which keeps
-        the call, the member of one that is dropped would be held until the next garbage collection.
+        A `Retry` stores in the call the attempt that it would run again. If that kept this object alive,
+        which refers to the call, there would be a reference cycle, and the member of a dropped object would
+        be held until the next garbage collection.
         """
         middleware = self._checkout.state.middleware
         innermost = _weakly(attempt) if middleware else attempt

@@ -31,7 +31,7 @@ OF_READING = ("fetch", "fetchone", "fetchmany", "fetchall", "recv", "next")
 OF_TRANSACTIONS = ("commit", "rollback")
 
 
-class _Keeping(LongCall[C]):
+class _PinnedCall(LongCall[C]):
     """Holds the member for as long as the result exists."""
 
     _kept = False  # whether the result came from an attempt on the client
@@ -62,7 +62,7 @@ class _Keeping(LongCall[C]):
         """Let a drain find this call, as long as its result exists."""
         state = self._checkout.state
         self.holder = current_holder(blocking=state.blocking)
-        state.kept.add(self)
+        state.pinned.add(self)
 
     def release(self) -> None:
         """Give the member back now, although the result exists. Harmless when done already."""
@@ -87,7 +87,7 @@ class _Keeping(LongCall[C]):
         return SUCCESS
 
 
-class _KeepingStreams(_Keeping[C]):
+class _PinnedStream(_PinnedCall[C]):
     """Holds the member while a stream exists; a value that is not a stream is judged, and ends the call at once."""
 
     def _keep(self, client: C, result: Any) -> Any:
@@ -114,7 +114,7 @@ def _drop(_held: LongCall[Any]) -> None:
     """Do nothing: dropping the finalizer's reference to the object is enough."""
 
 
-class Pinned(_Keeping[C]):
+class Pinned(_PinnedCall[C]):
     """One call of a client for threads, through all middleware."""
 
     def run(self, instead_of_client: Any = None) -> Any:
@@ -137,7 +137,7 @@ class Pinned(_Keeping[C]):
         return result
 
 
-class AsyncPinned(_Keeping[C]):
+class AsyncPinned(_PinnedCall[C]):
     """The same for tasks."""
 
     async def run(self, instead_of_client: Any = None) -> Any:
@@ -160,7 +160,7 @@ class AsyncPinned(_Keeping[C]):
         return result
 
 
-class StreamOrValue(_KeepingStreams[C], Pinned[C]):
+class StreamOrValue(_PinnedStream[C], Pinned[C]):
     """One call of a sync client whose arguments decide whether it returns a stream."""
 
     def run(self, instead_of_client: Any = None) -> Any:
@@ -171,7 +171,7 @@ class StreamOrValue(_KeepingStreams[C], Pinned[C]):
             return error.result
 
 
-class AsyncStreamOrValue(_KeepingStreams[C], AsyncPinned[C]):
+class AsyncStreamOrValue(_PinnedStream[C], AsyncPinned[C]):
     """The same for tasks."""
 
     async def run(self, instead_of_client: Any = None) -> Any:

@@ -159,7 +159,9 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
 
 def _generator(source: Iterator[T]) -> Generator[T, Any, Any]:
     if not isinstance(source, Generator):
-        raise TypeError(f"{type(source).__name__} is an iterator, not a generator: send nothing")
+        raise TypeError(
+            f"{type(source).__name__} is an iterator, not a generator: no value can be sent to it"
+        )
     return cast("Generator[T, Any, Any]", source)
 
 

@@ -1,7 +1,7 @@
 """What `SharedClients` and `AsyncSharedClients` share: everything that does not wait.
 
-Nothing of the user's runs under the lock: no opening, no check, no closing, no logging. Whoever
-releases the lock calls `_act` next.
+Nothing of the user's runs under the lock: no opening, no check, no closing, no logging. Each owner of the
+lock calls `_act` after releasing it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from connpool_runtime.sharing.table import SharedClientTable
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
 
-__all__ = ["BaseSharing", "Holder", "SharedClientStats"]
+__all__ = ["BaseSharing", "SharedConnector", "SharedClientStats"]
 
 K = TypeVar("K", bound="ConnectorConfig")
-H = TypeVar("H", bound="Holder")
+H = TypeVar("H", bound="SharedConnector")
 
 
-class Holder(Protocol):
+class SharedConnector(Protocol):
     """What connectors for threads and for tasks have in common."""
 
     @property
@@ -270,7 +270,8 @@ class BaseSharing(Generic[K, H]):
     def _sweep(self) -> None:
         """Give back the clients of lost handles, and log them; never called by a finalizer."""
         if self._deferred.work:
-            # Not left to whoever holds the lock at the moment: who only looks at the stats would give nothing back.
+            # Not left to the present holder of the lock: a thread that only reads the stats gives nothing
+            # back.
             with self._lock:
                 self._deferred.run_locked()
         while self._lost:
@@ -316,7 +317,7 @@ class BaseSharing(Generic[K, H]):
         with self._lock:
             out = sum(entry.references for entry in self._table.index)
         return DrainTimeout(
-            f"{out} handles of {self._name!r} were still out after {waited:g} s; the last of each"
-            " client closes it",
+            f"{out} handles of {self._name!r} were still in use after {waited:g} s; releasing the last handle of"
+            " a client closes it",
             pool=self._name,
         )

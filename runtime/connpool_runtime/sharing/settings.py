@@ -59,7 +59,7 @@ class SharingSettings(Settings):
     drain_timeout: float = option(
         default=30.0,
         rule=Rule.seconds(),
-        does="the longest that `close` waits for the handles that are out.",
+        does="the longest that `close` waits for handles that are in use.",
         why="30.0, as for a pool.",
         reloadable=True,
     )

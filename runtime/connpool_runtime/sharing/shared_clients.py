@@ -29,10 +29,10 @@ C = TypeVar("C")
 class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     """Opens one client for each config, counts its users, and closes it some time after the last one.
 
-    Equal are configs that mean the same: `config.key()` decides. A client that fails its health
-    check is given to no new caller: the next `acquire` opens another one, unless a later check
-    passes; present users keep it, and the last of them closes it.
-    Safe for threads.
+    Equal are configs that mean the same: `config.key()` decides. A client that fails its health check is
+    given to no new caller: the next `acquire` opens another client, unless a later check passes. Present
+    users keep the old client; it is closed when the last of them releases it. Safe
+    for threads.
 
     Arguments:
         connector: makes a connector for a config, without I/O; a connector class for example.
@@ -123,7 +123,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new callers for good, wait for handles in use, and close all clients.
 
-        Closing again does nothing, or goes on with what an interrupted one left over.
+        Closing again does nothing, or closes what an interrupted `close` has left over.
 
         Arguments:
             drain_timeout: seconds to wait; the setting of that name if not given.

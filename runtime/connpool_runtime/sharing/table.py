@@ -29,7 +29,7 @@ class SharedClientTable(Generic[T]):
     Arguments:
         max_clients: how many may be open at a time; infinite if there is no limit.
         idle_ttl: seconds that an unused client stays open.
-        new_gate: makes what others wait at; a `Gate` for threads or for tasks, like the owner.
+        new_gate: makes the gate that others wait at; a `Gate` for threads or for tasks, like the owner.
     """
 
     def __init__(self, max_clients: float, idle_ttl: float, new_gate: Callable[[], Any]) -> None:
@@ -55,7 +55,7 @@ class SharedClientTable(Generic[T]):
         An entry that was made is for this caller to open: `reference.opens`.
 
         Returns:
-            None, or what waits in line for this caller.
+            None, or the waiter that waits in the queue for this caller.
         """
         reference.opens = False
         if self._take(key, reference):

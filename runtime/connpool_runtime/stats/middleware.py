@@ -47,9 +47,9 @@ class MiddlewareCounters:
 
 
 def go_on_counting(before: object, after: object) -> None:
-    """Let a middleware continue the counters of the one of its kind that it replaces.
+    """Let a middleware continue the counters of the middleware that it replaces.
 
-    Exporters take a count that begins anew for a process that was restarted.
+    Exporters would take a count that starts again from zero for a restarted process.
     """
     if type(before) is type(after):
         for name, value in vars(before).items():
@@ -77,6 +77,9 @@ def _told(middleware: Iterable[object], what: str) -> tuple[Any, ...]:
                 found.extend(ask())
             except Exception:
                 log_failure(
-                    "middleware %r did not tell its %s", one, what, event_name="middleware_failed"
+                    "middleware %r failed to return its %s",
+                    one,
+                    what,
+                    event_name="middleware_failed",
                 )
     return tuple(found)

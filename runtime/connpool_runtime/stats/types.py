@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyStats:
-    """Durations in seconds. `buckets` holds (upper bound, samples up to it), the last is `inf`."""
+    """Durations in seconds. `buckets` holds pairs (upper bound, samples up to it); the last bound is `inf`."""
 
     count: int
     total: float
@@ -33,8 +33,10 @@ class LatencyStats:
 class MethodStats:
     """Calls of one method as users saw them: retries do not count. Latencies exclude neutral calls.
 
-    `answers` are errors that a healthy server gave as its answer, `overloads` those by which it had
-    too much to do, `unknowns` those that no classifier knows and that other members give as often.
+    Attributes:
+        answers: errors that a healthy server gave as its answer.
+        overloads: errors of a server that had too much to do.
+        unknowns: errors that no classifier knows, and that other members give as often.
     """
 
     name: str
@@ -49,9 +51,13 @@ class MethodStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientStats:
-    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings.
+    """The clients that the factory of one endpoint opened.
 
-    `min_size` are kept, and there are never more than `max_size`.
+    Attributes:
+        opened: how many were opened since the start.
+        failed: how many could not be opened since the start.
+        min_size: how many are kept open.
+        max_size: how many may be open at a time.
     """
 
     size: int
@@ -64,7 +70,7 @@ class ClientStats:
 
     @property
     def closed(self) -> int:
-        """How many of those that were opened are gone."""
+        """How many of the opened clients were closed."""
         return self.opened - (self.size - self.connecting)
 
 
@@ -81,11 +87,14 @@ class ErrorStats:
 class MemberStats:
     """The attempts on one member.
 
-    `healthy` is false while health checks keep it from calls, see `Pool.add_connector`.
-    `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
-    with a factory; `retry_in` is the rest of an open breaker's cooldown in seconds; `spared` counts
-    the failures after which it would have opened, had not `max_ejection_share` others been open already.
-    `labels` are those that routes of methods and `calling` go by, as pairs.
+    Attributes:
+        healthy: false while health checks keep the member from calls, see `Pool.add_connector`.
+        limit: how many calls may run at a time; None for any number.
+        clients: of an endpoint with a factory; None for a member with one client.
+        retry_in: the rest of an open breaker's cooldown, in seconds.
+        spared: how often the breaker would have opened, had not the share `max_ejection_share` of the members
+            been ejected already.
+        labels: the labels by which routes of methods and `calling` select members, as pairs.
     """
 
     name: str
@@ -114,8 +123,12 @@ class MemberStats:
 class MiddlewareStats:
     """One number that a middleware keeps about its pool, such as how many retries it made.
 
-    A middleware offers them by a method `numbers()`. Counters only grow, a gauge is how things stand;
-    `text` explains. Numbers of one name and labels, from several middleware, are to be added up.
+    A middleware provides them by a method `numbers()`. Numbers with the same name and labels, from several
+    middleware, are to be added up.
+
+    Attributes:
+        kind: a counter only grows; a gauge is the present value.
+        text: what the number counts.
     """
 
     name: str
@@ -127,9 +140,13 @@ class MiddlewareStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExemplarStats:
-    """One call of a method that took so long, with its trace and span, in hexadecimal digits.
+    """An example of a call with a certain latency, with its trace; kept by the middleware `Exemplars`.
 
-    `time` is when it ended, in seconds since 1970. Kept by the middleware `Exemplars`.
+    Attributes:
+        seconds: how long the call took.
+        trace_id: of its trace, in hexadecimal digits.
+        span_id: of its span, in hexadecimal digits.
+        time: when the call ended, in seconds since 1970.
     """
 
     method: str
@@ -143,11 +160,16 @@ class ExemplarStats:
 class DiscoveryStats:
     """What a pool knows about one source of endpoints.
 
-    `endpoints` are in the last good answer; of these `joined` are members, `opening` wait for a client
-    or get one now, `failed` could not be opened when last tried. `leaving` members belong to none any more.
-    `updates` counts the answers that changed something, `errors` those that were none by their reason.
-    `stale` is for how many seconds the source has given no good answer, 0 if the last one was good;
-    `last_success` when that was, in seconds since 1970, 0 if there was none.
+    Attributes:
+        endpoints: how many the last good answer had.
+        joined: how many of these are members.
+        opening: how many of these wait for a client, or get one now.
+        failed: how many of these could not be opened at the last attempt.
+        leaving: how many members drain because their endpoint is gone.
+        updates: how many answers changed something.
+        errors: how many answers were not good, by the reason.
+        stale: for how many seconds the source has given no good answer; 0 if the last answer was good.
+        last_success: when the last good answer came, in seconds since 1970; 0 if there was none.
     """
 
     source: str
@@ -165,18 +187,26 @@ class DiscoveryStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStats:
-    """The stats of a pool at one moment. `rejections` counts refused calls by the name of their error.
+    """The stats of a pool at one moment.
 
-    `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
-    there who got one; `openings` is how long it took to open clients of endpoints, `uses` how long
-    callers held a client, where any member has a limit or opens clients on demand; a `suspended` pool lets
-    calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
-    over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
-    that were ejected because they were worse than the others, by what was measured; `discovery` has one
-    entry for each source, and `health_checks` counts those of members that a connector opened by their outcome; `exemplars` are
-    examples of latencies with their traces, where the middleware `Exemplars` keeps them. Each member and each
-    method is a picture of one instant; those of different ones may lie microseconds apart, so that
-    calls need not wait for the whole.
+    The numbers of one member, or of one method, are of the same instant. Those of different members and methods
+    may be microseconds apart, so that calls need not wait until all are read.
+
+    Attributes:
+        rejections: refused calls, by the name of their error.
+        joined: members that joined since the start.
+        left: members that left since the start.
+        transitions: how often breakers changed into each state.
+        outlier_ejections: members that were ejected because they were worse than the others, by the measure.
+        waiting: callers that wait in the queue now.
+        waits: how long callers waited in the queue that got a member.
+        openings: how long it took to open clients of endpoints.
+        uses: how long callers held a client, where a member has a limit or opens clients on demand.
+        leaks: clients that were held for longer than `leak_threshold`.
+        suspended: whether calls wait for `resume`.
+        discovery: one entry for each source of endpoints.
+        health_checks: health checks of members that a connector opened, by their outcome.
+        exemplars: examples of latencies with their traces, if the middleware `Exemplars` is registered.
     """
 
     name: str

@@ -8,8 +8,8 @@ __all__ = ["FakeClock"]
 class FakeClock:
     """A clock that stands still until it is moved; for the `clock=` of pools, middleware and deadlines.
 
-    Cooldowns, latencies and limits go by it. What really waits, such as a call for its member or an
-    attempt for its timeout, goes by the clock on the wall.
+    Cooldowns, latencies and limits go by it. Real waits, such as a call's wait for a member or an attempt's
+    timeout, use the real clock.
 
     Arguments:
         now: where it begins; not 0, because code that takes 0 for "never" would pass by mistake.

@@ -19,7 +19,7 @@ class Fails:
 class Hangs:
     """The call waits until `Script.release`, then gives an answer.
 
-    An asynchronous one can be cancelled, as by a `Timeout` or the loser's lot in a race.
+    An asynchronous call can be cancelled, as by a `Timeout`, or because it lost a race.
     """
 
     answer: Any = None

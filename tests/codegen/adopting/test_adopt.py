@@ -166,7 +166,7 @@ def refused(project: Project, *paths: str, factories: tuple[str, ...] = ()) -> s
 def test_slips_are_explained(project: Project) -> None:
     """Paths, factories and wrappers that are not there are named, with what to do."""
     assert "nowhere does not exist" in refused(project, "nowhere")
-    assert "no Python file" in refused(project, "pyproject.toml")
+    assert "not a Python file" in refused(project, "pyproject.toml")
     assert "must be MODULE:FUNCTION" in refused(project, "cases", factories=("shop:Shop=x",))
     assert "say for which it is" in refused(project, "cases", factories=("a:b",))
     assert "did you mean 'shop:Shop'" in refused(project, "cases", factories=("shop:Shap=a:b",))

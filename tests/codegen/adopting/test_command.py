@@ -31,7 +31,7 @@ def test_a_diff_then_the_files(project: Project) -> None:
     done = run(project, "command")
     assert done.exit_code == 1
     assert "-shop: Shop = Shop()\n+shop: ShopPool = Shop()\n" in done.stdout
-    assert "command/one.py:3: construction: which servers" in done.stderr
+    assert "command/one.py:3: construction: only you can say which servers" in done.stderr
     assert "would move 1 place in 1 of 1 file; 1 left to you; --write moves them" in done.stderr
     assert (project.folder / "command/one.py").read_text() == TEXT
     done = run(project, "command", "--write", *FACTORIES)

@@ -91,7 +91,7 @@ def test_a_table_of_methods_may_stand_alone_or_in_the_list(tmp_path: Path) -> No
     target(tmp_path, 'idempotent = "set"')
     assert """it must be a list of strings, or "@reads\"""" in refusal(tmp_path)
     target(tmp_path, 'idempotent = ["@writes"]')
-    assert "'@writes' is no table of methods; there is '@reads'" in refusal(tmp_path)
+    assert "'@writes' is not a table of methods; the only one is '@reads'" in refusal(tmp_path)
     target(tmp_path, 'include = "@reads"')
     assert "it must be a list of strings" in refusal(tmp_path)
 

@@ -138,7 +138,7 @@ def test_a_new_wrapper(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--against", "v1"), "--against goes with --check"),
+        (("--against", "v1"), "--against works only together with --check"),
         (("--check", "--against", "v11"), "no such revision; nearest: v1"),
         (("--check", "--against", "--help"), "no such revision"),
     ],

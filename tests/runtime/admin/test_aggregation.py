@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.admin.aggregation import as_departed, merged
+from connpool_runtime.admin.aggregation import as_ended, merged
 from connpool_runtime.admin.stats_document import document_of, service_document
 from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.middleware import Retry
@@ -75,8 +75,8 @@ def test_what_has_ended_still_counts(pools: list[Pool[Shop]]) -> None:
     pools[0].add_client(Shop(), "gone")
     documents = [document(pool, number) for number, pool in enumerate(pools)]
     before = merged(documents)["services"]["shop"]
-    departed = as_departed(documents[1], as_departed(documents[0], None))
-    after = merged(documents[2:], departed)["services"]["shop"]
+    ended = as_ended(documents[1], as_ended(documents[0], None))
+    after = merged(documents[2:], ended)["services"]["shop"]
     names = ("successes", "failures", "trips")
     for one in after["members"]:
         same = next(other for other in before["members"] if other["name"] == one["name"])

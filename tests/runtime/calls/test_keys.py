@@ -48,7 +48,7 @@ def test_keys_with_one_tag_belong_together() -> None:
 @pytest.mark.parametrize("args", [("a", "b"), (["a"], "{b}"), ("{}a", "{}b"), ("{a}", "{a")])
 def test_keys_apart_are_refused(args: tuple[object, ...]) -> None:
     """Other texts without a tag in common are refused, whatever members there are."""
-    with pytest.raises(KeysApart, match="take was given keys") as caught:
+    with pytest.raises(KeysApart, match="the keys of this call of take") as caught:
         common_key(ALL, args, "eu")
     assert caught.value.pool == "eu"
 
@@ -62,7 +62,7 @@ def test_an_error_tells_no_key() -> None:
 
 def test_what_can_be_read_only_once_is_refused() -> None:
     """An iterator that is looked into would reach the client without its first key."""
-    with pytest.raises(TypeError, match="take was given its keys as an iterator"):
+    with pytest.raises(TypeError, match="take got its keys as an iterator"):
         common_key(ALL, (iter(["a"]),), "pool")
 
 

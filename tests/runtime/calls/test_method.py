@@ -45,7 +45,7 @@ def test_an_error_is_told_with_the_name_of_the_function() -> None:
 
 def test_a_key_that_is_not_unpacked_is_refused() -> None:
     """The message has the name and what there is."""
-    with pytest.raises(ValueError, match=r"'user' is none of the packed arguments: key, limit"):
+    with pytest.raises(ValueError, match=r"'user' is not one of the packed arguments: key, limit"):
 
         @method("take", hash_key="user")
         def _take(client: str, packed: tuple[str, int]) -> list[object]:
@@ -57,12 +57,12 @@ def test_a_key_that_is_not_unpacked_is_refused() -> None:
 @pytest.mark.parametrize("given", [[KeyError], (KeyError, "OSError"), None, KeyError()])
 def test_what_are_no_classes_of_errors_is_refused(policy: str, given: object) -> None:
     """A list would be refused only when a client has raised an error, and in its place."""
-    with pytest.raises(ValueError, match=f"{policy} must be a tuple of classes of errors, not"):
+    with pytest.raises(ValueError, match=f"{policy} must be a tuple of exception classes, not"):
         method("get", **{policy: given})(lambda client, args: None)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("name", [None, 5, "get\ud800"], ids=repr)
 def test_a_name_that_cannot_be_exported_is_refused(name: object) -> None:
     """It is a label of metrics, and would break the scrape of all pools of the process."""
-    with pytest.raises(TypeError, match="the name of a method is a text, not"):
+    with pytest.raises(TypeError, match="the name of a method must be a string, not"):
         Method(name, lambda client, args: None)  # type: ignore[arg-type]  # wrong on purpose

@@ -393,7 +393,7 @@ async def test_a_lease_that_waits_cannot_be_entered_again(new_face: NewFace) -> 
     lease = face.pool.lease()
     entering = asyncio.ensure_future(enter(lease))
     await until(lambda: waiting(face) == 1)
-    with pytest.raises(RuntimeError, match="for one use"):
+    with pytest.raises(RuntimeError, match="used only once"):
         lease.begin()
     release(face)
     await entering

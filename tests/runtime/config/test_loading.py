@@ -121,7 +121,7 @@ def test_secrets_may_be_elsewhere(path: Path) -> None:
     assert shown["services"]["web"]["discovery"]["token"]["value"] == "***"
     (told,) = problems_of(path, environ={})
     assert told == (
-        "services.toml:9: services.users.password must be a variable of the environment that is set,"
+        "services.toml:9: services.users.password must be an environment variable that is set,"
         " not 'env:REDIS_PASSWORD'"
     )
 
@@ -176,7 +176,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     starts = [
         "services.toml:2: defaults.pool.cooldown must be a number of seconds",
         "services.toml:6: unknown option 'services.users.endpoint'; did you mean 'endpoints'?",
-        "services.toml:7: services.users.password must be a text",
+        "services.toml:7: services.users.password must be a non-empty string",
         "services.toml:10: unknown option 'services.users.pool.max_fail'; did you mean 'max_fails'?",
         "services.toml:11: services.users.pool.balancer: balancer must be",
         "services.toml:12: services.users.pool.clock must be a function",
@@ -215,15 +215,15 @@ def test_the_error_holds_all_and_can_be_sent(tmp_path: Path) -> None:
         ("a.toml", "x = 1\ny = ", "a.toml:2: not TOML"),
         ("a.toml", "[a]\nx = 1\nx = 2", "a.toml:3: not TOML"),
         ("a.json", '{\n "a": 1,\n}', "a.json:"),
-        ("a.json", '{"services": {}, "services": {}}', "is there twice"),
+        ("a.json", '{"services": {}, "services": {}}', "appears twice"),
         ("a.yaml", "a: 1\nb: [", "a.yaml:"),
-        ("a.yaml", "services:\n  users: {}\n  users: {}", "a.yaml:3: .* 'users' is there twice"),
-        ("a.yaml", "services: {1: {}, '1': {}}", "a.yaml:1: .* '1' is there twice"),
+        ("a.yaml", "services:\n  users: {}\n  users: {}", "a.yaml:3: .* 'users' appears twice"),
+        ("a.yaml", "services: {1: {}, '1': {}}", "a.yaml:1: .* '1' appears twice"),
         ("a.yaml", "&a [*a]", "a.yaml"),
         ("a.json", "[]", "must hold a mapping, not list"),
         ("a.json", "[" * 100_000, "a.json"),
         ("a.ini", "", "one in .json, .toml, .yaml, .yml"),
-        ("a.toml", "[service]", "'services' is not there; the file has 'service'"),
+        ("a.toml", "[service]", "there is no section 'services'; the file has 'service'"),
         ("a.toml", "services = 3", "services must be a mapping of services"),
         ("a.toml", "[services]\nusers = 3", "a.toml:2: services.users must be a mapping, not 3"),
         ("a.toml", "[services.users]", "a.toml:1: services.users.kind must be one of"),
@@ -268,7 +268,7 @@ def test_variables_and_arguments_that_lead_nowhere(path: Path) -> None:
         " 'APP_SERVICES_USERS_POOL_MAX_FAIL'; did you mean 'APP_SERVICES_USERS_POOL_MAX_FAILS'?",
         "argument services.users.pol.x: unknown option 'services.users.pol'; did you mean 'pool'?",
         "environment variable APP_MANAGER_DRAIN_TIMEOUT: manager.drain_timeout must be a number of"
-        ' seconds, 0 or more, or a text such as "500ms", "30s", "5m" or "1h30m", not \'x\'',
+        ' seconds, 0 or more, or a string such as "500ms", "30s", "5m" or "1h30m", not \'x\'',
     ]
 
 
@@ -278,7 +278,7 @@ def test_a_variable_that_may_mean_two_options_is_refused(tmp_path: Path) -> None
     one = {"kind": "redis", "endpoints": "a:1"}
     path.write_text(json.dumps({"services": {"a-b": one, "a_b": one}}))
     (told,) = problems_of(path, env="X_", environ={"X_SERVICES_A_B_DATABASE": "1"})
-    assert "may stand for services.a-b.database and services.a_b.database" in told
+    assert "could mean services.a-b.database and services.a_b.database" in told
 
 
 def test_the_kind_may_come_from_above(tmp_path: Path) -> None:

@@ -112,7 +112,10 @@ def test_variables_and_arguments(path: Path) -> None:
     greeter: Any = services["greeter"].connector
     assert greeter.options["grpc.max_send_message_length"] == 2000
     (told,) = problems(path, {**environ, "APP_SERVICES_CACHE_ENDPOINTS": "h:1"}, env="APP_")
-    assert "'APP_SERVICES_CACHE_URL' says what environment variable APP_SERVICES_CACHE_END" in told
+    assert (
+        "'APP_SERVICES_CACHE_URL' sets the same option as environment variable APP_SERVICES_CACHE_END"
+        in told
+    )
 
 
 def test_everything_that_is_wrong_has_its_line(path: Path) -> None:
@@ -126,14 +129,14 @@ def test_everything_that_is_wrong_has_its_line(path: Path) -> None:
         "services.cache.options.db must be given as the field 'database', not 3",
     ]
     assert any("did you mean 'grpc.max_send_message_length'?" in line for line in told)
-    assert any("services.bad.endpoints must be what a URL may hold" in line for line in told)
+    assert any("services.bad.endpoints must be a valid URL" in line for line in told)
     assert len(told) == 4
     path.write_text(
         '[services.a]\nkind = "redis"\nendpoints = "env:NOWHERE"\nprotocol = 4\nusername = "ann"\n'
         'sentinel_password = "file:/no/such"\n'
     )
     assert sorted(line.partition(": ")[2].partition(",")[0] for line in problems(path)) == [
-        "services.a.endpoints must be a variable of the environment that is set",
+        "services.a.endpoints must be an environment variable that is set",
         "services.a.password must be given together with username",
         "services.a.protocol must be one of 2",
         "services.a.sentinel_password must be a file that can be read",
@@ -177,7 +180,7 @@ LINKS = {
 def test_what_kubernetes_writes_is_left_alone(path: Path) -> None:
     """Variables of service links are no options, and are noted; what only looks like them is refused."""
     config = read(path, LINKS, env="SHOP_")
-    assert config.notes == (f"left alone, for Kubernetes wrote them: {', '.join(sorted(LINKS))}",)
+    assert config.notes == (f"ignored, because Kubernetes set them: {', '.join(sorted(LINKS))}",)
     assert config.admin is None
     assert read(path, {"SHOP_ADMIN_PORT": "80"}, env="SHOP_").admin_arguments["port"] == 80
     wrong = {"SHOP_SERVICE_HOST": "redis", "SHOP_SERVICE_CACHE_PROTOCOL": "3"}
@@ -203,6 +206,6 @@ def test_check_notes_what_it_left_alone(
             main()
         assert ended.value.code == 0
     out = capsys.readouterr().out
-    note = "left alone, for Kubernetes wrote them: SHOP_SERVICE_HOST"
+    note = "ignored, because Kubernetes set them: SHOP_SERVICE_HOST"
     assert f"note: {note}\n" in out
     assert json.loads(out[out.index("{") :])["notes"] == [note]

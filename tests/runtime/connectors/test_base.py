@@ -493,9 +493,9 @@ async def test_a_check_that_says_no_fails() -> None:
     async def no(client: object) -> bool:
         return False
 
-    with pytest.raises(ConnectionError, match="not fit for use, says its `check`"):
+    with pytest.raises(ConnectionError, match="`check` reported that the client is not usable"):
         CustomConnector(Client, PLACE, check=lambda client: False).check_client(Client(), 1)
-    with pytest.raises(ConnectionError, match="not fit for use, says its `check`"):
+    with pytest.raises(ConnectionError, match="`check` reported that the client is not usable"):
         await AsyncCustomConnector(Client, PLACE, check=no).check_client(Client(), 1)
     CustomConnector(Client, PLACE, check=lambda client: None).check_client(Client(), 1)
 
@@ -503,6 +503,6 @@ async def test_a_check_that_says_no_fails() -> None:
 def test_what_is_no_config_is_refused() -> None:
     """Plain data is told where it becomes a config, without a word of what stands in it."""
     given: Any = {"endpoints": ["h:1"], "password": "secret"}
-    with pytest.raises(TypeError, match=r"RedisConfig.from_mapping makes one") as raised:
+    with pytest.raises(TypeError, match=r"RedisConfig.from_mapping makes a config") as raised:
         RedisConnector(given)
     assert "secret" not in str(raised.value)

@@ -17,15 +17,15 @@ URL = "redis://:secret@127.0.0.1:1"
 @pytest.mark.parametrize(
     ("given", "of_tasks", "message"),
     [
-        (AsyncRedisConnector(CONFIG), RedisConnector(CONFIG), "each connector is there for both"),
+        (AsyncRedisConnector(CONFIG), RedisConnector(CONFIG), "use the connector of the same kind"),
         (AsyncCustomConnector, CustomConnector, "is a class: pass an instance of it, such as"),
-        (CONFIG, CONFIG, "a RedisConfig is none; connectors.kinds.(async_)?connector_of makes one"),
+        (CONFIG, CONFIG, "not a RedisConfig; connectors.kinds.(async_)?connector_of makes one"),
         (
             URL,
             URL,
-            r"a str is none; the config of one takes a URL, as in RedisConfig\(endpoints=url",
+            r"not a str; a connector's config takes a URL, as in RedisConfig\(endpoints=url",
         ),
-        (3, 3, r"needs a connector, such as (Async)?RedisConnector\(config\), and a int is none$"),
+        (3, 3, r"needs a connector, such as (Async)?RedisConnector\(config\), not a int$"),
     ],
 )
 def test_what_is_no_connector_of_this_kind(given: Any, of_tasks: Any, message: str) -> None:
@@ -50,10 +50,10 @@ def test_a_connector_of_the_other_kind_for_discovery() -> None:
             await pool.discover(AsyncStaticSource(["127.0.0.1:1"]), connector)
 
     connector: Any = AsyncRedisConnector(CONFIG)
-    with Pool("shops") as pool, pytest.raises(TypeError, match="is for threads, and AsyncRedisC"):
+    with Pool("shops") as pool, pytest.raises(TypeError, match="is for threads, but AsyncRedisC"):
         pool.discover(StaticSource(["127.0.0.1:1"]), connector)
     connector = RedisConnector(CONFIG)
-    with pytest.raises(TypeError, match="is for tasks, and RedisConnector is not"):
+    with pytest.raises(TypeError, match="is for tasks, but RedisConnector is not"):
         asyncio.run(refuse())
 
 

@@ -555,8 +555,8 @@ def test_what_cannot_be_followed_is_refused_at_once() -> None:
         (lambda: pool.discover(AsyncStaticSource(["a:1"]), Client), "is for threads"),  # type: ignore[arg-type]
         (lambda: asyncio.run(apool.discover(static, Client)), "is for tasks"),  # type: ignore[arg-type]
         (lambda: pool.discover("consul://x", Client), "source_of makes one"),  # type: ignore[arg-type]
-        (lambda: pool.discover(static, "redis"), "needs a connector"),  # type: ignore[arg-type]
-        (lambda: pool.discover(static, asyncio.sleep), "for an event loop"),  # type: ignore[arg-type]
+        (lambda: pool.discover(static, "redis"), "must be a connector"),  # type: ignore[arg-type]
+        (lambda: pool.discover(static, asyncio.sleep), "must be awaited"),  # type: ignore[arg-type]
         (lambda: pool.discover(static, Client, alow_empty=True), "'allow_empty'"),  # type: ignore[call-arg]
     ]
     for call, message in wrong:

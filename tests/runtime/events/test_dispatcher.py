@@ -114,7 +114,7 @@ async def test_a_listener_that_nobody_could_call_or_await(face: Face) -> None:
 
     async def listen(_event: Event) -> None: ...
 
-    for wrong, said in ((None, "and None is none"), (listen, "called and not awaited")):
+    for wrong, said in ((None, "takes an event, not None"), (listen, "called and not awaited")):
         listener: Any = wrong
         with pytest.raises(TypeError, match=said):
             face.pool.subscribe(listener)

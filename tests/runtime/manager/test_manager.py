@@ -462,7 +462,7 @@ def test_a_file_without_the_section(tmp_path: Path) -> None:
     """A file that has no such section is refused; the section can be the whole file."""
     path = tmp_path / "services.json"
     path.write_text(json.dumps({"users": {"kind": "redis", "endpoints": "a:1"}}))
-    with pytest.raises(InvalidConfig, match="the section"):
+    with pytest.raises(InvalidConfig, match="no section"):
         read_services(path)
     assert [one.name for one in read_services(path, "")] == ["users"]
 

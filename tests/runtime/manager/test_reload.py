@@ -368,7 +368,7 @@ async def test_middleware_of_ones_own_stays_and_roles_are_not_doubled(
         write(path, services={"users": redis(*redis_servers, middleware={"retry": True})})
         result = await face.do(manager.reload)
         assert result.outcome == "partial"
-        assert "different roles" in result.errors[0]
+        assert "a pool has one middleware of the role" in result.errors[0]
         assert list(pool.named_middleware) == ["deadline"]
 
 

@@ -39,9 +39,9 @@ def test_pools_come_and_go(exported: ExportedPools) -> None:
 def test_two_open_pools_of_one_name_are_refused(exported: ExportedPools) -> None:
     """The error says how to name a pool, and nothing was added."""
     exported.add(Pool[object]("eu"))
-    with pytest.raises(ValueError, match=r"called 'eu' .* ShopPool\(name='eu'\)"):
+    with pytest.raises(ValueError, match=r"named 'eu' .* ShopPool\(name='eu'\)"):
         exported.add(Pool[object]("us"), Pool[object]("eu"))
-    with pytest.raises(ValueError, match="called 'pool'"):
+    with pytest.raises(ValueError, match="named 'pool'"):
         exported.add(Pool[object](), Pool[object]())
     assert names(exported) == ["eu"]
 
@@ -55,7 +55,7 @@ def test_removing_a_pool_leaves_another_of_its_name(exported: ExportedPools) -> 
 
 def test_what_is_no_pool_is_refused(exported: ExportedPools) -> None:
     """A wrapper is the likeliest mistake, so the error tells where its pool is."""
-    with pytest.raises(TypeError, match=r"object is no pool.*wrapper\.pool"):
+    with pytest.raises(TypeError, match=r"object is not a pool.*wrapper\.pool"):
         exported.add(object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

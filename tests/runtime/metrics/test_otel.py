@@ -238,7 +238,7 @@ def test_pools_come_later_and_go(reader: InMemoryMetricReader, meter: Any) -> No
 def test_pools_of_one_name_are_refused(meter: Any) -> None:
     """Their points could not be told apart."""
     observe(Pool[object]("eu"), meter=meter)
-    with pytest.raises(ValueError, match="called 'eu'"):
+    with pytest.raises(ValueError, match="named 'eu'"):
         observe(Pool[object]("eu"), meter=meter)
 
 

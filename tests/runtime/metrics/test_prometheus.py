@@ -440,7 +440,7 @@ def test_two_wrappers_of_one_class_need_names() -> None:
     """Pools of one class are called alike if nobody names them, and the error says how to."""
     registry = CollectorRegistry()
     PoolCollector(RedisPool().pool, registry=registry)
-    with pytest.raises(ValueError, match=r"called 'redis' .*ShopPool\(name='eu'\)"):
+    with pytest.raises(ValueError, match=r"named 'redis' .*ShopPool\(name='eu'\)"):
         PoolCollector(RedisPool().pool, registry=registry)
 
 

@@ -93,7 +93,7 @@ def test_those_that_are_closed_are_forgotten(exported: tuple[Callable[..., Any],
     export(first)
     export(first)
     second = opened()
-    with pytest.raises(ValueError, match="called 'test'"):
+    with pytest.raises(ValueError, match="named 'test'"):
         export(second)
     first.close()
     assert ("client_references", "") not in read()
@@ -104,7 +104,7 @@ def test_those_that_are_closed_are_forgotten(exported: tuple[Callable[..., Any],
 
 def test_something_else_is_refused(exported: tuple[Callable[..., Any], Read]) -> None:
     """The error says what is expected."""
-    with pytest.raises(TypeError, match="pass a SharedClients"):
+    with pytest.raises(TypeError, match="neither a SharedClients"):
         exported[0](Pool[object]("test"))
 
 

@@ -115,5 +115,5 @@ async def test_a_pinned_call_is_answered(face: Face) -> None:
 @pytest.mark.parametrize("errors", [[KeyError], "OSError", (KeyError, 5)])
 def test_what_are_no_classes_of_errors_is_refused(errors: Any) -> None:
     """A list would be refused only when a call has failed, and in place of its error."""
-    with pytest.raises(ValueError, match="errors must be a tuple of classes of errors, not"):
+    with pytest.raises(ValueError, match="errors must be a tuple of exception classes, not"):
         Fallback([], errors=errors)

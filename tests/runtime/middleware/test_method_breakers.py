@@ -18,8 +18,8 @@ def test_a_failure_bars_the_pair_and_nothing_else() -> None:
     """Not the same method elsewhere, and no other method there."""
     pairs = MethodBreakers(RULES)
     assert failed(pairs, A, 0.0)
-    assert pairs.begin("get", 1.0).barred == {A}
-    assert pairs.begin("set", 1.0).barred == frozenset()
+    assert pairs.begin("get", 1.0).ejected == {A}
+    assert pairs.begin("set", 1.0).ejected == frozenset()
 
 
 def test_it_tells_when_and_why() -> None:
@@ -28,7 +28,7 @@ def test_it_tells_when_and_why() -> None:
     failed(pairs, A, 0.0, "first")
     failed(pairs, B, 4.0, "second")
     trial = pairs.begin("get", 5.0)
-    assert (trial.barred, trial.retry_after, str(trial.cause)) == ({A, B}, 5.0, "second")
+    assert (trial.ejected, trial.retry_after, str(trial.cause)) == ({A, B}, 5.0, "second")
 
 
 def test_one_attempt_at_a_time_may_be_the_probe() -> None:
@@ -36,12 +36,12 @@ def test_one_attempt_at_a_time_may_be_the_probe() -> None:
     pairs = MethodBreakers(RULES)
     failed(pairs, A, 0.0)
     first, second = pairs.begin("get", 10.0), pairs.begin("get", 10.0)
-    assert (first.barred, second.barred) == (frozenset(), {A})
+    assert (first.ejected, second.ejected) == (frozenset(), {A})
     pairs.end("get", first, B, SUCCESS, 10.0)
     third = pairs.begin("get", 10.0)
-    assert third.barred == frozenset()
+    assert third.ejected == frozenset()
     pairs.end("get", third, None, neutral("not made"), 10.0)
-    assert pairs.begin("get", 10.0).barred == frozenset()
+    assert pairs.begin("get", 10.0).ejected == frozenset()
 
 
 def test_a_late_result_changes_nothing() -> None:
@@ -51,7 +51,7 @@ def test_a_late_result_changes_nothing() -> None:
     early = pairs.begin("get", 0.0)
     failed(pairs, A, 0.0)
     pairs.end("get", early, A, SUCCESS, 1.0)
-    assert pairs.begin("get", 1.0).barred == {A}
+    assert pairs.begin("get", 1.0).ejected == {A}
 
 
 def test_pairs_that_are_well_take_no_room() -> None:
@@ -64,4 +64,4 @@ def test_pairs_that_are_well_take_no_room() -> None:
     failed(pairs, leaving, 0.0)
     leaving.leaving = True
     pairs.begin("get", 0.0)
-    assert not any(pairs.ill.values())
+    assert not any(pairs.breakers.values())

@@ -51,5 +51,5 @@ def test_a_count_that_no_float_holds_is_refused(give: Callable[[Any], object]) -
 @pytest.mark.parametrize("option", ["zone", "client_id"])
 def test_a_text_that_cannot_be_written_is_refused(option: str) -> None:
     """Half a surrogate pair, as JSON may have it, would fail in whatever tells of the option later."""
-    with pytest.raises(ValueError, match=f"{option} must be a text, not"):
+    with pytest.raises(ValueError, match=f"{option} must be a string, not"):
         Pool("shops", **{option: "x\ud800"})  # type: ignore[arg-type]  # the name is a parameter of the test

@@ -102,7 +102,7 @@ async def test_keys_apart_are_the_callers_mistake(
         asked.append(args)
         return ["x", "y"]
 
-    with pytest.raises(KeysApart, match="items was given keys"):
+    with pytest.raises(KeysApart, match="the keys of this call of items"):
         await face.stream(1, face.method("items", hash_keys=keys, idempotent=True))
     assert len(asked) == 1
     assert [member.failures for member in face.stats().members] == [0, 0]

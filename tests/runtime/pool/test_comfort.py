@@ -37,7 +37,7 @@ async def test_a_pool_that_is_ready_is_not_waited_for(face: Face) -> None:
     """Three members are well at once; with a timeout of 0 it is only looked."""
     await run(face, face.pool.wait_ready, 3, timeout=0.0)
     with pytest.raises(
-        NotReady, match="3 of 3 members of pool 'test' were healthy within 0 s, and 4"
+        NotReady, match="3 of 3 members of pool 'test' were healthy within 0 s, but 4"
     ):
         await run(face, face.pool.wait_ready, 4, timeout=0.0)
 
@@ -467,7 +467,7 @@ async def test_a_coroutine_function_resets() -> None:
 
 async def test_clients_that_are_shared_are_not_reset(new_face: NewFace) -> None:
     """A reset would break what others do with the client; that is refused."""
-    with pytest.raises(ValueError, match="reset is for clients of one call at a time"):
+    with pytest.raises(ValueError, match="reset needs max_concurrency=1"):
         Transactions(new_face, max_concurrency=2)
 
 

@@ -399,7 +399,7 @@ async def test_idle_clients_are_closed_down_to_the_minimum(new_face: NewFace) ->
     server = Server(face, min_size=1, idle_timeout=10.0, max_lifetime=0)
     await leave(*await hold(face, 3))
     face.clock.sleep(10.0)
-    face.pool._state.housekeeper.poke()
+    face.pool._state.housekeeper.wake()
     await until(lambda: len(server.closed) == 2)
     assert server.closed == ["a1", "a2"]
     assert sizes(face).size == 1

@@ -564,7 +564,7 @@ def test_an_interrupt_at_any_line_loses_no_probe_of_a_method(failures: int) -> N
         fired = interrupted_at(line, partial(probe, pool))
         client.failures = 0
         breaker.numbers()  # hears of the ends
-        pairs = breaker._pairs.ill["get"].values()
+        pairs = breaker._pairs.breakers["get"].values()
         if not any(one.state is BreakerState.OPEN for one in pairs):  # as the probe failed
             assert pool.call(GET) == "fine", fired
         if fired is None:

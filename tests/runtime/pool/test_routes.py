@@ -189,7 +189,7 @@ async def test_labels_change_in_a_running_pool(new_face: New) -> None:
         face.pool.set_labels("nobody", {})
     wrong: Any
     for wrong in ({"role": 1}, {"": "a"}, "primary", [("role", "primary")]):
-        with pytest.raises(TypeError, match="labels must be texts by name"):
+        with pytest.raises(TypeError, match="labels must map strings to strings"):
             face.pool.set_labels("p", wrong)
 
 
@@ -200,7 +200,7 @@ async def test_members_join_with_labels(new_face: New) -> None:
     face.pool.add_endpoint(lambda: Client("r"), "r", labels={"role": "replica"})
     assert (await by(face, None), await by(face, "replica")) == ({"p"}, {"r"})
     wrong: Any = {"role": None}
-    with pytest.raises(TypeError, match="labels must be texts"):
+    with pytest.raises(TypeError, match="labels must map strings"):
         face.pool.add_client(Client("q"), "q", labels=wrong)
     assert len(face.pool.members) == 2
 
@@ -386,11 +386,11 @@ def test_what_is_no_label_or_route_is_refused() -> None:
     """With the reason, where it is written."""
     wrong: Any
     for wrong, why in (
-        ("", "must be roles"),
+        ("", "must list each role once"),
         ("any, replica", "last word"),
-        ("replica,,primary", "each once"),
-        ("replica, replica", "each once"),
-        ("none", "leads to no member"),
+        ("replica,,primary", "each role once"),
+        ("replica, replica", "each role once"),
+        ("none", "allows no member"),
     ):
         with pytest.raises(ValueError, match=why):
             Method("get", lambda client, _: client, route=wrong)
@@ -399,7 +399,7 @@ def test_what_is_no_label_or_route_is_refused() -> None:
         with pytest.raises(ValueError, match=why):
             calling(label=wrong)
     for wrong in (1, ["replica"]):
-        with pytest.raises(TypeError, match="a route is a text"):
+        with pytest.raises(TypeError, match="a route must be a string"):
             calling(label=wrong)
     with pytest.raises(ValueError, match="fits every member"):
         calling(label={})

@@ -141,7 +141,7 @@ async def test_names(face: Any) -> None:
 async def test_errors_are_types(face: Any) -> None:
     """A name that is taken or missing is an error of a type of its own, under the root of all."""
     face.registry.add("a", Thing())
-    with pytest.raises(AlreadyExists, match="'a' already") as taken:
+    with pytest.raises(AlreadyExists, match="already has 'a'") as taken:
         face.registry.add("a", Thing())
     with pytest.raises(NotFound, match="no 'b'; it has 'a'") as missing:
         face.registry.get("b")

@@ -110,10 +110,10 @@ async def test_a_context_is_for_one_use(face: Face) -> None:
     enter = getattr(context, "__aenter__", None)
     if enter is not None:
         async with context:
-            with pytest.raises(RuntimeError, match="for one use"):
+            with pytest.raises(RuntimeError, match="used only once"):
                 await enter()
     else:
-        with context, pytest.raises(RuntimeError, match="for one use"):
+        with context, pytest.raises(RuntimeError, match="used only once"):
             context.__enter__()
     assert face.in_flight() == 0
     assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}

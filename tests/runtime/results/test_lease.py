@@ -60,10 +60,10 @@ async def test_an_empty_pool_leases_nobody(face: Face) -> None:
 async def test_a_lease_is_for_one_use(face: Face) -> None:
     """Entering it again is an error that says what to do; nothing is taken twice."""
     async with face.lease() as (_, lease):
-        with pytest.raises(RuntimeError, match="for one use"):
+        with pytest.raises(RuntimeError, match="used only once"):
             lease.begin()
         assert face.in_flight() == 1
-    with pytest.raises(RuntimeError, match="for one use"):
+    with pytest.raises(RuntimeError, match="used only once"):
         lease.begin()
     assert face.in_flight() == 0
 

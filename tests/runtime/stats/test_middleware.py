@@ -51,7 +51,7 @@ def test_a_layer_that_fails_to_tell_hurts_nobody(
     face.pool.register_middleware(Counting(number := MiddlewareStats(name="n", value=1)))
     with caplog.at_level(logging.ERROR, "connpool_runtime"):
         assert face.stats().middleware == (number,)
-    assert "did not tell its numbers" in caplog.text
+    assert "failed to return its numbers" in caplog.text
 
 
 def test_a_tally_starts_at_zero_and_knows_labels() -> None:

@@ -92,7 +92,7 @@ def why_none(request: GenerateRequest, facts: ClassFacts, library: str | None) -
         return grpc.why_none(facts)
     if sql := SQL.intersection(packages):
         return (
-            f"SQL clients such as {min(sql)} have no methods that only read, for a statement's text decides; "
+            f"SQL clients such as {min(sql)} have no methods that only read, because that depends on the statement; "
             "name the methods that you use for reading only"
         )
     if library in KNOWN:

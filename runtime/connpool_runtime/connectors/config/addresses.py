@@ -38,7 +38,7 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
         forms = [f"{scheme}://host:port" for scheme in schemes] or ["host:port"]
         if urls is not None and not schemes:
             forms += [f"{scheme}://..." for scheme in urls.schemes]
-        self.words = f"{' or '.join(forms)}, as a list or as a text with commas"
+        self.words = f"{' or '.join(forms)}, as a list or as one string with commas"
 
     def read(self, given: object) -> tuple[str, ...]:
         """Return the addresses."""

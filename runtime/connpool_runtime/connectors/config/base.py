@@ -95,7 +95,7 @@ class ConnectorConfig(Record):
             yield InvalidConfig("endpoints", "()", f"at least one address{hint}")
         for name in ("connect_timeout", "health_timeout"):
             if getattr(self, name) == 0:
-                yield InvalidConfig(name, "0", "more than 0, for nothing answers in no time")
+                yield InvalidConfig(name, "0", "more than 0, because no server answers in no time")
         for named in endpoints_named(self.labels):
             if self.endpoints and named not in self.endpoints:
                 known = " or ".join(map(repr, self.endpoints))
@@ -162,7 +162,7 @@ class ConnectorConfig(Record):
         """Return this config for other endpoints.
 
         Raises:
-            InvalidConfig: there is none, or one is none.
+            InvalidConfig: there is no endpoint, or one of them is not a valid address.
         """
         there = type(self).fields["endpoints"].checked(endpoints)
         return replace(self, endpoints=there, labels=for_endpoints(self.labels, there))
@@ -183,8 +183,8 @@ class ConnectorConfig(Record):
             path: a `.json`, `.toml`, `.yaml` or `.yml` file (YAML needs PyYAML, extra `yaml`).
             section: where in the file: `"services.users"`, or the keys one by one.
             env: what the variables begin with: with `"USERS_"`, `USERS_CONNECT_TIMEOUT` and
-                `USERS_TLS_CA_FILE`. Every variable that begins so must be one of ours, but for those
-                that Kubernetes puts into each container.
+                `USERS_TLS_CA_FILE`. Every variable with this prefix must be a field, except for those that
+                Kubernetes sets in every container.
             environ: the variables; None is `os.environ`.
             given: fields by name; None does not count as given.
 

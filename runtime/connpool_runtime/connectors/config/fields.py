@@ -202,7 +202,7 @@ class Flag(Field[bool, bool]):
 class Text(Field[str, str | None]):
     """A text that is not empty, or None when it may be left out."""
 
-    words = "a text that is not empty"
+    words = "a non-empty string"
 
     def __init__(self, default: str | None = None) -> None:
         super().__init__(default)
@@ -289,7 +289,7 @@ class File(Field[str | Path, str | None]):
 class Texts(Field[Iterable[str] | str, tuple[str, ...]]):
     """Some texts, in order; a single text may hold several with commas between them."""
 
-    words = "a list of texts that are not empty"
+    words = "a list of non-empty strings"
 
     def __init__(self, default: tuple[str, ...] = ()) -> None:
         super().__init__(default)
@@ -346,10 +346,10 @@ def split(given: object) -> tuple[str, ...]:
     if isinstance(given, str):
         return tuple(part.strip() for part in given.split(",") if part.strip())
     if not isinstance(given, Iterable):
-        raise Refused("a list of texts")
+        raise Refused("a list of strings")
     parts: tuple[object, ...] = tuple(cast("Iterable[object]", given))
     if not all(isinstance(part, str) for part in parts):
-        raise Refused("a list of texts")
+        raise Refused("a list of strings")
     return tuple(str(part).strip() for part in parts)
 
 

@@ -16,7 +16,7 @@ from connpool_runtime.options.schema import Schema
 __all__ = ["Credential", "CredentialsByName", "SecretSource", "is_reference", "reveal", "secret_of"]
 
 _REFERENCE = re.compile(r"(?:env|file):(?!\d{1,5}$).", re.DOTALL)  # a host may be named `file`
-_FUNCTION = "a function that takes nothing and returns a text that is not empty"
+_FUNCTION = "a function that takes nothing and returns a non-empty string"
 
 # Shows that a file was rewritten, also one that was replaced through a symbolic link.
 _Version: TypeAlias = tuple[int, int, int]
@@ -44,7 +44,7 @@ def secret_of(given: str, path: str, environ: Mapping[str, str]) -> str:
     if where == "env":
         found = environ.get(name, "")
         if not found:
-            raise InvalidConfig(path, repr(given), "a variable of the environment that is set")
+            raise InvalidConfig(path, repr(given), "an environment variable that is set")
         return found
     try:
         text = Path(name).read_text(encoding="utf-8").rstrip("\r\n")
@@ -156,7 +156,7 @@ class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
     Masked in `repr` and errors, hashed in keys.
     """
 
-    words = "a text that is not empty, env:NAME, file:PATH, or a function that returns it"
+    words = "a non-empty string, env:NAME, file:PATH, or a function that returns it"
     secret = True
     refers = True
     rereads = True
@@ -193,7 +193,7 @@ class CredentialsByName(
     All of them are secrets: headers carry tokens.
     """
 
-    words = "texts by name, each the text, env:NAME, file:PATH, or a function that returns it"
+    words = "strings by name, each given as the string, env:NAME, file:PATH, or a function that returns it"
     secret = True
     refers = True
     rereads = True

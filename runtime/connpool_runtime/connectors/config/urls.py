@@ -16,7 +16,7 @@ __all__ = ["ServerUrl", "UrlRules", "UrlScheme", "address_of", "host_and_port", 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]?#]+")
 _BEFORE_URL = re.compile(r",\s*(?=[A-Za-z][\w+.-]*://)")
-_QUOTE = "what a URL may hold; in user and password / ? # @ are written %2F %3F %23 %40"
+_QUOTE = "a valid URL, with / ? # @ in user and password written as %2F %3F %23 %40"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ServerUrl:
         """Parse a URL.
 
         Raises:
-            Refused: it is none of these; the message holds nothing of it.
+            Refused: it is not one of these URLs; the message quotes nothing of it.
         """
         name, _, rest = text.partition("://")
         scheme = rules.schemes.get(name.lower())
@@ -133,7 +133,7 @@ def host_and_port(address: str) -> tuple[str, int]:
     """Split `host:port`; an IPv6 host keeps its brackets.
 
     Raises:
-        Refused: it has no port, or none that exists.
+        Refused: the port is missing, or is not between 1 and 65535.
     """
     found = _ADDRESS.fullmatch(address)
     if not found or not 0 < int(found["port"]) < 65536:
@@ -148,7 +148,7 @@ def split_addresses(given: object) -> tuple[str, ...]:
     where a scheme does.
 
     Raises:
-        Refused: it is neither.
+        Refused: it is neither a text nor a list.
     """
     if not isinstance(given, str) or "://" not in given:
         return split(given)

@@ -41,10 +41,10 @@ def test_a_file_is_read_again_when_it_was_written(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("env:NOWHERE_TO_BE_FOUND", "a variable of the environment that is set"),
+        ("env:NOWHERE_TO_BE_FOUND", "an environment variable that is set"),
         ("file:/no/such/secret", "a file that can be read"),
         (3, "or a function that returns it"),
-        ("", "a text that is not empty"),
+        ("", "a non-empty string"),
     ],
 )
 def test_a_wrong_reference_is_told_at_once(given: Any, told: str) -> None:
