@@ -217,16 +217,19 @@ async def test_run_all_returns_errors_in_order(kind: Any) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_run_all_keeps_its_limit(kind: Any) -> None:
     """No more items are worked on at a time than the limit says, and so many are."""
-    running, most, lock = 0, 0, threading.Lock()
+    running, most, lock, two = 0, 0, threading.Lock(), threading.Event()
 
     def enter(change: int) -> None:
         nonlocal running, most
         with lock:
             running += change
             most = max(most, running)
+            if running == 2:
+                two.set()
 
     def work(_: int) -> None:
         enter(1)
+        assert two.wait(20)  # a busy machine may be slow to start the second thread
         threads.sleep(0.005)
         enter(-1)
 

@@ -91,12 +91,18 @@ def gunicorn(folder: Path, address: str) -> Iterator[tuple[int, Path]]:
     with log.open("w") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
-        assert eventually(path.exists), log.read_text()
+        assert eventually(lambda: listens(path)), log.read_text()
         yield process.pid, path
     finally:
         process.terminate()
         process.wait(20)
     assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def listens(path: Path) -> bool:
+    """The socket's file appears a moment before the server listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def get(path: Path) -> tuple[int, dict[str, int]]:
