@@ -6,10 +6,10 @@ that server only. So unknown errors are compared between the members, and count 
 gave at least `least` of them, and the difference can hardly be chance, by one of two rules:
 
 - *run*: its latest calls all ended with the error, and a run of that length is very unlikely at the other
-  members' share of such errors; - *share*: its share of such errors within the window is `EXCESS` above that
-  of the other members
-  together, and the likelihood ratio of "this member is different" against "all are alike" (the G-test
-  of two proportions) is large.
+  members' share of such errors;
+- *share*: its share of such errors within the window is `EXCESS` above that of the other members together,
+  and the likelihood ratio of "this member is different" against "all are alike" (the G-test of two
+  proportions) is large.
 
 Both rules require evidence that chance alone produces about once in a million comparisons.
 

@@ -540,10 +540,11 @@ class AsyncPool(BasePool[C]):
                 take no notice of it.
 
         Raises:
+            TypeError: the function is for the other kind of pool.
             ValueError: there is no balancer of this name.
         """
-        method = execute_method(idempotent)
-        result: R = await self._slow_call(method, (fn,), balancer=known(balancer), key=key)
+        method, run = execute_method(idempotent), self._executable(fn)
+        result: R = await self._slow_call(method, (run,), balancer=known(balancer), key=key)
         return result
 
     def lease(

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
-from connpool_runtime._concurrency.introspection import is_coroutine_function
+from connpool_runtime._concurrency.introspection import is_awaitable, is_coroutine_function
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.middleware_chain import (
@@ -56,6 +56,18 @@ _EXECUTE_AGAIN: Method[Any, Any] = Method(
 def execute_method(idempotent: bool) -> Method[Any, Any]:
     """Return the method record under which a user's function is run."""
     return _EXECUTE_AGAIN if idempotent else _EXECUTE
+
+
+def _awaitable_of(fn: Callable[[Any], object], client: object) -> object:
+    """Run a function of `AsyncPool.execute` that is not a coroutine function, but should return an awaitable."""
+    found = fn(client)
+    if is_awaitable(found):
+        return found
+    name = getattr(fn, "__name__", repr(fn))
+    raise TypeError(
+        f"execute() of an AsyncPool awaits what the function returns, and {name} returned"
+        f" {type(found).__name__}: pass a coroutine function (async def)"
+    )
 
 
 def known(balancer: str | Balancer | None) -> str | Balancer | None:
@@ -257,6 +269,17 @@ class BasePool(Generic[C]):
             raise TypeError(
                 f"the factory of an endpoint is a coroutine function, but pool {self.name!r} is for synchronous clients"
             )
+
+    def _executable(self, fn: Callable[[C], Any]) -> Callable[[C], Any]:
+        """Return the function that `execute` runs, after refusing a function for the other kind of pool."""
+        if is_coroutine_function(fn):
+            if self._blocking:
+                raise TypeError(
+                    f"execute() of pool {self.name!r} runs functions of threads, and this one is a coroutine"
+                    " function: an AsyncPool runs those"
+                )
+            return fn
+        return fn if self._blocking else partial(_awaitable_of, fn)
 
     def _limit_of(self, one: NewClient[C]) -> float:
         """Return the limit of concurrent calls for a new client, after checking all its numbers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from connpool_runtime.results.long_call import LongCall
 
@@ -32,6 +32,14 @@ class BaseLease(LongCall[C]):
     def end(self, error: BaseException | None) -> None:
         """Give the member back, with the error that ended its use."""
         self._end(error)
+
+    if not TYPE_CHECKING:  # or type checkers would take any attribute for one of a lease
+
+        def __getattr__(self, name: str) -> object:
+            """Say where the client is, to a caller who takes the lease for the client."""
+            way = "async with" if isinstance(self, AsyncPoolLease) else "with"
+            text = f"a lease has no {name!r}: `{way} pool.lease() as client:` gives the client"
+            raise AttributeError(text, name=name, obj=self)
 
     def __del__(self) -> None:
         if self._interpreter_ends():

@@ -1,17 +1,20 @@
 """What a call does, in both kinds: picks, runs, judges, counts."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from connpool_runtime import (
     AllMembersOpen,
+    AsyncPool,
     Call,
     InvalidPick,
     Member,
     Method,
     NoMembers,
     Outcome,
+    Pool,
     PoolClosed,
     PoolError,
 )
@@ -215,3 +218,25 @@ async def test_methods_known_from_the_start_are_listed_before_they_are_called(fa
     """Series of a metric exist from the beginning."""
     pool = type(face.pool)("p", methods=[Method("one", lambda client, args: None)])
     assert [method.name for method in pool.stats().methods] == ["one"]
+
+
+async def test_execute_tells_functions_of_threads_and_tasks_apart() -> None:
+    """A function for the other kind of pool is named, and its result is not taken for an answer."""
+
+    async def ask(client: Client) -> str:
+        return client.name
+
+    def ask_at_once(client: Client) -> str:
+        return client.name
+
+    pool, tasks = Pool[Client]("shops"), AsyncPool[Client]("shops")
+    for one in (pool, tasks):
+        one.add_client(Client("a"))
+    with pytest.raises(TypeError, match="this one is a coroutine function: an AsyncPool"):
+        pool.execute(ask)
+    wrong: Any = ask_at_once
+    with pytest.raises(TypeError, match="ask_at_once returned str: pass a coroutine function"):
+        await tasks.execute(wrong)
+    assert pool.execute(ask_at_once) == await tasks.execute(ask) == "a"
+    assert await tasks.execute(lambda client: ask(client)) == "a"
+    await tasks.close()

@@ -1,10 +1,11 @@
 """`with pool.lease() as client`, in both kinds."""
 
 import gc
+from typing import Any
 
 import pytest
 
-from connpool_runtime import NoMembers, Outcome
+from connpool_runtime import AsyncPool, NoMembers, Outcome, Pool
 from tests.runtime.faces import Face, counted
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -94,3 +95,15 @@ async def test_a_dropped_lease_is_given_back_where_warnings_are_errors(face: Fac
     del lease
     gc.collect()
     assert face.in_flight() == 0
+
+
+@pytest.mark.parametrize(
+    ("pool", "way"), [(Pool("shops"), "`with pool"), (AsyncPool("shops"), "`async with pool")]
+)
+def test_a_lease_is_not_the_client(pool: Any, way: str) -> None:
+    """Whoever calls the lease in place of its client is told how to get the client."""
+    lease = pool.lease()
+    with pytest.raises(AttributeError, match=f"a lease has no 'get': {way}.lease") as refused:
+        lease.get(1)
+    assert (refused.value.name, refused.value.obj) == ("get", lease)
+    assert not hasattr(lease, "get")
