@@ -67,6 +67,16 @@ def test_a_broken_server_costs_a_few_calls(balancer: str) -> None:
     assert ended(scenarios.one_fails, balancer=balancer)["failed %"] < 0.4
 
 
+@pytest.mark.parametrize("balancer", SEEING)
+@pytest.mark.parametrize("share", [0.0005, 0.002, 0.01])
+def test_rare_failures_do_not_gather_the_calls_on_few_servers(balancer: str, share: float) -> None:
+    """A server that has failed one call in hundreds gets calls all the same; otherwise the others would get them in bursts."""
+    without = ended(scenarios.rare_failures, calls=6000, balancer=balancer, share=0.0)
+    figures = ended(scenarios.rare_failures, calls=6000, balancer=balancer, share=share)
+    assert figures["p99 ms"] < 1.15 * without["p99 ms"]
+    assert figures["calls at a time"] < 3 * without["calls at a time"]
+
+
 def test_without_a_breaker_a_broken_server_attracts_calls() -> None:
     """It always looks idle: more than its tenth goes there."""
     figures = ended(scenarios.one_fails, balancer="least_request", **BREAKERS["no breaker"])

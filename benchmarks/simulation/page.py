@@ -43,6 +43,11 @@ SCENES = (
         tuple(BREAKERS),
     ),
     Scene(
+        "All ten fail a small share of their calls, at 60 % load",
+        scenarios.rare_failures,
+        variants=tuple((f"{share:.2%}", {"share": share}) for share in (0.0005, 0.002, 0.01)),
+    ),
+    Scene(
         "One of three hangs, and callers give up after a second, at 30 % load",
         scenarios.one_hangs,
         ("no breaker", "5 in a row"),

@@ -50,6 +50,19 @@ def one_fails(calls: int = 8000, **options: Any) -> Figures:
     return {"failed %": world.seen.failed, "to the broken one %": world.share(world.servers[0])}
 
 
+def rare_failures(calls: int = 8000, share: float = 0.002, **options: Any) -> Figures:
+    """All ten serve their calls, of which a small share fails: how many calls has a server at a time at worst?"""
+    world = World(10, **options)
+    for server in world.servers:
+        server.failing = share
+    world.run(lambda: world.callers(calls, load=0.6))
+    return {
+        "p99 ms": world.seen.percentile(0.99),
+        "calls at a time": float(max(server.most for server in world.servers)),
+        "failed %": world.seen.failed,
+    }
+
+
 def one_hangs(calls: int = 8000, **options: Any) -> Figures:
     """One of three never answers, and callers give up after a second."""
     world = World(3, middleware=(Timeout(1.0),), **options)

@@ -216,7 +216,7 @@ def test_a_part_that_returns_another_of_its_class_gives_its_member_back(maker: M
     other = wrapper.database.with_options()
     assert (type(other), other.client) == (type(client.database), client)
     assert wrapper.pool.members[0].in_flight == 0
-    assert made.names["database.with_options"].reason.endswith("which is used past the pool")
+    assert made.names["database.with_options"].reason.endswith("and calls on that bypass the pool")
 
 
 def test_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:

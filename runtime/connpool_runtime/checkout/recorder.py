@@ -27,6 +27,7 @@ __all__ = ["Recorder"]
 
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
+_OPEN = BreakerState.OPEN
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
 _STILL_ILL = failure("the error that it was ejected for")
@@ -110,6 +111,8 @@ class Recorder(Generic[C]):
         # repeated.
         if not routine:
             self._tell_breaker_locked(member, lease, generation, verdict, error, seconds)
+            if member.breaker.state is _OPEN:
+                member.latency.forget()
         # 3. Waiting calls may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)

@@ -12,8 +12,12 @@ __all__ = ["LatencyEwma", "LatencySums"]
 
 MEMORY = 10.0  # seconds in which an old latency fades to about a third
 RESOLUTION = 1e-6  # seconds below which all latencies count as equal
-# seconds that a failure is assumed to take at least; else a member that fails fast would look quick
-FAILURE = 1.0
+# A member that fails fast must not look quick, so each failure makes its latency this many times longer, up to
+# the limit. A single failure must not keep a healthy member idle either: the others would get its calls for as
+# long as the latency takes to fade.
+FAILURE_FACTOR = 2.0
+FAILURE_LIMIT = 1.0  # seconds
+FIRST_FAILURE = 0.1  # seconds, for a member whose latency is unknown
 
 
 class LatencyEwma:
@@ -33,10 +37,15 @@ class LatencyEwma:
         before, at = self.known
         kept = exp((at - now) / MEMORY) if at < now else 1.0
         if failed:
-            seconds = max(seconds, before, FAILURE)
+            known = before * kept or FIRST_FAILURE / FAILURE_FACTOR
+            seconds = max(seconds, known, min(FAILURE_FACTOR * known, FAILURE_LIMIT))
         if seconds < before * kept:
             seconds = before * kept + seconds * (1 - kept)
         self.known = seconds, now
+
+    def forget(self) -> None:
+        """Start anew, for a member that is ejected: what its failures added would keep even the probes away from it."""
+        self.known = (0.0, -inf)
 
     def at(self, now: float) -> float:
         """Return the latency as of a time; 0 is unknown."""

@@ -386,6 +386,7 @@ class BasePool(Generic[C]):
 
         def change(member: Member[C]) -> None:
             member.breaker.reset()
+            member.latency.forget()
             if isinstance(member.unreachable, UseBrokenOff):
                 member.unreachable = None
 

@@ -38,13 +38,31 @@ def test_what_was_long_ago_fades() -> None:
 
 
 def test_failing_fast_is_not_quick() -> None:
-    """A failure counts as a second at least, and never improves the average."""
+    """Each failure in a row doubles what is known, up to a second, and never improves it; the first counts a tenth."""
     latency = LatencyEwma()
-    latency.observe(0.001, True, 0.0)
-    assert latency.at(0.0) == 1.0
+    known = []
+    for _ in range(6):
+        latency.observe(0.001, True, 0.0)
+        known.append(latency.at(0.0))
+    assert known == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
     latency.observe(5.0, False, 0.0)
-    latency.observe(0.001, True, 1.0)
-    assert latency.at(1.0) == 5.0
+    latency.observe(0.001, True, 0.0)
+    assert latency.at(0.0) == 5.0
+
+
+def test_one_failure_keeps_no_member_idle() -> None:
+    """A healthy member that fails one call is as if it were twice as slow, for the time in which that fades."""
+    latency = LatencyEwma()
+    latency.observe(0.002, False, 0.0)
+    latency.observe(0.001, True, 0.0)
+    assert latency.at(0.0) == 0.004
+
+
+def test_a_failure_that_took_long_is_a_slow_answer() -> None:
+    """The time until a failure counts as that of an answer does."""
+    latency = LatencyEwma()
+    latency.observe(3.0, True, 0.0)
+    assert latency.at(0.0) == 3.0
 
 
 def test_a_clock_that_goes_backwards_raises_nothing_and_nobody() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime import KeysApart, PoolClosed
+from connpool_runtime import KeysApart, PoolClosed, calling
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Client, Face
@@ -154,5 +154,38 @@ async def test_peak_ewma_learns_from_failures(new_face: Callable[..., Face]) -> 
     await face.calls(1)
     while not face.member("a").failed:
         await face.calls(1)
-    assert face.member("a").latency.at(face.clock()) == 1.0
+    assert face.member("a").latency.at(face.clock()) == 0.1
     assert face.member("b").latency.at(face.clock()) == 0.0
+
+
+async def test_peak_ewma_gives_calls_to_who_has_recovered(new_face: Callable[..., Face]) -> None:
+    """What the failures taught is forgotten when the breaker opens: the first call after the cooldown is a probe."""
+    face = new_face("a", "b", balancer="peak_ewma", max_fails=5)
+    for name in "ab":
+        face.member(name).latency.observe(0.001, False, face.clock())
+    for back in (lambda: face.clock.sleep(10.0), lambda: face.pool.uneject("a")):
+        face.fail("a", 5)
+        with calling(member="a"):
+            for _ in range(5):
+                await face.outcome(face.call(face.method()))
+        assert face.member("a").breaker.state.value == "open"
+        back()
+        face.member("b").latency.observe(0.001, False, face.clock())
+        assert await face.calls(1) == ["a"]
+        assert face.member("a").latency.at(face.clock()) < 0.001
+
+
+async def test_peak_ewma_probes_again_after_a_probe_that_failed(
+    new_face: Callable[..., Face],
+) -> None:
+    """The failure of a probe keeps the next one waiting for its cooldown only."""
+    face = new_face("a", "b", balancer="peak_ewma", max_fails=1)
+    face.member("b").latency.observe(0.001, False, face.clock())
+    for attempts in range(1, 4):
+        face.fail("a", 1)
+        await face.outcome(face.call(face.method()))
+        assert face.clients["a"].calls == attempts
+        assert face.member("a").breaker.state.value == "open"
+        face.clock.sleep(10.0)
+        face.member("b").latency.observe(0.001, False, face.clock())
+    assert await face.calls(1) == ["a"]
