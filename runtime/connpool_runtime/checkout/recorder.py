@@ -111,8 +111,6 @@ class Recorder(Generic[C]):
         # repeated.
         if not routine:
             self._tell_breaker_locked(member, lease, generation, verdict, error, seconds)
-            if member.breaker.state is _OPEN:
-                member.latency.forget()
         # 3. Waiting calls may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
@@ -219,6 +217,8 @@ class Recorder(Generic[C]):
             breaker.settle(
                 caller, generation, outcome, state.clock(), error, seconds=seconds, spare=spare
             )
+        if breaker.state is _OPEN:
+            member.latency.forget()
 
     def record_proof(self, call: Call, member: Member[C]) -> None:
         """Count unknown errors of a call's other members as failures, since the call succeeded on this one."""
