@@ -17,7 +17,14 @@ from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.classifiers.transport import is_disconnect
-from connpool_runtime.classifiers.verdict import OUT_OF_TIME, SUCCESS, UNKNOWN, Verdict, failure
+from connpool_runtime.classifiers.verdict import (
+    OUT_OF_TIME,
+    STALLED,
+    SUCCESS,
+    UNKNOWN,
+    Verdict,
+    failure,
+)
 from connpool_runtime.clients.source import CLEAN, EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
@@ -31,7 +38,7 @@ _OPEN = BreakerState.OPEN
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
 _STILL_ILL = failure("the error that it was ejected for")
-_TOO_OFTEN_LATE = failure("exceeds its callers' deadlines more often than the other members do")
+_TOO_OFTEN_LATE = failure("runs out of time more often than the other members do")
 _OUTLIERS = (_OUTLIER, _TOO_OFTEN_LATE)
 
 
@@ -102,9 +109,9 @@ class Recorder(Generic[C]):
             and (member.fast_generation is generation or not member.breaker.is_steady)
             and (lease is None or member.is_plain)
         )
-        gave_up = verdict is OUT_OF_TIME  # the answer may still arrive
+        gave_up = verdict is OUT_OF_TIME or verdict is STALLED  # the answer may still arrive
         # 1. An unknown error, or a missed deadline, counts if the other members give it less often.
-        compared = verdict if verdict is UNKNOWN or verdict is OUT_OF_TIME else None
+        compared = verdict if verdict is UNKNOWN or gave_up else None
         if compared is not None and error is not None and method is not None:
             verdict = self._compared_locked(member, generation, method, error, call, compared)
         # 2. The breaker is informed. After an interrupt here the lease is still held, and all of it is
@@ -179,10 +186,10 @@ class Recorder(Generic[C]):
         # Where a key decides which calls a member gets, its errors say nothing about the member.
         if self._relative is None or self._goes_by_key(method, call):
             return verdict
-        late = verdict is OUT_OF_TIME
+        late = verdict is not UNKNOWN
         if call is not None and not late:
             call.suspects = [*(call.suspects or ()), (member, generation, error)]
-        kind = (method.name, OUT_OF_TIME if late else type(error))
+        kind = (method.name, verdict if late else type(error))
         if self._relative.is_outlier(member, member.ended + 1, kind, self._state.clock()):
             return _TOO_OFTEN_LATE if late else _OUTLIER
         return verdict

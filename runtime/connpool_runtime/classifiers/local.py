@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from connpool_runtime.classifiers.table import ErrorTable
-from connpool_runtime.classifiers.verdict import OUT_OF_TIME, MayRetry, Verdict, neutral
+from connpool_runtime.classifiers.verdict import OUT_OF_TIME, STALLED, Verdict, neutral
 
 __all__ = ["local"]
 
 _CANCELLED = neutral("cancelled")
 _REFUSED = neutral("refused by a pool")
-_STALLED = neutral("the event loop stood still", MayRetry.YES)
 _NOT_BEGUN = neutral("deadline exceeded before it began")
 
 
@@ -20,7 +19,7 @@ def _deadline_exceeded(error: BaseException) -> Verdict:
 
 def _attempt_timeout(error: BaseException) -> Verdict | None:
     """Judge a timeout of an attempt: it is about the member, unless this process stood still."""
-    return _STALLED if getattr(error, "stalled", False) else None
+    return STALLED if getattr(error, "stalled", False) else None
 
 
 local = ErrorTable(

@@ -11,6 +11,7 @@ from connpool_runtime.breaker.outcome import Outcome
 
 __all__ = [
     "OUT_OF_TIME",
+    "STALLED",
     "SUCCESS",
     "UNKNOWN",
     "Classifier",
@@ -87,6 +88,10 @@ UNKNOWN = Verdict(Outcome.NEUTRAL, MayRetry.YES, "unknown error")
 OUT_OF_TIME = Verdict(Outcome.NEUTRAL, MayRetry.NO, "deadline exceeded")
 """The caller's deadline passed while the member was at work; compared as `UNKNOWN` is: a member that hangs meets the
 deadlines of its callers more often than the others do, while a caller without patience meets it everywhere."""
+
+STALLED = Verdict(Outcome.NEUTRAL, MayRetry.YES, "the event loop stood still")
+"""A timeout of an attempt came far too late, so that an answer may have come in time; compared likewise: a process that
+stands still meets it on all members."""
 
 Classifier: TypeAlias = Callable[[BaseException], Verdict | None]
 """Judges an error, None if it does not know it; must be pure and never raise."""

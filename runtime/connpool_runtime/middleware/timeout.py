@@ -11,6 +11,7 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Invoke, Phase, Proceed
+from connpool_runtime.classifiers.verdict import STALLED, Verdict
 from connpool_runtime.deadlines import DeadlineBlock, remaining, require_time
 from connpool_runtime.errors import AttemptTimeout, DeadlineExceeded
 from connpool_runtime.middleware.deadline import until_deadline
@@ -150,7 +151,7 @@ class Timeout:
         scope = timeout(limit)
         # Who cancelled the attempt decides: a caller's cancellation says nothing about the member, this timeout
         # does, unless it is itself far too late.
-        call.judge_by(self, lambda _error: _outcome_of(scope, limit) if scope.expired() else None)
+        call.judge_by(self, lambda _error: _judged(scope, limit) if scope.expired() else None)
         try:
             async with scope:
                 return await proceed(call)
@@ -184,8 +185,8 @@ def _too_long(
     return late
 
 
-def _outcome_of(scope: asyncio.Timeout, limit: float) -> Outcome:
-    return Outcome.NEUTRAL if _has_stalled(scope, limit) else Outcome.FAILURE
+def _judged(scope: asyncio.Timeout, limit: float) -> Outcome | Verdict:
+    return STALLED if _has_stalled(scope, limit) else Outcome.FAILURE
 
 
 def _has_stalled(scope: asyncio.Timeout, limit: float) -> bool:

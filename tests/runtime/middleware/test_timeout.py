@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from connpool_runtime import AsyncPool, AttemptTimeout, Method, Outcome, Pool
+from connpool_runtime import AllMembersOpen, AsyncPool, AttemptTimeout, Method, Outcome, Pool
+from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.middleware import Retry, Timeout
 from connpool_runtime.middleware.timeout import STALL
 from tests.runtime.faces import counted, until
@@ -147,4 +149,43 @@ async def test_a_stalled_event_loop_says_nothing_about_a_member(more: tuple[Any,
     assert await asyncio.gather(*calls) == ["fine"] * 6
     (member,) = pool.stats().members
     assert (member.neutrals, member.failures, member.trips) == (6, 0, 0)
+    await pool.close()
+
+
+@pytest.mark.parametrize("more", [(), (around,)])
+async def test_a_client_whose_answer_may_come_late_is_not_lent_again(more: tuple[Any, ...]) -> None:
+    """Neutral as such a timeout is, the next caller of a client of one call at a time might get the answer."""
+    limit, client = 4 * STALL, Client(60.0)
+    pool = AsyncPool[Client]("test", max_concurrency=1, checkout_timeout=0.0)
+    pool.add_client(client)
+    for one in (*more, Timeout(limit)):
+        pool.register_middleware(one)
+    call = asyncio.create_task(pool.call(get()))
+    await until(lambda: client.started == 1)
+    asyncio.get_running_loop().call_soon(time.sleep, limit + 4 * STALL)
+    with pytest.raises(AttemptTimeout) as late:
+        await call
+    assert late.value.stalled
+    (member,) = pool.members
+    assert isinstance(member.unreachable, UseBrokenOff)
+    with pytest.raises(AllMembersOpen):
+        await pool.call(get())
+    await pool.close()
+
+
+@pytest.mark.parametrize("more", [(), (around,)])
+async def test_a_server_that_hangs_is_found_in_a_process_that_often_stalls(
+    more: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timeouts that come far too late are compared: one member meets them more often than the others and is ejected."""
+    monkeypatch.setattr("connpool_runtime.middleware.timeout._has_stalled", lambda *_: True)
+    pool = AsyncPool[Client]("test", cooldown=60.0)
+    for name, seconds in (("a", 0.0), ("b", 60.0), ("c", 0.0)):
+        pool.add_client(Client(seconds), name)
+    for one in (*more, Timeout(0.001)):
+        pool.register_middleware(one)
+    for _ in range(200):
+        with suppress(AttemptTimeout):
+            await pool.call(get())
+    assert {one.name: one.trips for one in pool.stats().members} == {"a": 0, "b": 1, "c": 0}
     await pool.close()
