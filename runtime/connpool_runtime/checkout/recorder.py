@@ -214,6 +214,7 @@ class Recorder(Generic[C]):
     ) -> None:
         member.fast_generation = None  # until `changed_locked`; see there
         state, breaker = self._state, member.breaker
+        before = breaker.state
         spare = state.membership.is_spared(member)
         if verdict in _OUTLIERS and error is not None:
             breaker.eject_outlier(generation, state.clock(), error, spare=spare)
@@ -224,7 +225,7 @@ class Recorder(Generic[C]):
             breaker.settle(
                 caller, generation, outcome, state.clock(), error, seconds=seconds, spare=spare
             )
-        if breaker.state is _OPEN:
+        if breaker.state is _OPEN and before is not _OPEN:
             member.latency.forget()
 
     def record_proof(self, call: Call, member: Member[C]) -> None:
@@ -242,7 +243,8 @@ class Recorder(Generic[C]):
         """Add the duration of an attempt to the member's latency, and return it in seconds."""
         now = self._state.clock()
         seconds = now - lease.began
-        if outcome is not Outcome.NEUTRAL:
+        current = lease.generation is lease.member.breaker.generation
+        if current and outcome is not Outcome.NEUTRAL:
             lease.member.latency.observe(seconds, outcome is Outcome.FAILURE, now)
         return seconds
 
@@ -385,7 +387,9 @@ class Recorder(Generic[C]):
         """Record the end of an attempt that has given its member back already; return the verdict that counts."""
         state = self._state
         seconds = (now := state.clock()) - started
-        if state.timed and verdict.outcome is not Outcome.NEUTRAL:
+        # What began before the breaker's state changed teaches nothing about the member as it is now.
+        current = generation is member.breaker.generation
+        if state.timed and current and verdict.outcome is not Outcome.NEUTRAL:
             member.latency.observe(seconds, verdict.outcome is Outcome.FAILURE, now)
         return self.record_end_locked(
             member, generation, verdict, error, seconds=seconds, call=call, method=method

@@ -1,14 +1,16 @@
 """Balancers as sync and async pools use them."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from connpool_runtime import KeysApart, PoolClosed, calling
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import Client, Face
+from tests.runtime.faces import Client, Face, until
 
 
 async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face]) -> None:
@@ -189,3 +191,32 @@ async def test_peak_ewma_probes_again_after_a_probe_that_failed(
         face.clock.sleep(10.0)
         face.member("b").latency.observe(0.001, False, face.clock())
     assert await face.calls(1) == ["a"]
+
+
+async def test_failures_of_calls_from_before_do_not_delay_a_probe(
+    new_face: Callable[..., Face],
+) -> None:
+    """What ends after the breaker has opened teaches nothing about the member that comes back."""
+    face = new_face("a", balancer="peak_ewma", max_fails=1)
+    client = face.clients["a"]
+    client.hold()
+    client.always = ConnectionError("down")
+    running = [face.start() for _ in range(5)]
+    await until(lambda: face.member("a").in_flight == 5)
+    client.release()
+    await asyncio.gather(*running, return_exceptions=True)
+    assert face.member("a").breaker.state.value == "open"
+    assert face.member("a").latency.at(face.clock()) == 0.0
+
+
+@pytest.mark.parametrize("options", [{"panic_threshold": 1.0}, {"metrics_only": True}])
+async def test_peak_ewma_prefers_no_member_whose_breaker_is_open(
+    new_face: Callable[..., Face], options: dict[str, Any]
+) -> None:
+    """Where open breakers are ignored, a member that fails is not unknown again after each of its failures."""
+    face = new_face("a", "b", balancer="peak_ewma", max_fails=1, cooldown=1e6, **options)
+    face.member("b").latency.observe(0.001, False, face.clock())
+    face.fail("a", 100)
+    for _ in range(20):
+        await face.outcome(face.call(face.method()))
+    assert face.clients["a"].calls <= 2
