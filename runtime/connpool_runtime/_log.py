@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
 
-__all__ = ["FIELDS", "LogFields", "careful", "extra", "log_failure", "runtime_logger", "warn"]
+__all__ = ["FIELDS", "LogFields", "safe_logger", "extra", "log_failure", "runtime_logger", "warn"]
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -69,15 +69,15 @@ def runtime_logger() -> LoggerAdapter[Logger]:
     if not logger.handlers:
         # without a handler, logging would print warnings to stderr
         logger.addHandler(logging.NullHandler())
-    return careful(logger)
+    return safe_logger(logger)
 
 
 @cache
-def careful(logger: Logger) -> LoggerAdapter[Logger]:
+def safe_logger(logger: Logger) -> LoggerAdapter[Logger]:
     """Return an adapter of a logger by which no error of a handler reaches who logs."""
     import logging
 
-    class Careful(logging.LoggerAdapter[logging.Logger]):
+    class SafeLogger(logging.LoggerAdapter[logging.Logger]):
         def process(
             self, msg: Any, kwargs: MutableMapping[str, Any]
         ) -> tuple[Any, MutableMapping[str, Any]]:
@@ -91,7 +91,7 @@ def careful(logger: Logger) -> LoggerAdapter[Logger]:
                 if logging.raiseExceptions:  # the switch of logging's own handlers
                     _print_error()
 
-    return Careful(logger)
+    return SafeLogger(logger)
 
 
 def _print_error() -> None:

@@ -22,7 +22,7 @@ from connpool_runtime._concurrency.introspection import current_frame
 from connpool_runtime._concurrency.locks import is_held_here
 from connpool_runtime._log import log_failure
 
-__all__ = ["is_finalizing", "run_beside_finalizer", "run_in_thread_if_interrupted"]
+__all__ = ["closes_coroutine", "run_beside_finalizer", "run_in_thread_if_interrupted"]
 
 # seconds; any other thread releases a lock within this time, since it guards only a few lines
 PATIENCE = 0.25
@@ -55,10 +55,11 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
     return True
 
 
-def is_finalizing(error: BaseException | None) -> bool:
-    """Return whether an error is that of a coroutine that is given up, which the garbage collector may do anywhere.
+def closes_coroutine(error: BaseException | None) -> bool:
+    """Return whether an error is the one by which Python closes a suspended coroutine that nothing will resume.
 
-    So also while its own thread holds a lock, for which it must not wait.
+    The garbage collector closes coroutines in any thread at any moment, also while that thread holds a lock of the
+    runtime. So code that runs because of this error must not wait for a lock.
     """
     return error.__class__ is GeneratorExit
 

@@ -24,7 +24,7 @@ __all__ = [
     "around",
     "around_admitted",
     "outermost",
-    "refuse_second_repeater",
+    "refuse_duplicate",
     "registration_of",
 ]
 
@@ -143,9 +143,7 @@ def registration_of(middleware: object, way: str) -> Registration:
     return Registration(middleware, function, admit, attempt, False, is_async)
 
 
-def refuse_second_repeater(
-    pool: str, middleware: object, registered: Iterable[Registration]
-) -> None:
+def refuse_duplicate(pool: str, middleware: object, registered: Iterable[Registration]) -> None:
     """Refuse a second middleware that repeats calls: the attempts of two `Retry` multiply.
 
     Roles are compared without their enumeration, whose import would bring all middleware with it.

@@ -100,9 +100,7 @@ async def _open(checkout: AnyCheckout, store: ClientStore[Any], opened: list[Any
     started = state.clock()
     opened.append(await resolve(store.factory()))
     try:
-        checkout.expected_client.refuse_unfit(
-            opened[0], "its factory returned it, and should return the client that it opened"
-        )
+        checkout.client_types.check_opened(opened[0])
     except TypeError:
         opened.clear()  # nothing that could be closed
         raise

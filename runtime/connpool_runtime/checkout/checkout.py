@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.deferred_work import DeferredWork
 from connpool_runtime._concurrency.forks import renew_after_fork
-from connpool_runtime._concurrency.interrupts import is_finalizing, run_beside_finalizer
+from connpool_runtime._concurrency.interrupts import closes_coroutine, run_beside_finalizer
 from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Balancer, Call
@@ -26,8 +26,8 @@ from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
-from connpool_runtime.clients.fitting import ExpectedClient
 from connpool_runtime.clients.source import CLEAN, REMEDY
+from connpool_runtime.clients.type_check import ClientTypeCheck
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
@@ -38,7 +38,7 @@ __all__ = ["AnyCheckout", "Checkout"]
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _INTERRUPTED = neutral("interrupted")
-COUNTED = 100  # members up to which a refusal says how many calls run on them; more would take too long to ask
+_MOST_COUNTED = 100  # members up to which a refusal says how many calls run on them; more would take too long to ask
 _calling_block = current_block.get  # found once: each call asks
 NewSignal = Callable[[], Any]
 
@@ -62,13 +62,14 @@ class Checkout(Generic[C]):
         blocking: bool,
     ) -> None:
         methods = tuple(methods)
-        self.expected_client = ExpectedClient(name, [method.name for method in methods])
+        names = [method.name for method in methods]
+        self.client_types = ClientTypeCheck(name, names, blocking=blocking)
         self.state = PoolState[C](name, settings, methods, blocking=blocking)
         self.router = Router(self.state)
         self.recorder = Recorder(self.state, self.router)
-        self._given_up = DeferredWork()
+        self._deferred = DeferredWork()
         self.state.after_lock = AfterLock(self.act)
-        self.state.postpone = self.postpone
+        self.state.defer = self.defer
         self.router.begin()
         renew_after_fork(self)
 
@@ -80,7 +81,7 @@ class Checkout(Generic[C]):
         """
         state = self.state
         state.after_fork()
-        self._given_up = DeferredWork()
+        self._deferred = DeferredWork()
         self.recorder.after_fork()
         self.router.after_fork()
 
@@ -279,7 +280,7 @@ class Checkout(Generic[C]):
         if self.state.suspended:
             return f"pool {self.state.name!r} is suspended"
         busy = f"all {len(available)} available members of pool {self.state.name!r} are busy"
-        if len(available) > COUNTED:
+        if len(available) > _MOST_COUNTED:
             return busy
         return f"{busy} with {sum(member.in_flight for member in available)} calls"
 
@@ -412,17 +413,17 @@ class Checkout(Generic[C]):
 
     def give_up(self, lease: Lease[C], call: Call, started: float, verdict: Verdict) -> None:
         """End a call from a finalizer, which may run while this very thread holds the lock."""
-        self.postpone(partial(self._settle_locked, lease, call, verdict, None, started))
+        self.defer(partial(self._settle_locked, lease, call, verdict, None, started))
 
-    def postpone(self, work: Callable[[], object]) -> None:
+    def defer(self, work: Callable[[], object]) -> None:
         """Do work under the lock for a finalizer: at once if the lock is free, else when it is; never waits.
 
         Arguments:
             work: see `DeferredWork.add`.
         """
-        self._given_up.add(work)
-        self._run_given_up()
-        if self._given_up.work:
+        self._deferred.add(work)
+        self._run_deferred()
+        if self._deferred.work:
             # This thread holds the lock, or another one that does not look here afterwards.
             run_beside_finalizer(self._catch_up)
         elif self.state.departed:  # its last call has ended, and the pool may never be used again
@@ -442,8 +443,8 @@ class Checkout(Generic[C]):
     ) -> None:
         state = self.state
         call.verdict = verdict = given or call.judge(error)
-        if is_finalizing(error):
-            self.postpone(partial(self._settle_locked, lease, call, verdict, error, started))
+        if closes_coroutine(error):
+            self.defer(partial(self._settle_locked, lease, call, verdict, error, started))
             return
         try:
             with state.after_lock:
@@ -513,8 +514,8 @@ class Checkout(Generic[C]):
     def act(self) -> None:
         """Do what was collected under the lock; `PoolState.after_lock` calls this on leaving."""
         state = self.state
-        if self._given_up.work:
-            self._run_given_up()
+        if self._deferred.work:
+            self._run_deferred()
         while state.queue.due:
             self._hand_over()
         if state.maintenance_due:
@@ -553,9 +554,9 @@ class Checkout(Generic[C]):
         finally:  # after an interrupt, the next thread does the rest
             state.departed.extend(drained)
 
-    def _run_given_up(self) -> None:
+    def _run_deferred(self) -> None:
         state = self.state
-        self._given_up.run(state.lock)
+        self._deferred.run(state.lock)
         # Not if the lock is held, perhaps by this very thread: its holder does it. See `DeferredWork.run`.
         if state.queue.due and not state.lock.locked():
             self._hand_over()

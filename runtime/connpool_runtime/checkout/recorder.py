@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from connpool_runtime._concurrency.interrupts import is_finalizing
+from connpool_runtime._concurrency.interrupts import closes_coroutine
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import kind_of
 from connpool_runtime.breaker.breaker import BreakerState
@@ -251,8 +252,8 @@ class Recorder(Generic[C]):
     def record_call(self, call: Call, started: float, error: BaseException | None = None) -> None:
         """Count a whole call, however many attempts it had."""
         state, verdict = self._state, call.judge(error)
-        if is_finalizing(error):
-            state.postpone(partial(self.count_call_locked, call.method, started, verdict))
+        if closes_coroutine(error):
+            state.defer(partial(self.count_call_locked, call.method, started, verdict))
             return
         with state.after_lock, state.lock:
             self.count_call_locked(call.method, started, verdict)
@@ -341,18 +342,13 @@ class Recorder(Generic[C]):
         error: BaseException,
     ) -> None:
         """Record an error of a call on the fast path."""
-        state = self._state
-        verdict = state.judge(method, error)
+        verdict = self._state.judge(method, error)
 
         def record() -> None:
             recorded = self._failed_locked(method, member, generation, started, error, verdict)
             self.count_call_locked(method, started, recorded or verdict)
 
-        if is_finalizing(error):
-            state.postpone(record)
-            return
-        with state.after_lock, state.lock:
-            record()
+        self._run_locked(record, error)
 
     def failed_attempt(
         self,
@@ -363,16 +359,22 @@ class Recorder(Generic[C]):
         error: BaseException,
     ) -> None:
         """Record an error of an attempt on the fast path, whose call may go on."""
-        state = self._state
         call.verdict = verdict = call.judge(error)
-        record = partial(
-            self._failed_locked, call.method, member, generation, started, error, verdict, call
+        self._run_locked(
+            partial(
+                self._failed_locked, call.method, member, generation, started, error, verdict, call
+            ),
+            error,
         )
-        if is_finalizing(error):
-            state.postpone(record)
+
+    def _run_locked(self, work: Callable[[], object], error: BaseException) -> None:
+        """Run work under the lock: now, or later if the error says that this thread must not wait for the lock."""
+        state = self._state
+        if closes_coroutine(error):
+            state.defer(work)
             return
         with state.after_lock, state.lock:
-            record()
+            work()
 
     def _failed_locked(
         self,

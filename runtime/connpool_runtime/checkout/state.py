@@ -156,6 +156,7 @@ class PoolState(Generic[C]):
         "close_departed",
         "compares_latency",
         "counters",
+        "defer",
         "departed",
         "ejections_to_tell",
         "events",
@@ -177,7 +178,6 @@ class PoolState(Generic[C]):
         "pick_slow_path",
         "pickers",
         "pinned",
-        "postpone",
         "queue",
         "quota",
         "readiness",
@@ -193,7 +193,7 @@ class PoolState(Generic[C]):
 
     # Set by the checkout, which knows what there is to do.
     after_lock: AfterLock
-    postpone: Callable[[Callable[[], object]], None]
+    defer: Callable[[Callable[[], object]], None]
 
     def __init__(
         self,

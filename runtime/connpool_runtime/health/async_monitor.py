@@ -14,8 +14,8 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
-from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import AsyncConnector
+from connpool_runtime.connectors.type_check import check_connector_type
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
 from connpool_runtime.health.tracker import (
@@ -56,9 +56,9 @@ class AsyncHealthMonitor(Generic[C]):
         endpoints: Iterable[str] | None = None,
     ) -> None:
         if ASYNC:
-            refuse_unfit(pool.name, connector, for_tasks=True)
+            check_connector_type(pool.name, connector, for_tasks=True)
         else:
-            refuse_unfit(pool.name, connector, for_tasks=False)
+            check_connector_type(pool.name, connector, for_tasks=False)
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else tuple(endpoints)

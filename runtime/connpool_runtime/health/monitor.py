@@ -14,8 +14,8 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
-from connpool_runtime.connectors.fitting import refuse_unfit
 from connpool_runtime.connectors.protocols import Connector
+from connpool_runtime.connectors.type_check import check_connector_type
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
 from connpool_runtime.health.tracker import (
@@ -55,7 +55,7 @@ class HealthMonitor(Generic[C]):
         connector: Connector[C],
         endpoints: Iterable[str] | None = None,
     ) -> None:
-        refuse_unfit(pool.name, connector, for_tasks=False)
+        check_connector_type(pool.name, connector, for_tasks=False)
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else tuple(endpoints)

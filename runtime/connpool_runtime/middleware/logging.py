@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from connpool_runtime._log import careful, extra, runtime_logger
+from connpool_runtime._log import extra, runtime_logger, safe_logger
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.middleware_chain import Phase, Proceed
@@ -42,7 +42,9 @@ class Logging:
 
         self._logger = logger or logging.getLogger(runtime_logger().name)
         # What has its own ways, such as a logger of structlog, is called as it is.
-        self._out: Any = careful(self._logger) if type(self._logger) is logging.Logger else logger
+        self._out: Any = (
+            safe_logger(self._logger) if type(self._logger) is logging.Logger else logger
+        )
         number = _level_of(level)
         self._level, self._trouble = number, max(number, logging.WARNING)
 

@@ -14,7 +14,7 @@ from connpool_runtime.balancing.balancers import Balancer, check_balancer, check
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.middleware_chain import (
     Registration,
-    refuse_second_repeater,
+    refuse_duplicate,
     registration_of,
 )
 from connpool_runtime.checkout.checkout import Checkout
@@ -115,8 +115,6 @@ class BasePool(Generic[C]):
             raise TypeError(f"the name of a pool must be a string, not {name!r}: Pool(name)")
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
         methods = tuple(methods)
-        # A client of the other kind differs in all methods, so a few are enough to detect it.
-        self._sample_methods = [method.name for method in methods[:3]]
         self._checkout = Checkout[C](name, settings, methods, blocking=self._blocking)
         self._state = self._checkout.state
         self._draining = Draining(self._checkout)
@@ -238,23 +236,7 @@ class BasePool(Generic[C]):
             raise TypeError(
                 f"the name of a member must be a string, not {given!r}: add_client(client, name)"
             )
-        client = cast("object", one.client)
-        if isinstance(client, type):
-            raise TypeError(
-                f"{client.__name__} is a class: add an instance of it, such as {client.__name__}(...)"
-            )
-        self._checkout.expected_client.refuse_unfit(
-            client,
-            "`add_client` takes a client that is ready to use; `add_connector` and `discover` open clients of"
-            " addresses",
-        )
-        kind = type(one.client)
-        for label in self._sample_methods if self._blocking else ():
-            if is_coroutine_function(getattr(kind, label, None)):
-                raise TypeError(
-                    f"{kind.__name__}.{label} is a coroutine function, but pool {self.name!r} is for "
-                    "synchronous clients"
-                )
+        self._checkout.client_types.check_added(one.client)
         return one
 
     def _check_factory(self, factory: object) -> None:
@@ -718,7 +700,7 @@ class BasePool(Generic[C]):
         """Register a middleware inside those that are there."""
         made, state = registration_of(middleware, self._way), self._state
         with state.after_lock, state.lock:
-            refuse_second_repeater(state.name, middleware, state.middleware)
+            refuse_duplicate(state.name, middleware, state.middleware)
             state.middleware = (*state.middleware, made)
         self._arrange_calls()
 

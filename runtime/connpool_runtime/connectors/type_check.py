@@ -7,13 +7,13 @@ from typing import Any
 from connpool_runtime._concurrency.introspection import is_coroutine_function
 from connpool_runtime.connectors.config.base import ConnectorConfig
 
-__all__ = ["refuse_unfit"]
+__all__ = ["check_connector_type"]
 
 # What pools use of a connector.
 _USED = ("config", "connect", "fresh", "health_check", "close")
 
 
-def refuse_unfit(pool: str, connector: object, *, for_tasks: bool) -> None:
+def check_connector_type(pool: str, connector: object, *, for_tasks: bool) -> None:
     """Refuse an object that would fail, or only seem to work, when it is used as a connector.
 
     The message names only the type of the object, since a URL may hold a password.
