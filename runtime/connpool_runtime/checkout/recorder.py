@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -342,13 +341,18 @@ class Recorder(Generic[C]):
         error: BaseException,
     ) -> None:
         """Record an error of a call on the fast path."""
-        verdict = self._state.judge(method, error)
+        state = self._state
+        verdict = state.judge(method, error)
 
         def record() -> None:
             recorded = self._failed_locked(method, member, generation, started, error, verdict)
             self.count_call_locked(method, started, recorded or verdict)
 
-        self._run_locked(record, error)
+        if closes_coroutine(error):
+            state.defer(record)
+            return
+        with state.after_lock, state.lock:
+            record()
 
     def failed_attempt(
         self,
@@ -359,22 +363,14 @@ class Recorder(Generic[C]):
         error: BaseException,
     ) -> None:
         """Record an error of an attempt on the fast path, whose call may go on."""
-        call.verdict = verdict = call.judge(error)
-        self._run_locked(
-            partial(
-                self._failed_locked, call.method, member, generation, started, error, verdict, call
-            ),
-            error,
-        )
-
-    def _run_locked(self, work: Callable[[], object], error: BaseException) -> None:
-        """Run work under the lock: now, or later if the error says that this thread must not wait for the lock."""
         state = self._state
+        call.verdict = verdict = call.judge(error)
+        attempt = (call.method, member, generation, started, error, verdict, call)
         if closes_coroutine(error):
-            state.defer(work)
+            state.defer(partial(self._failed_locked, *attempt))
             return
         with state.after_lock, state.lock:
-            work()
+            self._failed_locked(*attempt)
 
     def _failed_locked(
         self,
