@@ -26,6 +26,11 @@ class BreakerState(Enum):
     HALF_OPEN = "half_open"
 
 
+# Looking up a member of an enumeration costs as much as a call.
+_CLOSED, _OPEN, _HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
+_FAILURE, _NEUTRAL = Outcome.FAILURE, Outcome.NEUTRAL
+
+
 class Generation:
     """One stay of a breaker in one state; compared by identity."""
 
@@ -55,7 +60,7 @@ class Breaker:
         self._pause = rules.cooldown  # seconds that the next opening lasts, before jitter
         self.closed_at = -math.inf  # when the member joined, or when the breaker closed last
         self.opened_at = -math.inf  # when a failure opened it last
-        self.state = BreakerState.CLOSED
+        self.state = _CLOSED
         self.forced_open = False
         self.generation = Generation()
         self.failures = 0
@@ -69,7 +74,7 @@ class Breaker:
     @property
     def is_steady(self) -> bool:
         """Whether calls may pass without asking and a quick success would change nothing."""
-        return self.state is BreakerState.CLOSED and self.failures == 0 and self.window is None
+        return self.state is _CLOSED and self.failures == 0 and self.window is None
 
     @property
     def enforced(self) -> bool:
@@ -83,28 +88,28 @@ class Breaker:
 
     @property
     def _has_room(self) -> bool:
-        if self.state is BreakerState.HALF_OPEN:
+        if self.state is _HALF_OPEN:
             return len(self._probes) < self._settings.half_open_calls
-        return self.state is BreakerState.CLOSED
+        return self.state is _CLOSED
 
     @property
     def wake_at(self) -> float:
         """The time at which the state changes without any call; `inf` if it does not."""
-        if self.state is BreakerState.OPEN:
+        if self.state is _OPEN:
             return self.until
-        if self.state is BreakerState.HALF_OPEN and not self._has_room:
+        if self.state is _HALF_OPEN and not self._has_room:
             return min(self._probes.values())
         return math.inf
 
     def wake(self, now: float) -> None:
         """Change state if it is time: half-open after the cooldown; give up probes that hang."""
-        if self.state is BreakerState.OPEN and now >= self.until:
-            self._enter(BreakerState.HALF_OPEN)
+        if self.state is _OPEN and now >= self.until:
+            self._enter(_HALF_OPEN)
         self._probes = {probe: end for probe, end in self._probes.items() if end > now}
 
     def admit(self, caller: object, now: float) -> bool:
         """Let a call through, as a probe when half-open; return False if it is refused."""
-        if self.state is BreakerState.HALF_OPEN and self._has_room:
+        if self.state is _HALF_OPEN and self._has_room:
             self._probes[caller] = now + self._settings.probe_timeout
             return True
         return self.admits
@@ -124,16 +129,17 @@ class Breaker:
 
         The call began in `generation` and took `seconds`; `spare` keeps a closed breaker from opening.
         """
-        self._probes.pop(caller, None)
-        if generation is not self.generation or outcome is Outcome.NEUTRAL:
+        if self._probes:
+            self._probes.pop(caller, None)
+        if generation is not self.generation or outcome is _NEUTRAL:
             return
         # When open, only a call let through by `metrics_only` or a panic can end.
-        if self.state is BreakerState.OPEN:
+        state, settings = self.state, self._settings
+        if state is _OPEN or (state is _CLOSED and settings.off):
             return
-        if self.state is BreakerState.CLOSED and self._settings.off:
-            return
-        failed, slow = outcome is Outcome.FAILURE, seconds > self._settings.slow_call_duration
-        self._note(failed, slow, now)
+        failed, slow = outcome is _FAILURE, seconds > settings.slow_call_duration
+        if self.window is not None or failed or slow:
+            self._note(failed, slow, now)
         if failed:
             self.failures += 1
         enough = self._is_enough(failed)
@@ -152,7 +158,7 @@ class Breaker:
 
         The call began in `generation`; `spare` keeps a closed breaker from opening.
         """
-        if generation is self.generation and self.state is BreakerState.CLOSED:
+        if generation is self.generation and self.state is _CLOSED:
             self.failures += 1
             self._blame(cause)
             self._trip(now, spare)
@@ -163,9 +169,9 @@ class Breaker:
         Returns whether the breaker was closed. When the time is over, probes are let through as after any
         cooldown.
         """
-        if self.state is not BreakerState.CLOSED:
+        if self.state is not _CLOSED:
             return False
-        self._enter(BreakerState.OPEN)
+        self._enter(_OPEN)
         self._blame(cause)
         self.opened_at = now
         self.until = now + seconds
@@ -174,7 +180,7 @@ class Breaker:
 
     def open(self, until: float = math.inf) -> None:
         """Open by hand, until a time or until `reset`."""
-        self._enter(BreakerState.OPEN)
+        self._enter(_OPEN)
         self.forced_open = True
         self.cause = None
         self.until = until
@@ -183,7 +189,7 @@ class Breaker:
     def reset(self) -> None:
         """Close by hand and forget all failures."""
         self._pause = self._settings.cooldown
-        self._enter(BreakerState.CLOSED)
+        self._enter(_CLOSED)
 
     def follow_settings(self, rules: BreakerSettings) -> None:
         """Use other settings; the state is kept, and so is a cooldown that has begun or has grown."""
@@ -203,15 +209,18 @@ class Breaker:
     def recover(self, now: float) -> None:
         """Close after a successful check or probe; a grown cooldown is reset once the member has stayed healthy."""
         self.closed_at = now
-        self._enter(BreakerState.CLOSED)
+        self._enter(_CLOSED)
 
     def _blame(self, cause: BaseException | None) -> None:
         self.cause = None if cause is None else without_traceback(cause)
 
     def _note(self, failed: bool, slow: bool, now: float) -> None:
-        """Record a call in the sliding window, which exists only while it holds a failure or a slow call."""
+        """Record a call in the sliding window, which exists only while it holds a failure or a slow call.
+
+        Called for a failure or a slow call, and for each call while there is a window.
+        """
         if self.window is None:
-            if not (failed or slow) or not self._settings.has_rates:
+            if not self._settings.has_rates:
                 return
             self.window = self._settings.new_window()
         self.window.record(now, failed, slow)
@@ -219,28 +228,28 @@ class Breaker:
             self.window = None
 
     def _is_enough(self, failed: bool) -> bool:
-        if self.state is BreakerState.HALF_OPEN:
+        if self.state is _HALF_OPEN:
             return failed
         if failed and 0 < self._settings.max_fails <= self.failures:
             return True
         return self.window is not None and self._settings.is_over(self.window)
 
     def _succeeded(self, now: float) -> None:
-        if self.state is BreakerState.HALF_OPEN:
+        if self.state is _HALF_OPEN:
             self.recover(now)
         self.failures = 0
         if self.window is None:
             self.cause = None
 
     def _trip(self, now: float, spare: bool) -> None:
-        if self.state is BreakerState.CLOSED:
+        if self.state is _CLOSED:
             if spare:
                 self.spared += 1
                 return
             # it stayed healthy for longer than the pause, so the grown cooldown is reset
             if now - self.closed_at >= self._pause:
                 self._pause = self._settings.cooldown
-        self._enter(BreakerState.OPEN)
+        self._enter(_OPEN)
         self.opened_at = now
         self.until = now + self._settings.lasts(self._pause)
         self._pause = self._settings.after(self._pause)
@@ -252,6 +261,6 @@ class Breaker:
         self.generation = Generation()
         self.window = None
         self._probes = {}
-        if state is BreakerState.CLOSED:
+        if state is _CLOSED:
             self.failures = 0
             self.cause = None

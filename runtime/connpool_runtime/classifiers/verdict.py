@@ -45,6 +45,10 @@ class MayRetry(Enum):
     PUSHED_BACK = "pushed back"
 
 
+# Looking up a member of an enumeration costs as much as a call.
+_SUCCESS, _FAILURE, _PUSHED_BACK = Outcome.SUCCESS, Outcome.FAILURE, MayRetry.PUSHED_BACK
+
+
 class Verdict(NamedTuple):
     """The answers to two questions about one error: is the member to blame, and may the call be retried.
 
@@ -67,11 +71,12 @@ class Verdict(NamedTuple):
             return "success"
         if self is UNKNOWN:
             return "unknown"
-        if self.outcome is Outcome.SUCCESS:
+        outcome = self.outcome
+        if outcome is _FAILURE:
+            return "failure"
+        if outcome is _SUCCESS:
             return "answer"
-        if self.outcome is Outcome.NEUTRAL and self.retry is MayRetry.PUSHED_BACK:
-            return "overload"
-        return "failure" if self.outcome is Outcome.FAILURE else "neutral"
+        return "overload" if self.retry is _PUSHED_BACK else "neutral"
 
     @property
     def is_trouble(self) -> bool:

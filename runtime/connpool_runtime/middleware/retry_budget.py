@@ -43,18 +43,22 @@ class BudgetWindow:
 
     def withdraw(self, now: float) -> bool:
         """Take an extra attempt, if one is left; return whether it was."""
-        if self.balance(now) < 1.0:
+        current = self.count_at(now)
+        if self._left() < 1.0:
             return False
-        self.count_at(now).spent += 1
+        current.spent += 1
         return True
 
     def balance(self, now: float) -> float:
         """Return how many extra attempts are left now."""
-        self.count_at(now)
-        balance = self._reserve
+        self.count_at(now)  # drops what is out of the window
+        return max(0.0, self._left())
+
+    def _left(self) -> float:
+        left, share = self._reserve, self._share
         for one in self._slices:
-            balance += self._share * one.calls - one.spent
-        return max(0.0, balance)
+            left += share * one.calls - one.spent
+        return left
 
     def count_at(self, now: float) -> _Slice:
         """Return the count of the current slice, after dropping slices that are out of the window."""
