@@ -65,7 +65,7 @@ def call_single(
             result = invoke(member.client, args)
             elapsed = clock() - started
             with lock:
-                if member.fast_generation is generation and not waiters:
+                if member.steady_generation is generation and not waiters:
                     member.served, held = member.served + 1, False
             if held:
                 lease = Lease(member, generation, None, started)
@@ -83,7 +83,7 @@ def call_single(
         _drop(checkout, lease, member, generation, None, method, held)
         raise
     bucket = latest.get(method) or checkout.recorder.first_success(
-        method, member, member.fast_generation, elapsed, as_use=True
+        method, member, member.steady_generation, elapsed, as_use=True
     )
     if bucket.low < elapsed <= bucket.high:
         bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
@@ -121,7 +121,11 @@ def call_stored(
             result = invoke(entry.client, args)
             elapsed = (now := clock()) - started
             with lock:
-                if member.fast_generation is generation and not waiters and now < entry.expires_at:
+                if (
+                    member.steady_generation is generation
+                    and not waiters
+                    and now < entry.expires_at
+                ):
                     store.idle.append(entry)
                     member.served, entry.uses, held = member.served + 1, 0, False
                     entry.used_at = now
@@ -141,7 +145,7 @@ def call_stored(
         _drop(checkout, lease, member, generation, entry, method, held)
         raise
     bucket = latest.get(method) or checkout.recorder.first_success(
-        method, member, member.fast_generation, elapsed, as_use=True
+        method, member, member.steady_generation, elapsed, as_use=True
     )
     if bucket.low < elapsed <= bucket.high:
         bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.interrupts import closes_coroutine
 from connpool_runtime._concurrency.threads import FREE_THREADED
@@ -98,16 +98,11 @@ class Recorder(Generic[C]):
         state, before = self._state, member.breaker.state
         routine = (
             verdict is SUCCESS
-            and member.fast_generation is generation
+            and member.steady_generation is generation
             and seconds <= state.slow_call_duration
         )
-        # While the breaker stays closed, such an end changes counts, but never which members may be picked. If
-        # the breaker is steady and calls take the slow path all the same, an interrupt has kept a change of the
-        # member from being followed up, and that is done here.
-        only_counts = (
-            before is _CLOSED
-            and (member.fast_generation is generation or not member.breaker.is_steady)
-            and (lease is None or member.is_plain)
+        only_counts = (lease is None or member.is_plain) and _changes_only_counts(
+            member, generation
         )
         gave_up = verdict is OUT_OF_TIME or verdict is STALLED  # the answer may still arrive
         # 1. An unknown error, or a missed deadline, counts if the other members give it less often.
@@ -139,11 +134,17 @@ class Recorder(Generic[C]):
                 self._look_elsewhere_locked(call, verdict)
         # 6. Changes of the member are followed up: who may be picked, events, the end of a drain.
         if not routine:
-            if only_counts and member.breaker.state is _CLOSED and not member.leaving:
-                self._router.refresh_locked(member)
-            else:
-                self._router.changed_locked(member, before)
+            self._follow_up_locked(member, before, only_counts=only_counts)
         return verdict
+
+    def _follow_up_locked(
+        self, member: Member[C], before: BreakerState, *, only_counts: bool
+    ) -> None:
+        """Follow up on what the end of an attempt has changed; see `_changes_only_counts`."""
+        if only_counts and member.breaker.state is _CLOSED and not member.leaving:
+            self._router.refresh_locked(member)
+        else:
+            self._router.changed_locked(member, before)
 
     def _look_elsewhere_locked(self, call: Call | None, verdict: Verdict) -> None:
         """Note for a retry whether a call whose member asks to wait could go on with another one."""
@@ -159,7 +160,7 @@ class Recorder(Generic[C]):
 
     def _eject_broken_off_locked(self, member: Member[C]) -> None:
         """Take a client out of use until a health check succeeds or `uneject` is called."""
-        member.fast_generation = None
+        member.fast_generation = member.steady_generation = None
         member.unreachable = cause = UseBrokenOff()
         self._state.ejections_to_tell.append(member.name)
         self._state.maintenance_due = True
@@ -212,7 +213,9 @@ class Recorder(Generic[C]):
         error: BaseException | None,
         seconds: float,
     ) -> None:
-        member.fast_generation = None  # until `changed_locked`; see there
+        member.fast_generation = member.steady_generation = (
+            None  # until `changed_locked`; see there
+        )
         state, breaker = self._state, member.breaker
         before = breaker.state
         spare = state.membership.is_spared(member)
@@ -281,7 +284,7 @@ class Recorder(Generic[C]):
         """
         state = self._state
         with state.after_lock, state.lock:
-            if member.fast_generation is not generation:
+            if member.steady_generation is not generation:
                 self._success_locked(member, generation, seconds)
             counters, latest = self._durations(method, as_use)
             bucket = counters.last
@@ -311,7 +314,7 @@ class Recorder(Generic[C]):
             if FREE_THREADED:  # an addition without the lock may be lost
                 bucket = counters.record(seconds)
             # If the member's generation has changed, `first_success` has already informed its breaker.
-            if seconds > state.slow_call_duration and member.fast_generation is generation:
+            if seconds > state.slow_call_duration and member.steady_generation is generation:
                 self._success_locked(member, generation, seconds)
             elif method in latest and bucket.high <= state.slow_call_duration:
                 latest[method] = bucket
@@ -329,8 +332,9 @@ class Recorder(Generic[C]):
     def _success_locked(self, member: Member[C], generation: object, seconds: float) -> None:
         """Inform the breaker of a success that the member's own counters include already."""
         before = member.breaker.state
+        only_counts = _changes_only_counts(member, generation)
         self._tell_breaker_locked(member, None, generation, SUCCESS, None, seconds)
-        self._router.changed_locked(member, before)
+        self._follow_up_locked(member, before, only_counts=only_counts)
 
     def failure(
         self,
@@ -413,6 +417,18 @@ class Recorder(Generic[C]):
             with state.after_lock, state.lock:
                 if not state.anomalous:
                     state.latest[method] = bucket
+
+
+def _changes_only_counts(member: Member[Any], generation: object) -> bool:
+    """Return whether the end of an attempt changes counts only, and not who may be picked, if the breaker stays closed.
+
+    If the breaker is steady and the member is not marked so all the same, an interrupt has kept a change of the
+    member from being followed up, and that has to be done.
+    """
+    breaker = member.breaker
+    if breaker.state is not _CLOSED:
+        return False
+    return member.steady_generation is generation or not breaker.is_steady
 
 
 def _end_of_use(verdict: Verdict | None, *, gave_up: bool, broken_off: bool) -> EndOfUse:

@@ -26,6 +26,7 @@ class Alarm:
 
 
 CALM = Alarm()  # for members without a pool
+_CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 
 
 class Member(Generic[C_co]):
@@ -60,6 +61,7 @@ class Member(Generic[C_co]):
         "priority",
         "served",
         "source",
+        "steady_generation",
         "taken",
         "unknown",
         "unreachable",
@@ -109,6 +111,8 @@ class Member(Generic[C_co]):
         self._close = close or _nothing
         # The breaker's generation while calls may take the fast path, else None; read by every call.
         self.fast_generation: Generation | None = self.breaker.generation
+        # The same while, besides, the end of a quick and successful call would change nothing about the member.
+        self.steady_generation: Generation | None = self.breaker.generation
 
     @property
     def clients(self) -> tuple[C_co, ...]:
@@ -161,15 +165,17 @@ class Member(Generic[C_co]):
     def has_anomaly(self) -> bool:
         """Whether the end of a call, even a success, would change something about this member."""
         breaker = self.breaker
-        if breaker.state is BreakerState.CLOSED and not breaker.is_steady:
+        if breaker.state is _CLOSED and not breaker.is_steady:
             return True
         return self.leaving and not self.drained
 
     def refresh(self) -> None:
-        """Derive `fast_generation` from the current state."""
+        """Derive `fast_generation` and `steady_generation` from the current state."""
+        breaker = self.breaker
         trusted = self.unreachable is None and not self.source.needs_validation
-        may_be = self.breaker.is_steady and not self.leaving and trusted
-        self.fast_generation = self.breaker.generation if may_be else None
+        may_be = breaker.state is _CLOSED and not self.leaving and trusted
+        self.fast_generation = breaker.generation if may_be else None
+        self.steady_generation = breaker.generation if may_be and breaker.is_steady else None
 
     @property
     def ended(self) -> int:

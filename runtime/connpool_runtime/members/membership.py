@@ -228,6 +228,7 @@ class Membership(Generic[C]):
         self._new.append(new)
         self._forget_refusal_facts()
         members, replaced = self._members, self._replaced
+        old.steady_generation = None  # does no harm if an interrupt keeps the rest from being done
         # One statement, which no interrupt can split: a member without a name gets no calls.
         members[old.name], replaced[old], old.fast_generation, old.leaving = new, None, None, True
         return True

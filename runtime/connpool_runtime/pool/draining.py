@@ -125,6 +125,9 @@ class Draining(Generic[C]):
     def _mark_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         state = self._state
         gate = new_gate()
+        member.steady_generation = (
+            None  # does no harm if an interrupt keeps the rest from being done
+        )
         # One statement, so that an interrupt finds all of it done, or none of it. For the generation see `changed_locked`.
         member.gate, member.fast_generation, member.leaving = gate, None, True
         if state.events.has_listeners:

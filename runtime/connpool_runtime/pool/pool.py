@@ -407,7 +407,7 @@ class Pool(BasePool[C]):
         if timed:
             member.latency.observe(now - started, False, now)
             slow = now - started > state.slow_call_duration
-        if slow or member.fast_generation is not generation:
+        if slow or member.steady_generation is not generation:
             self._checkout.recorder.notable_success(member, generation, now - started)
         if tried and call.suspects:
             self._checkout.recorder.record_proof(call, member)

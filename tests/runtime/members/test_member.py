@@ -3,7 +3,7 @@
 import pytest
 
 from connpool_runtime import Outcome
-from connpool_runtime.breaker.breaker import BreakerSettings
+from connpool_runtime.breaker.breaker import BreakerSettings, BreakerState
 from connpool_runtime.members.member import Member
 
 
@@ -37,18 +37,35 @@ def test_an_attempt_that_was_given_back_counts_once(word: str) -> None:
     assert counted == {name: int(name == word) for name in counted}
 
 
-def test_it_is_calm_while_nothing_matters() -> None:
-    """Closed, without failures, staying: then, and only then, calls need no care."""
+def test_calls_take_the_fast_path_while_it_is_closed_and_stays() -> None:
+    """Failures that leave the breaker closed change nothing about that."""
     one = member()
     assert one.fast_generation is one.breaker.generation
     fail(one)
+    assert one.fast_generation is one.breaker.generation
+    fail(one)
+    assert one.breaker.state is BreakerState.OPEN
     assert one.fast_generation is None
-    one.breaker.settle(None, one.breaker.generation, Outcome.SUCCESS, 0.0)
+    one.breaker.reset()
     one.refresh()
     assert one.fast_generation is one.breaker.generation
     one.leaving = True
     one.refresh()
     assert one.fast_generation is None
+
+
+def test_it_is_steady_while_a_success_changes_nothing() -> None:
+    """Closed, without failures, staying: then, and only then, a success need not be told to the breaker."""
+    one = member()
+    assert one.steady_generation is one.breaker.generation
+    fail(one)
+    assert one.steady_generation is None
+    one.breaker.settle(None, one.breaker.generation, Outcome.SUCCESS, 0.0)
+    one.refresh()
+    assert one.steady_generation is one.breaker.generation
+    one.leaving = True
+    one.refresh()
+    assert one.steady_generation is None
 
 
 def test_it_is_ready_while_it_stays_and_admits() -> None:

@@ -2,10 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from connpool_runtime import BreakerChanged, BreakerState
+from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Face
 
 CLOSED, OPEN = BreakerState.CLOSED, BreakerState.OPEN
@@ -46,17 +51,47 @@ async def test_every_other_call_failing_opens_the_breaker(new_face: Callable[...
     assert face.member("a").breaker.state is OPEN
 
 
-async def test_a_well_pool_with_rates_stays_on_the_short_way(new_face: Callable[..., Face]) -> None:
-    """Until something fails members are calm, and they are again when that is long past."""
+async def test_a_healthy_member_is_steady_with_rates(new_face: Callable[..., Face]) -> None:
+    """Until something fails no success has to be told to the breaker, nor when that is long past."""
     face = new_face("a", **RATES)
     await face.calls(5)
-    assert face.member("a").fast_generation is not None
+    assert face.member("a").steady_generation is not None
     face.fail("a")
     await face.calls(2)
-    assert face.member("a").fast_generation is None
+    assert face.member("a").steady_generation is None
     face.clock.sleep(10)
     await face.calls(1)
-    assert face.member("a").fast_generation is not None
+    assert face.member("a").steady_generation is not None
+
+
+@pytest.mark.skipif(
+    FREE_THREADED, reason="without the interpreter lock every call takes the slow path"
+)
+@pytest.mark.parametrize("kind", ["none", "retry", "around"])
+async def test_each_success_after_a_failure_is_counted(
+    new_face: Callable[..., Face], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The calls stay on the fast path all the same: none of them takes the member by a lease."""
+    face = new_face("a", **RATES)
+    if kind == "retry":
+        face.pool.register_middleware(Retry(attempts=1))
+    elif kind == "around":
+        face.register(through)
+    face.fail("a")
+    await face.calls(1)
+    leases: list[object] = []
+    claim = Checkout.claim
+
+    def counted(self: Checkout[Any], lease: Lease[Any], *rest: Any) -> Any:
+        leases.append(lease)
+        return claim(self, lease, *rest)
+
+    monkeypatch.setattr(Checkout, "claim", counted)
+    await face.calls(20)
+    window = face.member("a").breaker.window
+    assert window is not None
+    assert (window.calls, window.failures) == (21, 1)
+    assert leases == []
 
 
 async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> None:

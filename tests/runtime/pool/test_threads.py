@@ -113,6 +113,18 @@ def test_counts_are_exact(balancer: str) -> None:
     check_exact(pool, 16_000)
 
 
+def test_no_success_after_a_failure_is_lost() -> None:
+    """As long as a failure is in the sliding window, each success is told to the member's breaker exactly once."""
+    window = {"failure_rate_threshold": 1.0, "sliding_window_calls": 100_000}
+    pool = pool_of(fail_every=4001, members=1, **window)
+    call(pool, 4001)()
+    run_in_threads(8, call(pool, 500))
+    check_exact(pool, 8001, failures=1)
+    counted = pool.members[0].breaker.window
+    assert counted is not None
+    assert (counted.calls, counted.failures) == (4001, 1)
+
+
 def test_round_robin_shares_are_exact() -> None:
     """No pick is lost or doubled: each member has exactly its third (B2)."""
     pool = pool_of()
