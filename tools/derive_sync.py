@@ -17,7 +17,7 @@ A source is one of two things:
 How the text is changed:
 
 - the grammar: `async def`, `async with`, `async for` and `await` lose their keyword; `Awaitable[T]` and
-  `Coroutine[Any, Any, T]` become `T`; `T | T` becomes `T`; `await resolve(x)` becomes `x`; an alias that
+  `Coroutine[Any, Any, T]` become `T`; `T | T` becomes `T`, also at the end of a longer union; `await resolve(x)` becomes `x`; an alias that
   would name itself (`aclose = close`) goes; imports that are not needed any more go;
 - `NAMES`, in code and in prose, and `PHRASES`, in docstrings, messages and comments only. A rule
   that no source needs is an error, so that the tables describe what there is;
@@ -200,12 +200,16 @@ class _ToSync(cst.CSTTransformer):
     def leave_BinaryOperation(
         self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
     ) -> cst.BaseExpression:
-        same = updated_node.left.deep_equals(updated_node.right)
-        return (
-            updated_node.left
-            if same and m.matches(updated_node.operator, m.BitOr())
-            else updated_node
-        )
+        if not m.matches(updated_node.operator, m.BitOr()):
+            return updated_node
+        left, right = updated_node.left, updated_node.right
+        if left.deep_equals(right):
+            return left
+        # `X | T | T` is `(X | T) | T`
+        if m.matches(left, m.BinaryOperation(operator=m.BitOr())):
+            last = cst.ensure_type(left, cst.BinaryOperation).right
+            return left if last.deep_equals(right) else updated_node
+        return updated_node
 
     # Names and prose
 

@@ -40,6 +40,7 @@ def derived(text: str, tmp_path: Path, name: str = "async_x.py") -> str:
         pytest.param("x = [a async for a in b]", "x = [a for a in b]\n", id="comprehension"),
         pytest.param("x: Awaitable[int]", "x: int\n", id="awaitable"),
         pytest.param("x: Callable[[], Awaitable[int] | int]", "x: Callable[[], int]\n", id="union"),
+        pytest.param("x: str | int | Awaitable[int]", "x: str | int\n", id="longer union"),
         pytest.param("x: Coroutine[Any, Any, list[int]]", "x: list[int]\n", id="coroutine"),
         pytest.param("x = await resolve(f())", "x = f()\n", id="resolve"),
         pytest.param("aclose = close", "", id="alias of itself"),

@@ -113,7 +113,7 @@ class AsyncDiscovery(Generic[C]):
             a client (or returns a connector).
         check: whether a new client is fit for use; False, or any error, says that it is not.
         warm_up: what a new client does before it gets calls.
-        close: closes a client; None is the pool's way, or else the client's own `aclose` or `close`.
+        close: closes a client; None is the pool's way, or else the client's own method for it.
         settings: the numbers.
     """
 

@@ -734,7 +734,7 @@ class Pool(BasePool[C]):
     def discover(
         self,
         source: Source,
-        connect: Connector[C] | Callable[[Endpoint], C] | Callable[[Endpoint], C],
+        connect: Connector[C] | Callable[[Endpoint], C],
         *,
         check: Callable[[C], object] | None = None,
         warm_up: Callable[[C], object] | None = None,
@@ -756,7 +756,7 @@ class Pool(BasePool[C]):
             check: whether a new client is fit for use; False, or any error, says that it is not.
             warm_up: gets a new client before it takes calls; an error says that it is not fit for use.
             close: closes a client that `connect` has opened; default is the pool's way, or else the
-                client's own `close` or `close`.
+                client's own method for it.
             options: see `DiscoverySettings`.
 
         Returns:
@@ -764,7 +764,7 @@ class Pool(BasePool[C]):
 
         Raises:
             DiscoveryTimeout: there is no member within `start_timeout`; the message says why.
-            TypeError: the source is not asynchronous, or `connect` is neither connector nor function.
+            TypeError: the source is for the other kind of pool, or `connect` is neither connector nor function.
             ValueError: an option is not allowed.
             PoolClosed: the pool was closed.
         """
