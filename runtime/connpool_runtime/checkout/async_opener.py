@@ -57,7 +57,7 @@ async def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: flo
         limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
     source = lease.member.source
-    lease.used = True  # a cancelled validation leaves an answer on its way, too
+    lease.used = True  # validation that is cancelled leaves an answer on its way, too
     if isinstance(source, SingleClient):
         if source.reopen is not None:
             return await _reopen_single(checkout, lease, call, source.reopen, limit)

@@ -57,7 +57,7 @@ def prepare(checkout: AnyCheckout, lease: AnyLease, call: Call, limit: float) ->
         limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
     source = lease.member.source
-    lease.used = True  # a interrupted validation leaves an answer on its way, too
+    lease.used = True  # validation that is interrupted leaves an answer on its way, too
     if isinstance(source, SingleClient):
         if source.reopen is not None:
             return _reopen_single(checkout, lease, call, source.reopen, limit)

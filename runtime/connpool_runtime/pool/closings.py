@@ -2,7 +2,7 @@
 """Closes the clients of members that have left, in parallel and in the background.
 
 Clients are closed by the user's code, which may hang. Closing is started once for each member and goes on
-whatever happens to the caller that started it: a waiting caller has its own limit, and a interrupted caller
+whatever happens to the caller that started it: a waiting caller has its own limit, and one that is interrupted
 does not affect it.
 """
 
