@@ -94,7 +94,7 @@ def _release_locked(
     if member.leaving:
         return False
     member.gate = new_gate()
-    member.fast_generation = member.steady_generation = None  # see `Router.changed_locked`
+    member.begin_change()
     member.leaving = member.orphaned = True
     if state.events.has_listeners:
         from connpool_runtime.events.types import MemberLeaving

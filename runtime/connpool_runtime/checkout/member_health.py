@@ -19,7 +19,7 @@ def mark_unhealthy(checkout: AnyCheckout, member: Member[Any], cause: BaseExcept
     state = checkout.state
     with state.after_lock, state.lock:
         was_healthy = member.unreachable is None
-        member.fast_generation = member.steady_generation = None
+        member.begin_change()
         member.unreachable = without_traceback(cause)
         checkout.router.changed_locked(member, member.breaker.state)
         if was_healthy:
@@ -33,10 +33,10 @@ def mark_healthy(checkout: AnyCheckout, member: Member[Any]) -> None:
         was_unhealthy = member.unreachable is not None
         before = member.breaker.state
         if before is not BreakerState.CLOSED and not member.breaker.forced_open:
-            member.fast_generation = member.steady_generation = None
+            member.begin_change()
             member.breaker.recover(state.clock())
         if was_unhealthy:
-            member.fast_generation = member.steady_generation = None
+            member.begin_change()
             member.unreachable = None
             member.source.needs_validation = False
             state.events.queue(_changed(state, member, None))

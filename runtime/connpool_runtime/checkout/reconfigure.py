@@ -62,7 +62,7 @@ _KEPT = {"clock", "random"}  # only for tests; never changed in a running pool
 
 
 def _change_member_locked(state: PoolState[Any], member: Member[Any], before: PoolSettings) -> None:
-    member.fast_generation = member.steady_generation = None  # see `Router.changed_locked`
+    member.begin_change()
     member.breaker.follow_settings(state.settings.breaker_settings())
     source = member.source
     if isinstance(source, SingleClient) and source.limit == _limit(before):

@@ -101,9 +101,7 @@ class Recorder(Generic[C]):
             and member.steady_generation is generation
             and seconds <= state.slow_call_duration
         )
-        only_counts = (lease is None or member.is_plain) and _changes_only_counts(
-            member, generation
-        )
+        only_counts = _may_only_count(member) and (lease is None or member.is_plain)
         gave_up = verdict is OUT_OF_TIME or verdict is STALLED  # the answer may still arrive
         # 1. An unknown error, or a missed deadline, counts if the other members give it less often.
         compared = verdict if verdict is UNKNOWN or gave_up else None
@@ -140,8 +138,8 @@ class Recorder(Generic[C]):
     def _follow_up_locked(
         self, member: Member[C], before: BreakerState, *, only_counts: bool
     ) -> None:
-        """Follow up on what the end of an attempt has changed; see `_changes_only_counts`."""
-        if only_counts and member.breaker.state is _CLOSED and not member.leaving:
+        """Follow up on what the end of an attempt has changed; `only_counts` is the answer of `_may_only_count` before."""
+        if only_counts and member.breaker.state is _CLOSED:
             self._router.refresh_locked(member)
         else:
             self._router.changed_locked(member, before)
@@ -160,7 +158,7 @@ class Recorder(Generic[C]):
 
     def _eject_broken_off_locked(self, member: Member[C]) -> None:
         """Take a client out of use until a health check succeeds or `uneject` is called."""
-        member.fast_generation = member.steady_generation = None
+        member.begin_change()
         member.unreachable = cause = UseBrokenOff()
         self._state.ejections_to_tell.append(member.name)
         self._state.maintenance_due = True
@@ -213,9 +211,7 @@ class Recorder(Generic[C]):
         error: BaseException | None,
         seconds: float,
     ) -> None:
-        member.fast_generation = member.steady_generation = (
-            None  # until `changed_locked`; see there
-        )
+        member.begin_change()
         state, breaker = self._state, member.breaker
         before = breaker.state
         spare = state.membership.is_spared(member)
@@ -332,7 +328,7 @@ class Recorder(Generic[C]):
     def _success_locked(self, member: Member[C], generation: object, seconds: float) -> None:
         """Inform the breaker of a success that the member's own counters include already."""
         before = member.breaker.state
-        only_counts = _changes_only_counts(member, generation)
+        only_counts = _may_only_count(member)
         self._tell_breaker_locked(member, None, generation, SUCCESS, None, seconds)
         self._follow_up_locked(member, before, only_counts=only_counts)
 
@@ -419,16 +415,13 @@ class Recorder(Generic[C]):
                     state.latest[method] = bucket
 
 
-def _changes_only_counts(member: Member[Any], generation: object) -> bool:
-    """Return whether the end of an attempt changes counts only, and not who may be picked, if the breaker stays closed.
+def _may_only_count(member: Member[Any]) -> bool:
+    """Return whether the end of an attempt changes counts only, and not who may be picked, unless it opens the breaker.
 
-    If the breaker is steady and the member is not marked so all the same, an interrupt has kept a change of the
-    member from being followed up, and that has to be done.
+    That is so while calls may take the fast path: the breaker is closed, the member stays, and no change of it waits
+    to be followed up because of an interrupt.
     """
-    breaker = member.breaker
-    if breaker.state is not _CLOSED:
-        return False
-    return member.steady_generation is generation or not breaker.is_steady
+    return member.fast_generation is not None
 
 
 def _end_of_use(verdict: Verdict | None, *, gave_up: bool, broken_off: bool) -> EndOfUse:

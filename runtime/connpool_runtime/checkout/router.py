@@ -193,8 +193,8 @@ class Router(Generic[C]):
     def changed_locked(self, member: Member[C], before: BreakerState) -> None:
         """Follow up on any change of a member, whose breaker was in state `before`.
 
-        Code that changes a member sets `fast_generation` and `steady_generation` to None first: if an interrupt
-        keeps the thread from calling this method, the next call on the member takes the slow path and calls it.
+        Code that changes a member calls `begin_change` first: if an interrupt keeps the thread from calling this method, the
+        next call on the member takes the slow path and calls it.
         """
         state, breaker = self._state, member.breaker
         self.follow_locked(member)

@@ -97,7 +97,7 @@ def _eject(
         seconds = detector.eject(member)
         cause = OutlierDetected(_reason(outlier, seconds), pool=state.name)
         before = member.breaker.state
-        member.fast_generation = member.steady_generation = None  # see `Router.changed_locked`
+        member.begin_change()
         member.breaker.eject(state.clock(), seconds, cause)
         state.counters.outliers[outlier.measure] += 1
         checkout.router.changed_locked(member, before)

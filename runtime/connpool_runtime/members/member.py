@@ -109,9 +109,9 @@ class Member(Generic[C_co]):
         self.drained = False
         self.orphaned = False  # no caller waits at the gate any more to close the client
         self._close = close or _nothing
-        # The breaker's generation while calls may take the fast path, else None; read by every call.
+        # The breaker's generation while calls may take the fast path, else None; read when a call begins.
         self.fast_generation: Generation | None = self.breaker.generation
-        # The same while, besides, the end of a quick and successful call would change nothing about the member.
+        # The breaker's generation while, moreover, a quick success would change nothing, else None; read when a call ends.
         self.steady_generation: Generation | None = self.breaker.generation
 
     @property
@@ -168,6 +168,13 @@ class Member(Generic[C_co]):
         if breaker.state is _CLOSED and not breaker.is_steady:
             return True
         return self.leaving and not self.drained
+
+    def begin_change(self) -> None:
+        """Keep calls from the fast path, and let none end unnoticed, until `refresh`.
+
+        Called before a change of the member that has to be followed up; see `Router.changed_locked`.
+        """
+        self.fast_generation = self.steady_generation = None
 
     def refresh(self) -> None:
         """Derive `fast_generation` and `steady_generation` from the current state."""

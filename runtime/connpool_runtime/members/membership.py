@@ -228,7 +228,8 @@ class Membership(Generic[C]):
         self._new.append(new)
         self._forget_refusal_facts()
         members, replaced = self._members, self._replaced
-        old.steady_generation = None  # does no harm if an interrupt keeps the rest from being done
+        # First, because alone it does no harm: successes are told to the breaker.
+        old.steady_generation = None
         # One statement, which no interrupt can split: a member without a name gets no calls.
         members[old.name], replaced[old], old.fast_generation, old.leaving = new, None, None, True
         return True

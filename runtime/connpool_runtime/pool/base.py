@@ -379,7 +379,7 @@ class BasePool(Generic[C]):
         with state.after_lock, state.lock:
             member = state.membership.find(name)
             before = member.breaker.state
-            member.fast_generation = member.steady_generation = None
+            member.begin_change()
             change(member)
             self._checkout.router.changed_locked(member, before)
 

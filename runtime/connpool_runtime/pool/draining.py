@@ -125,9 +125,7 @@ class Draining(Generic[C]):
     def _mark_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         state = self._state
         gate = new_gate()
-        member.steady_generation = (
-            None  # does no harm if an interrupt keeps the rest from being done
-        )
+        member.steady_generation = None  # first, because alone it does no harm
         # One statement, so that an interrupt finds all of it done, or none of it. For the generation see `changed_locked`.
         member.gate, member.fast_generation, member.leaving = gate, None, True
         if state.events.has_listeners:

@@ -308,6 +308,28 @@ def test_an_interrupt_at_any_line_of_a_call_that_is_seen_leaks_nothing(
     check_every_line(call, state, balancer=balancer)
 
 
+def test_a_success_follows_up_on_a_change_that_an_interrupt_broke_off() -> None:
+    """Also on a member that has failed lately, whose successes are told to its breaker anyway."""
+    pool = Pool[Client]("test", clock=FakeClock())
+    pool.add_client(Client(failures=1), "a")
+    pool.add_client(Client(), "b")
+    failing, other = pool.members
+    for _ in pool.members:
+        with suppress(ConnectionError):
+            pool.call(GET)
+    assert failing.breaker.failures == 1
+
+    def broken_off(client: Client, _args: object) -> str:
+        if client is failing.client:
+            failing.begin_change()
+            failing.unreachable = OSError("the interrupt struck after this line")
+        return client.get()
+
+    for _ in pool.members:
+        pool.call(Method("get", broken_off))
+    assert tuple(pool._state.membership.available) == (other,)
+
+
 def flap(pool: Pool[Client]) -> None:
     pool.eject("a")
     pool.uneject("a")

@@ -94,6 +94,19 @@ async def test_each_success_after_a_failure_is_counted(
     assert leases == []
 
 
+@pytest.mark.parametrize("options", [{"max_concurrency": 1}, {"max_concurrency": 9}])
+async def test_each_success_after_a_failure_is_counted_with_a_limit(
+    new_face: Callable[..., Face], options: dict[str, Any]
+) -> None:
+    """The locked fast path tells each of them once, too, and gives the member back."""
+    face = new_face("a", **RATES, **options)
+    face.fail("a")
+    await face.calls(21)
+    window = face.member("a").breaker.window
+    assert window is not None
+    assert (window.calls, window.failures, face.in_flight()) == (21, 1, 0)
+
+
 async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> None:
     """Also when all of them are slow from the first one on, and on the short way."""
     face, client = slow_face(new_face)
