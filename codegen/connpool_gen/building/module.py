@@ -554,7 +554,9 @@ class ModuleBuilder:
 
     def _closing(self, plan: Plan, pool: str) -> str:
         """Write how a wrapper is closed: as its pool, or with the arguments and the answer of each client."""
-        called = "await {}.aclose({})" if plan.form is Form.ACLOSE else "{}.close({})"
+        called = "{}.aclose({})" if plan.form is Form.ACLOSE else "{}.close({})"
+        if plan.coroutine:
+            called = f"await {called}"
         if not is_told_how(plan):
             return called.format(pool, "")
         receiver = pool.partition(".")[0]
@@ -641,7 +643,8 @@ def body_form(plan: Plan) -> BodyForm:
     """Choose the statement around a method's expression."""
     if plan.never_returns:
         return BodyForm.NEVER_RETURNS
-    if plan.form in (Form.CLOSE, Form.ACLOSE) and plan.returns in (NONE, ANY) and not plan.answers:
+    closes = plan.form is Form.CLOSE or (plan.form is Form.ACLOSE and plan.coroutine)
+    if closes and plan.returns in (NONE, ANY) and not plan.answers:
         return BodyForm.STATEMENT  # checkers reject `return` before an expression without a value
     if plan.form is Form.GENERATE and plan.typed_local is not None:
         return BodyForm.GENERATE_ANY if plan.typed_local == ANY else BodyForm.GENERATE_VALUE

@@ -26,6 +26,8 @@ LIKELY_CLOSERS = (
 LIKELY_LEAVERS = ("stop", "logout")
 UNCLOSED = "members are not closed when they leave, since no member is known to be for that alone"
 OPENERS = ("connect", "open", "initialize")
+# Results that are awaited for what they give.
+AWAITED = (ResultKind.COROUTINE, ResultKind.AWAITABLE)
 # Words in the names of parameters that say where a server is.
 ADDRESSES = frozenset(
     [
@@ -226,7 +228,7 @@ def gives_no_handle(static: StaticMember | None) -> bool:
 
 def given(signature: StaticSignature) -> Expression:
     """Return what a call gives in the end, after awaiting it."""
-    inner = signature.inner if signature.result is ResultKind.COROUTINE else None
+    inner = signature.inner if signature.result in AWAITED else None
     return inner if inner is not None else signature.returns
 
 
@@ -250,9 +252,13 @@ def says_nothing(static: StaticMember | None) -> bool:
 
 def is_empty(signature: StaticSignature) -> bool:
     """Return whether a signature's result is nothing that a caller would use."""
-    returned = signature.inner if signature.result is ResultKind.COROUTINE else signature.returns
-    if returned is None or signature.result is ResultKind.ANY or signature.returns_client:
+    if signature.result is ResultKind.ANY or signature.returns_client:
         return True
-    return returned.parts in (("None",), ("None", " | None")) or "".join(
+    returned = given(signature)
+    if returned.parts in (("None",), ("None", " | None")):
+        return True
+    # Whether all clients answered yes is known when all have answered, which takes a coroutine function.
+    answered = () if signature.result is ResultKind.AWAITABLE else ("bool", "bool | None")
+    return "".join(
         part if isinstance(part, str) else part.qualname for part in returned.parts
-    ) in ("bool", "Any", "bool | None")
+    ) in ("Any", *answered)

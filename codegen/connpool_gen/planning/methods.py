@@ -186,7 +186,8 @@ class MethodPlanner:
         """Plan a closing method: the pool drains and closes every member."""
         result = self._result()
         coroutine = result is ResultKind.COROUTINE or self._is_untyped_coroutine(result)
-        if self.asynchronous and not coroutine:
+        awaited = coroutine or result is ResultKind.AWAITABLE
+        if self.asynchronous and not awaited:
             return Skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
         shape = self._shape(Form.AWAIT if coroutine else Form.CALL)
         unknown = self.member.params is None and bool(self.signatures)
@@ -196,7 +197,7 @@ class MethodPlanner:
             params=shape.params if takes_any else [],
             fate=Fate.POOL,
             reason="lifecycle: closes the pool and all members",
-            form=Form.ACLOSE if coroutine else Form.CLOSE,
+            form=Form.ACLOSE if awaited else Form.CLOSE,
             pooled=False,
             answers=answers(self.static),
         )

@@ -103,6 +103,7 @@ MOVED = {
 }
 YIELDED = {
     "typing.Coroutine": 2,
+    "typing.Awaitable": 0,
     "typing.Generator": 2,
     "contextlib._GeneratorContextManager": 0,
     "contextlib._AsyncGeneratorContextManager": 0,

@@ -44,10 +44,11 @@ class Lease(Generic[C]):
         generation: Generation | None = None,
         entry: PooledClient[C] | None = None,
         lent_at: float = 0.0,
+        began: float = 0.0,
     ) -> None:
         self.taken_from = member
         self.generation = generation
-        self.began = 0.0  # when the attempt began, if latencies are compared
+        self.began = began  # when the attempt began, where durations are needed
         self.lent_at = lent_at  # when the caller got the client; for members with a limit
         self.held = False
         self.used = member is not None  # whether the caller got the client

@@ -68,16 +68,16 @@ async def call_single(
                 if member.steady_generation is generation and not waiters:
                     member.served, held = member.served + 1, False
             if held:
-                lease = Lease(member, generation, None, started)
+                lease = Lease(member, generation, None, started, started)
                 lease.held, held = True, False
-                checkout.end(lease, checkout.new_call(method, args), started)
+                checkout.end_attempt(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation, None, started)
+            lease = lease or Lease(member, generation, None, started, started)
             lease.held, held = lease.held or held, False
             if may_go_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
-            checkout.end(lease, checkout.new_call(method, args), started, error)
+            checkout.end_attempt(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
         _drop(checkout, lease, member, generation, None, method, held)
@@ -130,16 +130,16 @@ async def call_stored(
                     member.served, entry.uses, held = member.served + 1, 0, False
                     entry.used_at = now
             if held:
-                lease = Lease(member, generation, entry, started)
+                lease = Lease(member, generation, entry, started, started)
                 lease.held, held = True, False
-                checkout.end(lease, checkout.new_call(method, args), started)
+                checkout.end_attempt(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation, entry, started)
+            lease = lease or Lease(member, generation, entry, started, started)
             lease.held, held = lease.held or held, False
             if may_go_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
-            checkout.end(lease, checkout.new_call(method, args), started, error)
+            checkout.end_attempt(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
         _drop(checkout, lease, member, generation, entry, method, held)

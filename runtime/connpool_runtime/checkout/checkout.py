@@ -386,7 +386,7 @@ class Checkout(Generic[C]):
 
     def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
         """Give the member of an attempt back. Harmless when done already."""
-        self._settle(lease, call, error, None)
+        self._settle(lease, call, error, None, timed=True)
 
     def end(
         self,
@@ -396,16 +396,24 @@ class Checkout(Generic[C]):
         error: BaseException | None = None,
         verdict: Verdict | None = None,
     ) -> None:
-        """Settle the last attempt of a call and count the call. Harmless when done already.
+        """Settle the use of a member by a stream or a lease, and count the call. Harmless when done already.
+
+        How long the member was held says nothing about the member.
 
         Arguments:
-            lease: of the attempt.
+            lease: of the use.
             call: that ends.
             started: when it began.
             error: what it ended with.
             verdict: on the call, where it does not follow from the error.
         """
         self._settle(lease, call, error, started, verdict)
+
+    def end_attempt(
+        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
+    ) -> None:
+        """Settle the only attempt of a call and count the call. Harmless when done already."""
+        self._settle(lease, call, error, started, timed=True)
 
     def drop(self, lease: Lease[C], call: Call) -> None:
         """Give back what an interrupt kept from being settled. Harmless when done already."""
@@ -440,18 +448,20 @@ class Checkout(Generic[C]):
         error: BaseException | None,
         started: float | None,
         given: Verdict | None = None,
+        *,
+        timed: bool = False,
     ) -> None:
         state = self.state
         call.verdict = verdict = given or call.judge(error)
         if closes_coroutine(error):
-            self.defer(partial(self._settle_locked, lease, call, verdict, error, started))
+            self.defer(partial(self._settle_locked, lease, call, verdict, error, started, timed))
             return
         try:
             with state.after_lock:
                 try:
                     if lease.held:
                         with state.lock:
-                            self._settle_locked(lease, call, verdict, error, started)
+                            self._settle_locked(lease, call, verdict, error, started, timed)
                 finally:
                     if lease.open:  # an interrupt struck in between; every step can be repeated
                         with state.lock:
@@ -469,6 +479,7 @@ class Checkout(Generic[C]):
         verdict: Verdict,
         error: BaseException | None = None,
         started: float | None = None,
+        timed: bool = False,
     ) -> None:
         if lease.waiter is not None:
             self.state.queue.leave(lease.waiter)
@@ -476,8 +487,7 @@ class Checkout(Generic[C]):
         if lease.held and started is not None:
             self.recorder.count_call_locked(call.method, started, verdict)
         seconds = 0.0
-        # How long a stream or a lease was held says nothing about the member.
-        if self.state.timed and lease.held and started is None:
+        if timed and self.state.timed and lease.held:
             seconds = self.recorder.observe_latency_locked(lease, verdict.outcome)
         self.give_back_locked(lease, verdict, error, seconds, call)
 

@@ -331,6 +331,38 @@ async def test_an_asynchronous_closing_hands_on_its_arguments(maker: Maker) -> N
     assert await made.over(made.client(), made.client()).disconnect("no") is False
 
 
+OPENED_AND_CLOSED = """
+    def __init__(self) -> None: self.seen: list[str] = []
+    async def certainly(self) -> int: ...
+    def close(self{}) -> Awaitable[None]: return self.note("closed")
+    def connect(self) -> Awaitable[None]: return self.note("connected")
+    async def note(self, word: str) -> None: self.seen.append(word)
+"""
+
+
+@pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
+@pytest.mark.parametrize("parameters", ["", ", code: int = 1"])
+async def test_what_opens_and_closes_may_give_an_awaitable(
+    maker: Maker, mode: str, parameters: str
+) -> None:
+    """A function that gives an `Awaitable[None]` opens and closes clients as a coroutine function does."""
+    source = PREAMBLE + OPENED_AND_CLOSED.format(parameters)
+    made = maker.make(source, mode=mode, verify=True)
+    assert made.names["close"].fate is Fate.POOL
+    assert made.names["connect"].fate is Fate.BROADCAST
+    clients = made.client(), made.client()
+    wrapper = made.over(*clients)
+    await wrapper.connect()
+    await wrapper.close()
+    assert [client.seen for client in clients] == [["connected", "closed"]] * 2
+
+
+def test_an_awaited_answer_is_a_commands(maker: Maker) -> None:
+    """A `close` that gives an `Awaitable` of a value is called on one member, as any method is."""
+    made = maker.make(PREAMBLE + ASYNC + "    def close(self) -> Awaitable[bool]: ...\n", verify=True)
+    assert made.names["close"].fate is Fate.WRAPPED
+
+
 def test_a_closing_without_types_hands_on_its_arguments(maker: Maker) -> None:
     """A client without annotations, and a stub's function, get their arguments too."""
     source = "class Client:\n    def f(self): ...\n    def close(self, code=0): self.code = code\n"

@@ -16,27 +16,43 @@ from tests.runtime.faces import Face
 CLOSED, OPEN = BreakerState.CLOSED, BreakerState.OPEN
 RATES = {"max_fails": 0, "failure_rate_threshold": 0.5, "minimum_calls": 10}
 SLOW = {"slow_call_duration": 1.0, "slow_call_rate_threshold": 0.5, "minimum_calls": 4}
+# The fast path, and the locked one for a client and for the clients of an endpoint.
+PATHS = pytest.mark.parametrize("path", ["unlimited", "limited", "endpoint"])
 
 
 class SlowClient:
     """Takes as long as it is told to, by the pool's clock."""
 
     seconds = 0.0
+    error: Exception | None = None
     face: Face
 
     def get(self) -> str:
         self.face.clock.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
         return "done"
 
     async def aget(self) -> str:
         await asyncio.sleep(0)
         return self.get()
 
+    def close(self) -> None: ...
 
-def slow_face(new_face: Callable[..., Face], **options: object) -> tuple[Face, SlowClient]:
+    async def aclose(self) -> None: ...
+
+
+def slow_face(
+    new_face: Callable[..., Face], path: str = "unlimited", **options: object
+) -> tuple[Face, SlowClient]:
+    if path == "limited":
+        options["max_concurrency"] = 2
     face, client = new_face(**SLOW, **options), SlowClient()
     client.face = face
-    face.pool.add_client(client, "slow")
+    if path == "endpoint":
+        face.pool.add_endpoint(lambda: client, "slow")
+    else:
+        face.pool.add_client(client, "slow")
     return face, client
 
 
@@ -107,9 +123,12 @@ async def test_each_success_after_a_failure_is_counted_with_a_limit(
     assert (window.calls, window.failures, face.in_flight()) == (21, 1, 0)
 
 
-async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> None:
+@PATHS
+async def test_slow_calls_open_the_breaker(
+    new_face: Callable[..., Face], path: str
+) -> None:
     """Also when all of them are slow from the first one on, and on the short way."""
-    face, client = slow_face(new_face)
+    face, client = slow_face(new_face, path)
     client.seconds = 1.5
     await face.calls(3)
     assert face.member("slow").breaker.state is CLOSED
@@ -117,9 +136,12 @@ async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> Non
     assert face.member("slow").breaker.state is OPEN
 
 
-async def test_each_slow_call_is_counted_once(new_face: Callable[..., Face]) -> None:
+@PATHS
+async def test_each_slow_call_is_counted_once(
+    new_face: Callable[..., Face], path: str
+) -> None:
     """Between quick ones, with and without middleware."""
-    face, client = slow_face(new_face)
+    face, client = slow_face(new_face, path)
     for middleware in range(2):
         face.pool.uneject("slow")
         for client.seconds in (0.1, 1.5, 0.1, 0.1, 0.1, 1.5, 0.1):
@@ -128,6 +150,23 @@ async def test_each_slow_call_is_counted_once(new_face: Callable[..., Face]) -> 
         assert window is not None
         assert (window.calls, window.slow) == (6, 2), f"with {middleware} middleware"
         face.register(through)
+
+
+@PATHS
+@pytest.mark.parametrize("retried", [False, True])
+async def test_a_failure_is_as_slow_as_it_was(
+    new_face: Callable[..., Face], path: str, retried: bool
+) -> None:
+    """A quick failure is no slow call, a slow one is, whoever goes on with the call."""
+    face, client = slow_face(new_face, path, max_fails=0)
+    if retried:
+        face.pool.register_middleware(Retry(2, sleep=face.sleep))
+    for client.seconds, slow in ((0.1, 0), (1.5, 1), (0.1, 1)):
+        client.error = ConnectionError()
+        await face.calls(1)
+        window = face.member("slow").breaker.window
+        assert window is not None
+        assert window.slow == slow
 
 
 async def through(call: object, proceed: Callable[[object], object]) -> object:
