@@ -227,8 +227,9 @@ def _is_of_this_context(token: Token[DeadlineBlock | None] | None) -> bool:
 def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> DeadlineScope:
     """Give everything inside a `with` block a number of seconds; for threads and for tasks.
 
-    Blocks nest, and the earliest deadline holds. A new thread starts without one; a new task and
-    `asyncio.to_thread` inherit it. A generator that yields inside the block gives the deadline to
+    Blocks nest, and the earliest deadline holds. A new task and `asyncio.to_thread` inherit it; a new thread
+    starts without one, unless `sys.flags.thread_inherit_context` says that threads inherit, too: so it is from
+    Python 3.14 on without the interpreter lock. A generator that yields inside the block gives the deadline to
     the caller that takes its items, until the block has ended. Nothing is interrupted: a blocking call that
     is under way ends when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at
     the deadline.

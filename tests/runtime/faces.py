@@ -1,6 +1,7 @@
 """One way to drive a sync or async pool, so that one suite says what both must do."""
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,6 +14,11 @@ from connpool_runtime.members.member import Member
 from connpool_runtime.testing import FakeClock
 
 PATIENCE = 60.0  # seconds after which a test that waits for another thread has failed
+
+
+def inherits_context() -> bool:
+    """Whether new threads take over the context of their starter: from 3.14 on without the interpreter lock."""
+    return bool(getattr(sys.flags, "thread_inherit_context", False))
 
 
 class Client:

@@ -22,7 +22,7 @@ from connpool_runtime import (
 )
 from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.deadlines import DeadlineBlock, require_time
-from tests.runtime.faces import FakeClock
+from tests.runtime.faces import FakeClock, inherits_context
 
 
 def judge(error: BaseException) -> Outcome:
@@ -174,13 +174,13 @@ async def test_each_task_has_its_own() -> None:
 
 
 def test_a_new_thread_has_none() -> None:
-    """Threads inherit nothing: their work may outlive the caller's."""
+    """Threads inherit nothing, since their work may outlive the caller's, unless the interpreter says that they do."""
     seen: list[float] = []
     with deadline(5.0):
         thread = threading.Thread(target=lambda: seen.append(remaining()))
         thread.start()
         thread.join()
-    assert seen == [math.inf]
+    assert (seen[0] <= 5.0) == inherits_context()
 
 
 def test_nothing_begins_when_the_time_is_over() -> None:

@@ -259,6 +259,7 @@ def is_empty(signature: StaticSignature) -> bool:
         return True
     # Whether all clients answered yes is known when all have answered, which takes a coroutine function.
     answered = () if signature.result is ResultKind.AWAITABLE else ("bool", "bool | None")
-    return "".join(
-        part if isinstance(part, str) else part.qualname for part in returned.parts
-    ) in ("Any", *answered)
+    return "".join(part if isinstance(part, str) else part.qualname for part in returned.parts) in (
+        "Any",
+        *answered,
+    )

@@ -14,6 +14,7 @@ import _thread
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from types import FrameType
 
@@ -51,7 +52,7 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
                 "%s, which ran in a thread of its own, failed", name, event_name="finalizer_failed"
             )
 
-    threading.Thread(target=run, name=name, daemon=False).start()
+    threading.Thread(target=Context().run, args=(run,), name=name, daemon=False).start()
     return True
 
 

@@ -13,6 +13,7 @@ import weakref
 from asyncio import sleep
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import Any, TypeVar, cast
 
@@ -31,6 +32,7 @@ __all__ = [
     "PeriodicWorker",
     "Signal",
     "Step",
+    "background_task",
     "to_thread",
     "is_cancellation",
     "call_later",
@@ -130,6 +132,17 @@ class Signal:
 _spawned: set[asyncio.Task[None]] = set()
 
 
+def background_task(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], name: str | None = None
+) -> asyncio.Task[T]:
+    """Start a task that takes over nothing from its starter, as a new thread does.
+
+    It may outlive the caller by whom it was started, and with it the caller's deadline, trace and tenant.
+    """
+    # Not as an argument of `create_task`: a task factory of the program may not know that argument.
+    return Context().run(loop.create_task, work, name=name)
+
+
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop that runs in this thread; None if something else drives coroutines."""
     with suppress(RuntimeError):
@@ -148,7 +161,7 @@ def spawn(
     """
 
     def start() -> None:
-        task = loop.create_task(work(*args))
+        task = background_task(loop, work(*args))
         _spawned.add(task)
         task.add_done_callback(_spawned.discard)
 
@@ -171,7 +184,7 @@ def ran_out(limit: asyncio.Timeout) -> bool:
 
 def call_later(seconds: float, act: Callable[[], object]) -> None:
     """Have the running event loop call a function after a number of seconds, if it is still there."""
-    asyncio.get_running_loop().call_later(seconds, act)
+    asyncio.get_running_loop().call_later(seconds, act, context=Context())
 
 
 def must_end(error: BaseException) -> bool:
@@ -243,7 +256,7 @@ class PeriodicWorker:
         if self._task is not None:  # its event loop was closed under it, so that it never ends
             _workers.discard(self._task)
         self._signal = Signal()
-        self._task = loop.create_task(self._run(self._signal), name=self._name)
+        self._task = background_task(loop, self._run(self._signal), self._name)
         _workers.add(self._task)
         self._task.add_done_callback(_workers.discard)
 
@@ -318,7 +331,7 @@ class Helpers:
 
     def start(self, work: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a coroutine function in a task of its own; it must not raise."""
-        task = asyncio.get_running_loop().create_task(work(*args), name=self._name)
+        task = background_task(asyncio.get_running_loop(), work(*args), self._name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -347,7 +360,7 @@ class Step:
 
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         self._cancelled_at = math.inf
-        self._task = asyncio.create_task(work(), name=name)
+        self._task = background_task(asyncio.get_running_loop(), work(), name)
         self._task.add_done_callback(_look_at_error)
         _steps.add(self._task)
         self._task.add_done_callback(_steps.discard)

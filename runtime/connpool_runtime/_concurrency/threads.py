@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import Context
 from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident, main_thread
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ __all__ = [
     "PeriodicWorker",
     "Signal",
     "Step",
+    "background_thread",
     "get_ident",
     "to_thread",
     "is_cancellation",
@@ -107,9 +109,18 @@ class Signal:
         return self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX))
 
 
+def background_thread(name: str, work: Callable[..., object], *args: Any) -> Thread:
+    """Return a daemon thread, for which the interpreter does not wait at shutdown, with an empty context.
+
+    From Python 3.14 on a new thread may take over the context of its starter; without the interpreter lock it
+    does. The thread may outlive the caller by whom it is started, and with it the caller's deadline and trace.
+    """
+    return Thread(target=Context().run, args=(work, *args), name=name, daemon=True)
+
+
 def start(name: str, work: Callable[[], None]) -> Thread:
-    """Start a daemon thread: the interpreter does not wait for it at shutdown."""
-    thread = Thread(target=work, name=name, daemon=True)
+    """Start a thread in the background."""
+    thread = background_thread(name, work)
     thread.start()
     return thread
 
@@ -159,7 +170,7 @@ class PeriodicWorker:
         with self._starting:  # two callers at the same time would start two threads
             if not self.running:
                 # Stored before it is started: the next start replaces what an interrupt leaves behind.
-                self._thread = Thread(target=self._run, name=self._name, daemon=True)
+                self._thread = background_thread(self._name, self._run)
                 self._thread.start()
 
     def try_start(self) -> bool:
@@ -241,7 +252,7 @@ class Helpers:
 
     def start(self, work: Callable[..., object], *args: Any) -> None:
         """Run a function in a thread of its own; it must not raise."""
-        thread = Thread(target=work, args=args, name=self._name, daemon=True)
+        thread = background_thread(self._name, work, *args)
         # Atomic on every interpreter; a thread that has not started yet does not count as dead.
         self._running.difference_update(
             [one for one in self._running.copy() if one.ident is not None and not one.is_alive()]

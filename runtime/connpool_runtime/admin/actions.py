@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from anyio.to_thread import run_sync
 
-from connpool_runtime._concurrency import threads
+from connpool_runtime._concurrency import tasks, threads
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.pool_owners import OwnedPools, Reloadable, ReloadResult, ShowsConfig
@@ -256,7 +256,7 @@ class Actions:
                 )
 
         if isinstance(pool, AsyncPool):
-            task = asyncio.get_running_loop().create_task(in_task())
+            task = tasks.background_task(asyncio.get_running_loop(), in_task())
             self._drains.add(task)
             task.add_done_callback(self._drains.discard)
         else:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread, current_thread
+from threading import Event, current_thread
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -21,6 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from connpool_runtime._concurrency.forks import renew_after_fork
+from connpool_runtime._concurrency.threads import background_thread
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
@@ -254,7 +255,7 @@ class AdminServer:
         self._server = uvicorn.Server(
             _config(guarded_app(admin, access), admin.settings.body_timeout, tls)
         )
-        self._thread = Thread(target=self._run, name="connpool admin", daemon=True)
+        self._thread = background_thread("connpool admin", self._run)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from anyio.to_thread import run_sync
 
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._concurrency.threads import background_thread
 from connpool_runtime._log import log_failure
 from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
@@ -170,7 +171,7 @@ class WorkerEvents:
         """Start polling, unless it runs already."""
         with self._lock:
             if self._thread is None and not self.closed:
-                self._thread = Thread(target=self._run, name="connpool worker events", daemon=True)
+                self._thread = background_thread("connpool worker events", self._run)
                 self._thread.start()
 
     def after(self, sequence: int) -> tuple[int, list[Document]]:

@@ -178,7 +178,8 @@ def calling(
             users.get_user(42)
 
     The options hold for all pools, for functions called inside, and for tasks that are started inside, until
-    the block ends; not for new threads. Blocks nest, and an inner block adds to the options of the outer
+    the block ends; not for new threads, unless `sys.flags.thread_inherit_context` says that they inherit, as
+    from Python 3.14 on without the interpreter lock. Blocks nest, and an inner block adds to the options of the outer
     ones. An argument of the call itself, such as `key` of `execute`, takes precedence.
 
     Arguments:

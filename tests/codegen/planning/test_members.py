@@ -359,7 +359,9 @@ async def test_what_opens_and_closes_may_give_an_awaitable(
 
 def test_an_awaited_answer_is_a_commands(maker: Maker) -> None:
     """A `close` that gives an `Awaitable` of a value is called on one member, as any method is."""
-    made = maker.make(PREAMBLE + ASYNC + "    def close(self) -> Awaitable[bool]: ...\n", verify=True)
+    made = maker.make(
+        PREAMBLE + ASYNC + "    def close(self) -> Awaitable[bool]: ...\n", verify=True
+    )
     assert made.names["close"].fate is Fate.WRAPPED
 
 

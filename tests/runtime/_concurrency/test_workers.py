@@ -7,11 +7,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from connpool_runtime._concurrency import tasks, threads
+from connpool_runtime.deadlines import deadline, remaining
 from tests.runtime.faces import PATIENCE, until
 
 KINDS = [pytest.param(threads, id="threads"), pytest.param(tasks, id="tasks")]
@@ -116,6 +118,60 @@ async def test_a_worker_can_be_woken_by_another_thread(kind: Any) -> None:
     await until(lambda: owner.rounds == 2)
     await asyncio.to_thread(worker.stop)
     await until(lambda: not worker.running)
+
+
+TENANT = ContextVar("tenant", default="nobody")
+
+
+def starts(kind: Any, note: Callable[[], object]) -> dict[str, Callable[[], object]]:
+    """The ways to start work in the background, each of which runs a function."""
+
+    async def note_async() -> None:
+        note()
+
+    owner = Owner()
+    owner.on_round = note
+    work = note if kind is threads else note_async
+    ways: dict[str, Callable[[], object]] = {
+        "worker": worker_of(kind, owner).start,
+        "helper": lambda: kind.Helpers("test").start(work),
+        "step": lambda: kind.Step("test", work),
+    }
+    if kind is tasks:
+        ways["later"] = lambda: tasks.call_later(0.0, note)
+        ways["spawned"] = lambda: tasks.spawn(asyncio.get_running_loop(), note_async)
+    ways["owner"] = lambda: owner  # keeps the worker's owner alive
+    return ways
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_background_work_takes_over_nothing_from_its_starter(kind: Any) -> None:
+    """It outlives the caller that it happens to be started by: neither that caller's deadline nor its variables hold."""
+    seen: list[tuple[str, float]] = []
+    ways = starts(kind, lambda: seen.append((TENANT.get(), remaining())))
+    token = TENANT.set("mine")
+    with deadline(5.0):
+        for start in ways.values():
+            start()
+    TENANT.reset(token)
+    await until(lambda: len(seen) == len(ways) - 1)
+    assert seen == [("nobody", math.inf)] * (len(ways) - 1)
+
+
+async def test_background_tasks_need_nothing_of_a_task_factory() -> None:
+    """A task factory with the arguments of old, the loop and the coroutine, is enough."""
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, work: asyncio.Task(work, loop=loop))  # type: ignore[arg-type]  # of old
+    ran: list[str] = []
+
+    async def work() -> None:
+        ran.append(TENANT.get())
+
+    try:
+        tasks.Helpers("test").start(work)
+    finally:
+        loop.set_task_factory(None)
+    await until(lambda: ran == ["nobody"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

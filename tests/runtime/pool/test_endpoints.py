@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from connpool_runtime import (
     PoolTimeout,
     Unreachable,
     deadline,
+    remaining,
 )
 from tests.runtime.faces import PATIENCE, Client, Face, TaskFace, until
 
@@ -420,6 +422,29 @@ async def test_the_minimum_is_kept(new_face: NewFace) -> None:
     assert sizes(face).size == 2
     await face.close()
     assert len(server.closed) == 3
+
+
+async def test_what_is_opened_in_the_background_has_no_callers_deadline(new_face: NewFace) -> None:
+    """A factory that asks for the time left gets the caller's where the caller waits for it, and no other one's."""
+    face = new_face()
+    left: list[float] = []
+
+    class Timed(Server):
+        def _make(self) -> Client:
+            left.append(remaining())
+            return super()._make()
+
+    server = Timed(face, min_size=2)
+    with deadline(PATIENCE):
+        await face.call()
+    await until(lambda: len(server.made) == 2)
+    server.made[0].script.append(TimeoutError("late"))
+    server.made[1].script.append(TimeoutError("late"))
+    await face.calls(1)
+    await until(lambda: len(server.made) == 3)
+    assert left[0] < PATIENCE
+    assert left[1:] == [math.inf] * 2
+    await face.close()
 
 
 async def test_an_endpoint_can_be_removed(new_face: NewFace) -> None:

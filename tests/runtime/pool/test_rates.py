@@ -124,9 +124,7 @@ async def test_each_success_after_a_failure_is_counted_with_a_limit(
 
 
 @PATHS
-async def test_slow_calls_open_the_breaker(
-    new_face: Callable[..., Face], path: str
-) -> None:
+async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face], path: str) -> None:
     """Also when all of them are slow from the first one on, and on the short way."""
     face, client = slow_face(new_face, path)
     client.seconds = 1.5
@@ -137,9 +135,7 @@ async def test_slow_calls_open_the_breaker(
 
 
 @PATHS
-async def test_each_slow_call_is_counted_once(
-    new_face: Callable[..., Face], path: str
-) -> None:
+async def test_each_slow_call_is_counted_once(new_face: Callable[..., Face], path: str) -> None:
     """Between quick ones, with and without middleware."""
     face, client = slow_face(new_face, path)
     for middleware in range(2):
