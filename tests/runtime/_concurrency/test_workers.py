@@ -158,10 +158,14 @@ async def test_background_work_takes_over_nothing_from_its_starter(kind: Any) ->
     assert seen == [("nobody", math.inf)] * (len(ways) - 1)
 
 
-async def test_background_tasks_need_nothing_of_a_task_factory() -> None:
-    """A task factory with the arguments of old, the loop and the coroutine, is enough."""
+async def test_background_tasks_ask_nothing_new_of_a_task_factory() -> None:
+    """A program's factory of tasks need not know of contexts."""
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(lambda loop, work: asyncio.Task(work, loop=loop))  # type: ignore[arg-type]  # of old
+
+    def factory(loop: Any, work: Any, name: str | None = None) -> Any:
+        return asyncio.Task(work, loop=loop, name=name)
+
+    loop.set_task_factory(factory)
     ran: list[str] = []
 
     async def work() -> None:
