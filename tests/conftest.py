@@ -5,39 +5,43 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local_servers import FaultProxy, RedisServer
+from tests.left_out import is_left_out
 from tests.thorough import examples
 
 if TYPE_CHECKING:  # not every Python that the tests run on has a grpcio
     from local_servers import GreeterServer
 
-# A build without the interpreter lock lacks libraries that have no package for it; nowhere else may one be missing.
-_WITHOUT_LOCK = not getattr(sys, "_is_gil_enabled", lambda: True)()
+# What is left out where one of these libraries is; single tests ask `left_out.need`.
 _NEED = {
-    "grpc": [
-        "classifiers/test_etcd3aio.py",
-        "classifiers/test_grpc.py",
-        "classifiers/test_pymilvus.py",
-        "classifiers/test_real_grpc.py",
-        "classifiers/test_real_milvus.py",
-        "config/test_open_configs.py",
-        "connectors",
-        "health/test_monitor.py",
-    ],
     "cryptography": [
-        "admin/test_security.py",
-        "connectors",
-        "discovery/test_consul.py",
-        "discovery/test_kubeconfig.py",
+        "runtime/admin/test_security.py",
+        "runtime/connectors",
+        "runtime/discovery/test_consul.py",
+        "runtime/discovery/test_kubeconfig.py",
     ],
+    "grpc": [
+        "codegen/planning/reads/test_grpc.py",
+        "generated/test_connected.py",
+        "generated/test_greeter_async_stub.py",
+        "generated/test_greeter_stub_pool.py",
+        "runtime/classifiers/test_etcd3aio.py",
+        "runtime/classifiers/test_grpc.py",
+        "runtime/classifiers/test_pymilvus.py",
+        "runtime/classifiers/test_real_grpc.py",
+        "runtime/classifiers/test_real_milvus.py",
+        "runtime/config/test_open_configs.py",
+        "runtime/connectors",
+        "runtime/health/test_monitor.py",
+    ],
+    "pymilvus": ["generated/test_milvus_client_pool.py"],
 }
-_MISSING = [name for name in _NEED if _WITHOUT_LOCK and find_spec(name) is None]
-collect_ignore = [f"runtime/{path}" for name in _MISSING for path in _NEED[name]]
+_MISSING = [name for name in _NEED if is_left_out(name)]
+collect_ignore = [path for name in _MISSING for path in _NEED[name]]
 
 
 def pytest_report_header() -> list[str]:

@@ -1,8 +1,8 @@
 """Runs the tests on every Python of this machine, and says loudly which are not here: `make pythons`.
 
 Pythons are looked for in pyenv and on the PATH; `PYTHONS=/path/to/python:/another` adds others. Each gets an environment
-of its own in `build/pythons`. On a build without the interpreter lock only the runtime is tested, with the libraries that
-have packages for it (`requirements/free-threaded.in`).
+of its own in `build/pythons`. On a build without the interpreter lock the tests do without the libraries that have no package
+for it (`NOT_PACKAGED`); on 3.13 there are so many of these that only the runtime is tested (`requirements/free-threaded.in`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ ASK = (
 )
 QUIET = ("-m", "pip", "--disable-pip-version-check", "--quiet", "install")
 TESTS = ("tests/runtime", "tests/codegen", "tests/generated")
-TESTS_WITHOUT_LOCK = ("tests/runtime",)
+TESTS_OF_313T = ("tests/runtime",)
+_OF_GRPC = ("grpcio", "grpcio-health-checking", "faiss-cpu", "milvus-lite", "orjson", "pymilvus")
+# What has no package for a build without the interpreter lock, or needs what has none.
+NOT_PACKAGED = {
+    "3.14t": (*_OF_GRPC, "pyyaml-ft"),
+    "3.15t": (*_OF_GRPC, "pyyaml-ft", "numpy", "watchfiles"),
+}
 
 
 class Python(NamedTuple):
@@ -35,11 +41,6 @@ class Python(NamedTuple):
     kind: str
     version: str
     path: Path
-
-    @property
-    def free_threaded(self) -> bool:
-        """Whether it has no interpreter lock."""
-        return self.kind.endswith("t")
 
 
 class Run(NamedTuple):
@@ -91,19 +92,30 @@ def find(paths: Iterator[Path]) -> dict[str, Python]:
     return {kind: found[kind] for kind in WANTED if kind in found}
 
 
+def pinned_without(pinned: str, names: Collection[str]) -> str:
+    """Return exported requirements, whose hashes stand in indented lines below each, without some packages."""
+    entries = re.split(r"\n(?=\w)", pinned)
+    return "\n".join(entry for entry in entries if entry.partition("==")[0] not in names)
+
+
 def environment(python: Python) -> Path:
     """Make the environment of a Python, unless it is there; return its interpreter."""
     folder = ROOT / "build" / "pythons" / f"{python.kind}-{python.version}"
     stamp, inside = folder / ".installed", folder / "bin" / "python"
-    pinned = "free-threaded.in" if python.free_threaded else "dev.txt"
-    requirements = ROOT / "requirements" / pinned
+    is_313t = python.kind == "3.13t"
+    requirements = ROOT / "requirements" / ("free-threaded.in" if is_313t else "dev.txt")
     if stamp.exists() and stamp.stat().st_mtime > requirements.stat().st_mtime:
         return inside
     subprocess.run([python.path, "-m", "venv", "--clear", folder], check=True)
-    how = ["--prefer-binary"] if python.free_threaded else ["--require-hashes"]
+    how = ["--prefer-binary"] if is_313t else ["--require-hashes"]
+    if (without := NOT_PACKAGED.get(python.kind)) is not None:
+        how += ["--no-deps"]  # what needs a library that is left out would ask for it
+        pinned = pinned_without(requirements.read_text(), without)
+        requirements = folder / "requirements.txt"
+        requirements.write_text(pinned)
     subprocess.run([inside, *QUIET, *how, "-r", requirements], check=True)
     own = ["-e", str(ROOT / "runtime")]
-    if not python.free_threaded:
+    if not is_313t:
         own += ["-e", str(ROOT)]
     subprocess.run([inside, *QUIET, "--no-deps", "--no-build-isolation", *own], check=True)
     stamp.touch()
@@ -117,7 +129,7 @@ def run(python: Python, jobs: str, selection: list[str]) -> Run:
         inside = environment(python)
     except subprocess.CalledProcessError as error:
         return Run(python, False, f"no environment: {error}", time.monotonic() - began)
-    tests = selection or (TESTS_WITHOUT_LOCK if python.free_threaded else TESTS)
+    tests = selection or (TESTS_OF_313T if python.kind == "3.13t" else TESTS)
     command = [inside, "-m", "pytest", "-q", "-n", jobs, "-p", "no:cacheprovider", *tests]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8") as tested:
         last = ""

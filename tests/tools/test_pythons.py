@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import pythons
-from tools.pythons import Python, Run, ask, find, report
+from tools.pythons import NOT_PACKAGED, Python, Run, ask, find, pinned_without, report
 
 ROOT = Path(__file__).parents[2]
 VERSION = re.compile(r"3\.\d+")
@@ -38,6 +38,19 @@ def test_without_a_python_nothing_has_passed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(pythons, "candidates", lambda: iter(()))
     monkeypatch.setattr(sys, "argv", ["pythons"])
     assert pythons.main() == 1
+
+
+@pytest.mark.parametrize("kind", NOT_PACKAGED)
+def test_what_has_no_package_is_left_out(kind: str) -> None:
+    """The other pins stay, each with its hashes; a name that nobody pins any more is noticed."""
+    pinned = (ROOT / "requirements/dev.txt").read_text()
+    names = re.findall(r"(?m)^([\w.-]+)==", pinned)
+    assert set(NOT_PACKAGED[kind]) <= set(names)
+    left = pinned_without(pinned, NOT_PACKAGED[kind])
+    kept = [name for name in names if name not in NOT_PACKAGED[kind]]
+    assert re.findall(r"(?m)^([\w.-]+)==", left) == kept
+    assert left.count("--hash") < pinned.count("--hash")
+    assert all(re.search(rf"(?m)^{name}==.*\\\n +--hash", left) for name in kept)
 
 
 @pytest.mark.parametrize("project", ["pyproject.toml", "runtime/pyproject.toml"])

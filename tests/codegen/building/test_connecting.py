@@ -8,6 +8,7 @@ from connpool_gen.config.options import TARGET_KEYS
 from connpool_gen.errors import RequestError
 from connpool_runtime.connectors.kinds import KINDS
 from tests.codegen.made import ROOT, Maker
+from tests.left_out import need
 
 EXAMPLES = ROOT / "examples"
 
@@ -52,6 +53,7 @@ def test_an_unknown_kind_is_refused(maker: Maker) -> None:
 
 def test_a_class_that_does_not_run_cannot_be_connected(maker: Maker) -> None:
     """The stub that only type checkers know gets a connector by hand."""
+    need("grpc")
     with pytest.raises(RequestError, match="exists only for type checkers"):
         maker.of(
             "greeter.greeter_pb2_grpc:GreeterAsyncStub", connector="grpc", app_dirs=(EXAMPLES,)

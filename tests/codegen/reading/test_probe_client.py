@@ -12,6 +12,7 @@ from connpool_gen.errors import ReadError, TargetError
 from connpool_gen.reading.facts import Kind, Ref, RuntimeClass, RuntimeMember
 from connpool_gen.reading.probe_client import read_runtime
 from tests.codegen.made import Maker, importable
+from tests.left_out import need
 
 # What hangs on purpose ends by itself should nobody end it.
 END_IN_ANY_CASE = "import signal\nsignal.alarm(30)\n"
@@ -363,6 +364,7 @@ def test_a_class_with_a_metaclass_that_lies(maker: Maker) -> None:
 
 def test_callables_of_generated_grpc_code_without_types(maker: Maker) -> None:
     """What a channel makes in `__init__` is told by the name of the channel's method."""
+    need("grpc")
     source = """
         import grpc
 
