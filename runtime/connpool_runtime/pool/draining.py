@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Generic, Protocol, TypeVar
 
-from connpool_runtime._concurrency.holders import Holder, current_holder, has_ended
+from connpool_runtime._concurrency.holders import current_holder, has_ended
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import PinnedResult, PoolState
 from connpool_runtime.errors import DrainTimeout
@@ -108,12 +108,10 @@ class Draining(Generic[C]):
         if not (pinned := pinned_results(state)):
             return
         own, drained = current_holder(blocking=state.blocking), set(members)
-        given_up: dict[Holder, bool] = {}
         for one in pinned:
-            if one.holder not in given_up:
-                is_own = own is not None and one.holder == own
-                given_up[one.holder] = is_own or (of_ended and has_ended(one.holder))
-            if given_up[one.holder] and one.member in drained:
+            is_own = own is not None and one.holder == own
+            given_up = is_own or (of_ended and has_ended(one.holder))
+            if given_up and one.member in drained:
                 one.release()
 
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:

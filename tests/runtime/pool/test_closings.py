@@ -208,6 +208,8 @@ async def test_a_factory_that_hangs_keeps_no_other_endpoint_from_its_upkeep(
         await face.calls(1)
         await until(lambda count=round_: len(closed) == count)  # type: ignore[misc]
         await until(lambda count=round_: len(opened) == count + 1)  # type: ignore[misc]
+        # The next call would open one more if this one were not ready yet.
+        await until(lambda: face.stats().members[1].clients.idle == 1)
     assert len(asked) == 1
     end.set()
 

@@ -2,7 +2,10 @@
 
 import _thread
 import asyncio
+import gc
+import inspect
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -118,6 +121,39 @@ def test_a_cursor_of_another_thread_is_waited_for() -> None:
     closing.set()
     thread.join()
     assert seen == [False]
+
+
+@pytest.mark.parametrize("kind", [Pool, AsyncPool])
+async def test_who_opened_a_result_may_be_gone(kind: type[Any]) -> None:
+    """Of a thread or task that has ended nothing may be left but its results; they keep nobody from closing the pool."""
+    client = Client()
+    pool, kept = pool_of(kind, client), list[Any]()
+
+    def in_thread() -> None:
+        kept.append(pool.pinned(CURSOR))
+
+    async def in_task() -> None:
+        kept.append(await pool.pinned(LATER))
+
+    if kind is Pool:
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+        gone = weakref.ref(thread)
+        del thread
+    else:
+        task = asyncio.create_task(in_task())
+        await task
+        gone = weakref.ref(task)
+        del task
+        await asyncio.sleep(0)  # the event loop has just run it
+    gc.collect()
+    assert gone() is None
+    closing = pool.close()
+    if inspect.isawaitable(closing):
+        await closing
+    assert client.closed
+    assert len(kept) == 1
 
 
 async def test_the_same_for_tasks() -> None:
