@@ -252,7 +252,13 @@ class Helpers:
 
     def start(self, work: Callable[..., object], *args: Any) -> None:
         """Run a function in a thread of its own; it must not raise."""
-        thread = background_thread(self._name, work, *args)
+        try:
+            thread = background_thread(self._name, work, *args)
+        except (
+            RuntimeError
+        ):  # this interpreter may have no thread that the program's end does not wait for
+            work(*args)
+            return
         # Atomic on every interpreter; a thread that has not started yet does not count as dead.
         self._running.difference_update(
             [one for one in self._running.copy() if one.ident is not None and not one.is_alive()]

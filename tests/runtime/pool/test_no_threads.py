@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,17 +35,18 @@ class Line:
 ASK = Method[Line, str]("ask", lambda line, args: line.ask())
 
 
-@pytest.fixture
-def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """A switch: whether the system refuses to start threads."""
-    real, refused = threading.Thread.start, list[bool]([False])
+@pytest.fixture(params=["start", "__init__"])
+def refuse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Refuse:
+    """A switch: whether the system refuses to start threads, or the interpreter to make them."""
+    name: str = request.param
+    real, refused = getattr(threading.Thread, name), list[bool]([False])
 
-    def start(thread: threading.Thread) -> None:
+    def step(thread: threading.Thread, *args: Any, **more: Any) -> None:
         if refused[-1]:
             raise RuntimeError("can't start new thread")
-        real(thread)
+        real(thread, *args, **more)
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(threading.Thread, name, step)
     return refused.append
 
 
@@ -141,3 +143,40 @@ atexit.register(pool.close)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
     )
     assert (ended.stdout, ended.stderr) == ("line\n", "")
+
+
+IN_A_SUBINTERPRETER = """
+from connpool_runtime import Method, Pool
+from connpool_runtime.middleware import Retry
+
+class Line:
+    calls = closed = 0
+    def ask(self):
+        self.calls += 1
+        if self.calls == 1:
+            raise ConnectionError("out of order")
+        return "well"
+    def close(self):
+        Line.closed += 1
+
+ask = Method("ask", lambda line, args: line.ask(), idempotent=True)
+with Pool("lines", close=Line.close) as pool:
+    pool.register_middleware(Retry(4, base=0.0))
+    for name in "ab":
+        pool.add_client(Line(), name)
+    pool.add_endpoint(Line, "c", min_size=1, close=Line.close)
+    answers = {pool.call(ask) for _ in range(30)}
+assert answers == {"well"}, answers
+assert Line.closed >= 3, Line.closed
+"""
+
+
+def test_a_subinterpreter_has_pools_too() -> None:
+    """It makes no thread that its end would not wait for, so its pools do without, as where the system gives none."""
+    interpreters = pytest.importorskip("concurrent.interpreters")
+    made = interpreters.create()
+    try:
+        made.exec(f"import sys; sys.path[:] = {sys.path!r}")
+        made.exec(IN_A_SUBINTERPRETER)
+    finally:
+        made.close()
