@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import GenerateRequest
     from connpool_gen.output.breaking_changes import Change
 
+# A screen has some 24 lines.
+MANY_HINTS, FIRST_HINTS = 12, 8
+
 
 class TextReport:
     """Prints each result as soon as it is known."""
@@ -111,15 +114,23 @@ class TextReport:
             self._say(f"  {len(entries) - len(unasked)} {LEFT_OUT}")
 
     def _tell_hints(self, result: Result) -> None:
-        """Print the client's own errors for which no policy says what they mean for a member."""
+        """Print the client's own errors for which no policy says what they mean for a member.
+
+        Of a client with many only the first ones, lest they push what became of its members off the screen.
+        """
         hints = result.made.hints if result.made is not None else {}
-        if hints:
-            self._say(
-                "  the client's own errors are judged by comparing members; list those that are answers under "
-                "[tool.connpool-gen.target.methods]:"
-            )
-            for line in policy_lines(hints):
-                self._say(f"    {line}")
+        if not hints:
+            return
+        self._say(
+            "  the client's own errors are judged by comparing members; list those that are answers under "
+            "[tool.connpool-gen.target.methods]:"
+        )
+        lines = policy_lines(hints)
+        shown = len(lines) if self._verbose or len(lines) <= MANY_HINTS else FIRST_HINTS
+        for line in lines[:shown]:
+            self._say(f"    {line}")
+        if shown < len(lines):
+            self._say(f"    and {len(lines) - shown} methods more: --verbose lists all of them")
 
     def _say(self, text: str) -> None:
         if not self._quiet:

@@ -73,6 +73,25 @@ def test_errors_of_the_clients_own_are_told(here: Path) -> None:
     assert len([line for line in told if "expected" in line]) == 2
 
 
+@pytest.mark.parametrize(
+    ("methods", "flags", "shown", "left"),
+    [(12, [], 12, ""), (13, [], 8, "5 methods more"), (13, ["--verbose"], 13, "")],
+)
+def test_many_hints_leave_the_screen_to_other_lines(
+    here: Path, methods: int, flags: list[str], shown: int, left: str
+) -> None:
+    """Of a client with many errors the first hints are shown, and how to see the others."""
+    body = "\n".join(f"    def f{i}(self): raise Closed" for i in range(methods))
+    source = f"from shop.errors import Closed\nclass Client:\n{body}\n"
+    (here / "shop" / "__init__.py").write_text(source, "utf-8")
+    told = run("--client", "shop:Client", *flags)[1]
+    assert len([line for line in told if "expected" in line]) == shown
+    assert ("--verbose lists all" in "\n".join(told)) == bool(left)
+    assert left in "\n".join(told)
+    if flags:  # also of what is up to date
+        assert [line for line in run("--client", "shop:Client", *flags)[1] if "expected" in line]
+
+
 STYLES = {
     "titled": "Raises:\n    errors.Closed: at night.",
     "underlined": "Raises\n------\nClosed\n    At night.\nSoldOut : later\n\nReturns\n-------\nUnused",
