@@ -18,7 +18,7 @@ from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import unclosed_note
 from connpool_gen.planning.reads.known_reads import reads_note
-from connpool_gen.planning.stateful_clients import stateful_note
+from connpool_gen.planning.stateful_clients import stateful_notes
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
@@ -77,9 +77,9 @@ def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tup
         both_ways_note(facts),
         bypass_note(ledger, read_as_a_whole(facts)),
         unclosed_note(facts, asynchronous=is_asynchronous(facts)),
-        stateful_note(facts, ledger),
     )
     notes += [note for note in warnings if note is not None]
+    notes += stateful_notes(facts, ledger)
     names = [entry.name for entry in ledger.entries]
     library = library_of(request.module, facts.home)
     if (note := reads_note(request, facts, library, names)) is not None:
