@@ -110,9 +110,9 @@ def environment(python: Python) -> Path:
     how = ["--prefer-binary"] if is_313t else ["--require-hashes"]
     if (without := NOT_PACKAGED.get(python.kind)) is not None:
         how += ["--no-deps"]  # what needs a library that is left out would ask for it
-        pinned = pinned_without(requirements.read_text(), without)
+        pinned = pinned_without(requirements.read_text("utf-8"), without)
         requirements = folder / "requirements.txt"
-        requirements.write_text(pinned)
+        requirements.write_text(pinned, "utf-8")
     subprocess.run([inside, *QUIET, *how, "-r", requirements], check=True)
     own = ["-e", str(ROOT / "runtime")]
     if not is_313t:
