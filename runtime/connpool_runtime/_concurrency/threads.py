@@ -254,9 +254,8 @@ class Helpers:
         """Run a function in a thread of its own; it must not raise."""
         try:
             thread = background_thread(self._name, work, *args)
-        except (
-            RuntimeError
-        ):  # this interpreter may have no thread that the program's end does not wait for
+        except RuntimeError:
+            # A subinterpreter has no threads that its end does not wait for.
             work(*args)
             return
         # Atomic on every interpreter; a thread that has not started yet does not count as dead.
