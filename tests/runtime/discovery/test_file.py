@@ -18,6 +18,7 @@ from connpool_runtime.discovery import (
     async_file_changes,
     file_changes,
 )
+from tests.left_out import need
 from tests.runtime.discovery.asking import Asker, asking
 
 TOML = 'endpoints = [{address = "a:1", weight = 2}, "b:2"]\n'
@@ -57,6 +58,8 @@ def test_a_change_is_noticed(
     kind: Any, tmp_path: Path, watched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is replaced is read anew while the source waits, with watchfiles and without."""
+    if watched:
+        need("watchfiles")
     for module in (async_file_changes, file_changes):
         monkeypatch.setattr(module, "watches", lambda: watched)
     path = written(tmp_path / "e.json", json_of("a:1"))
