@@ -1,16 +1,15 @@
 """Libraries that a build of Python without the interpreter lock lacks, since they have no package for it."""
 
-import sys
 from importlib.util import find_spec
 
 import pytest
 
-WITHOUT_LOCK = not getattr(sys, "_is_gil_enabled", lambda: True)()
+from connpool_runtime._concurrency.threads import FREE_THREADED
 
 
 def is_left_out(library: str) -> bool:
     """Return whether a library is missing where it may be; nowhere else may one be."""
-    return WITHOUT_LOCK and find_spec(library) is None
+    return FREE_THREADED and find_spec(library) is None
 
 
 def need(library: str) -> None:

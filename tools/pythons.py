@@ -26,7 +26,7 @@ ASK = (
 )
 QUIET = ("-m", "pip", "--disable-pip-version-check", "--quiet", "install")
 TESTS = ("tests/runtime", "tests/codegen", "tests/generated")
-TESTS_OF_313T = ("tests/runtime",)
+TESTS_OF_RUNTIME = ("tests/runtime",)
 _OF_GRPC = ("grpcio", "grpcio-health-checking", "faiss-cpu", "milvus-lite", "orjson", "pymilvus")
 # What has no package for a build without the interpreter lock, or needs what has none.
 NOT_PACKAGED = {
@@ -41,6 +41,11 @@ class Python(NamedTuple):
     kind: str
     version: str
     path: Path
+
+    @property
+    def is_runtime_only(self) -> bool:
+        """Whether too many libraries have no package for it to test more than the runtime."""
+        return self.kind == "3.13t"
 
 
 class Run(NamedTuple):
@@ -102,12 +107,12 @@ def environment(python: Python) -> Path:
     """Make the environment of a Python, unless it is there; return its interpreter."""
     folder = ROOT / "build" / "pythons" / f"{python.kind}-{python.version}"
     stamp, inside = folder / ".installed", folder / "bin" / "python"
-    is_313t = python.kind == "3.13t"
-    requirements = ROOT / "requirements" / ("free-threaded.in" if is_313t else "dev.txt")
+    runtime_only = python.is_runtime_only
+    requirements = ROOT / "requirements" / ("free-threaded.in" if runtime_only else "dev.txt")
     if stamp.exists() and stamp.stat().st_mtime > requirements.stat().st_mtime:
         return inside
     subprocess.run([python.path, "-m", "venv", "--clear", folder], check=True)
-    how = ["--prefer-binary"] if is_313t else ["--require-hashes"]
+    how = ["--prefer-binary"] if runtime_only else ["--require-hashes"]
     if (without := NOT_PACKAGED.get(python.kind)) is not None:
         how += ["--no-deps"]  # what needs a library that is left out would ask for it
         pinned = pinned_without(requirements.read_text("utf-8"), without)
@@ -115,7 +120,7 @@ def environment(python: Python) -> Path:
         requirements.write_text(pinned, "utf-8")
     subprocess.run([inside, *QUIET, *how, "-r", requirements], check=True)
     own = ["-e", str(ROOT / "runtime")]
-    if not is_313t:
+    if not runtime_only:
         own += ["-e", str(ROOT)]
     subprocess.run([inside, *QUIET, "--no-deps", "--no-build-isolation", *own], check=True)
     stamp.touch()
@@ -129,7 +134,7 @@ def run(python: Python, jobs: str, selection: list[str]) -> Run:
         inside = environment(python)
     except subprocess.CalledProcessError as error:
         return Run(python, False, f"no environment: {error}", time.monotonic() - began)
-    tests = selection or (TESTS_OF_313T if python.kind == "3.13t" else TESTS)
+    tests = selection or (TESTS_OF_RUNTIME if python.is_runtime_only else TESTS)
     command = [inside, "-m", "pytest", "-q", "-n", jobs, "-p", "no:cacheprovider", *tests]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8") as tested:
         last = ""

@@ -388,7 +388,7 @@ class Checkout(Generic[C]):
         """Give the member of an attempt back. Harmless when done already."""
         self._settle(lease, call, error, None, timed=True)
 
-    def end(
+    def end_use(
         self,
         lease: Lease[C],
         call: Call,
@@ -487,7 +487,7 @@ class Checkout(Generic[C]):
         if lease.held and started is not None:
             self.recorder.count_call_locked(call.method, started, verdict)
         seconds = 0.0
-        if timed and self.state.timed and lease.held:
+        if timed and self.state.timed and lease.held:  # not where a stream or a lease was held
             seconds = self.recorder.observe_latency_locked(lease, verdict.outcome)
         self.give_back_locked(lease, verdict, error, seconds, call)
 

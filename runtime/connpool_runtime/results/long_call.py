@@ -140,7 +140,7 @@ class LongCall(Generic[C]):
     def _end(self, error: BaseException | None, verdict: Verdict | None = None) -> None:
         """End the call and its last attempt; without a verdict, the error is judged."""
         try:
-            self._checkout.end(self._lease, self._call, self._started, error, verdict)
+            self._checkout.end_use(self._lease, self._call, self._started, error, verdict)
         finally:
             self._call.close()
 

@@ -74,6 +74,15 @@ async def hold(face: Face, count: int) -> list[Any]:
     return leases
 
 
+async def lose_one_of_two(face: Face, server: Server) -> None:
+    """Have a call lose one of the two clients that the upkeep opens, and wait for the one in its place."""
+    await until(lambda: len(server.made) == 2)
+    for client in server.made:
+        client.script.append(TimeoutError("late"))
+    await face.calls(1)
+    await until(lambda: len(server.made) == 3)
+
+
 async def enter(lease: Any) -> Any:
     if hasattr(lease, "__aenter__"):
         return await lease.__aenter__()
@@ -414,11 +423,7 @@ async def test_the_minimum_is_kept(new_face: NewFace) -> None:
     face = new_face()
     server = Server(face, min_size=2)
     await face.call()
-    await until(lambda: len(server.made) == 2)
-    server.made[0].script.append(TimeoutError("late"))
-    server.made[1].script.append(TimeoutError("late"))
-    await face.calls(1)
-    await until(lambda: len(server.made) == 3)
+    await lose_one_of_two(face, server)
     assert sizes(face).size == 2
     await face.close()
     assert len(server.closed) == 3
@@ -437,11 +442,7 @@ async def test_what_is_opened_in_the_background_has_no_callers_deadline(new_face
     server = Timed(face, min_size=2)
     with deadline(PATIENCE):
         await face.call()
-    await until(lambda: len(server.made) == 2)
-    server.made[0].script.append(TimeoutError("late"))
-    server.made[1].script.append(TimeoutError("late"))
-    await face.calls(1)
-    await until(lambda: len(server.made) == 3)
+    await lose_one_of_two(face, server)
     assert left[0] < PATIENCE
     assert left[1:] == [math.inf] * 2
     await face.close()
