@@ -91,21 +91,26 @@ class Stage:
 
 
 def play(machine: type[RuleBasedStateMachine], count: int) -> None:
-    """Run a state machine in a process of its own, for a number of examples, or more where tests are thorough.
-
-    A stage of threads replaces what the pool's modules know of threads. A thread that a pool of another test has left
-    would take part in the turns, whenever it wakes up, and no example would be played twice in the same way.
-    """
+    """Run a state machine for a number of examples, or more where tests are thorough."""
     limits = settings(max_examples=examples(count), stateful_step_count=40, deadline=None)
 
     def run() -> None:
         run_state_machine_as_test(machine, settings=limits)  # type: ignore[no-untyped-call] # so in hypothesis
 
+    run_apart(run)
+
+
+def run_apart(work: Callable[[], None]) -> None:
+    """Run what uses a stage in a process of its own.
+
+    A stage of threads replaces what the pool's modules know of threads. A thread that a pool of another test has left
+    would take part in the turns, whenever it wakes up, and no example would be played twice in the same way.
+    """
     if hasattr(os, "fork"):
-        answer = in_child(run, LONG)
+        answer = in_child(work, LONG)
         assert answer == "None", answer
     else:
-        run()
+        work()
 
 
 class Turns:

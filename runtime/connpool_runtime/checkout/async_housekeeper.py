@@ -19,6 +19,7 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.async_opener import close_discarded, open_idle, reset_returned
 from connpool_runtime.checkout.checkout import AnyCheckout
 from connpool_runtime.checkout.opening import opening_broke_off, stores_of
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
@@ -67,16 +68,19 @@ class AsyncHousekeeper:
         """Close the clients that were opened for an endpoint which had left meanwhile."""
         self._closers.start(close_discarded, pool, store)
 
-    async def stop(self, seconds: float) -> None:
+    async def stop(self, limit: TimeLimit) -> None:
         """Open nothing any more, and wait for clients that are being closed; called when the pool is closed.
 
         A client that is just being opened is closed as soon as it is open; a factory that hangs is not waited for.
+
+        Arguments:
+            limit: of all that is waited for, one after the other.
         """
         self._worker.stop()
         self._openers.cancel()
-        await self._worker.join(seconds)
-        await self._openers.join(min(seconds, LAST_OPENING))
-        await self._closers.join(seconds)
+        await self._worker.join(limit.left)
+        await self._openers.join(min(limit.left, LAST_OPENING))
+        await self._closers.join(limit.left)
 
     async def _maintain(self) -> float:
         """Start the work that is due; return when more will be due."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ from connpool_runtime._concurrency.tasks import (
     to_thread,
 )
 from connpool_runtime._log import log_failure
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.config.config import Config
 from connpool_runtime.config.differences import (
     ServiceDifference,
@@ -230,15 +232,17 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
         """Refuse everything from now on, drain and close all pools at once; calling it again does nothing.
 
         Arguments:
-            drain_timeout: seconds that pools wait for their calls; the manager's if not given.
+            drain_timeout: seconds that pools wait for their calls, those that a reload replaced or removed
+                included; the manager's if not given.
 
         Raises:
             ExceptionGroup: everything that went wrong, after all was tried.
         """
+        limit = TimeLimit(self._drain_limit(drain_timeout), monotonic)
         if self._watch is not None:
             self._watch.stop()
         await self._pools.close(drain_timeout)
-        await self._leaving.join(self._drain_limit(drain_timeout))
+        await self._leaving.join(limit.left)
 
     close = aclose = stop
 

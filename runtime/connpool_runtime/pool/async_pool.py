@@ -1045,7 +1045,7 @@ class AsyncPool(BasePool[C]):
             except Exception as error:
                 errors.append(error)
         if self._state.housekeeper is not None:
-            await self._state.housekeeper.stop(limit.left)
+            await self._state.housekeeper.stop(limit)
         return errors
 
     def _close_departed(self, member: Member[C]) -> None:

@@ -919,7 +919,7 @@ class Pool(BasePool[C]):
             except Exception as error:
                 errors.append(error)
         if self._state.housekeeper is not None:
-            self._state.housekeeper.stop(limit.left)
+            self._state.housekeeper.stop(limit)
         return errors
 
     def _close_departed(self, member: Member[C]) -> None:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from time import monotonic
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -29,7 +31,7 @@ from connpool_runtime.manager.services import (
 )
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
-from tests.runtime.faces import Client, until
+from tests.runtime.faces import PATIENCE, Client, until
 
 
 def service(name: str, **options: Any) -> ServiceConfig:
@@ -202,6 +204,33 @@ async def test_stop(face: Any) -> None:
         await face.do("get_pool", "users")
     with pytest.raises(PoolClosed):
         await face.ask("users")
+
+
+async def test_pools_that_leave_get_what_time_the_others_left(face: Any) -> None:
+    """Stopping has one limit: what the closing of the pools takes is not waited again for pools that leave."""
+    await face.do("start")
+    waits: list[float] = []
+    join = face.manager._leaving.join
+
+    def noting(seconds: float) -> Any:
+        waits.append(seconds)
+        return join(seconds)
+
+    client = face.clients["users"]
+    client.hold()
+    running = asyncio.ensure_future(face.ask("users"))
+    await until(lambda: face.manager.stats()["users"].in_flight == 1)
+    with patch.object(face.manager._leaving, "join", noting):
+        began = monotonic()
+        stopping = asyncio.ensure_future(face.do("stop", PATIENCE))
+        await until(lambda: face.manager.closed)
+        await asyncio.sleep(0.05)
+        released = monotonic()
+        client.release()
+        await stopping
+    assert await running == "users"
+    (left,) = waits
+    assert left <= PATIENCE - (released - began)
 
 
 async def test_the_block_stops() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar
 from unittest.mock import patch
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -17,7 +18,7 @@ from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
-from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play
+from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play, run_apart
 
 FOREVER = 1e9
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
@@ -860,6 +861,30 @@ class TaskMachine(EndpointMachine):
     """An `AsyncPool`."""
 
     new_stage = TaskStage
+
+
+@pytest.mark.parametrize("machine", [ThreadMachine, TaskMachine])
+def test_closing_has_one_limit(machine: type[EndpointMachine]) -> None:
+    """A factory that hangs and a closing that hangs are not waited for one after the other."""
+    run_apart(lambda: close_while_much_hangs(machine()))
+
+
+def close_while_much_hangs(machine: EndpointMachine) -> None:
+    """Close a pool whose endpoint opens one client, and closes another."""
+    rules = {"checked": True, "max_connecting": 1, "max_lifetime": 0, "idle_timeout": 0}
+    ill = {"min_size": 1, "max_size": 1, **rules}
+    well = {"min_size": 0, "max_size": 2, **rules}
+    machine.begin("round_robin", 0, 0.5, None, well, ill)
+    for _ in machine.servers:
+        machine.lease()
+    held = next(one for one in machine.leases if one[1].server.name == "b")
+    machine.exit(held, ConnectionError)
+    server = held[1].server
+    server.closes, server.opens, server.validates = "hangs", "is stubborn", "says no"
+    machine.lease()
+    assert {hang.kind for hang in machine.hanging} == {"close", "open"}
+    machine.close(0.0)
+    machine.teardown()
 
 
 def test_threads() -> None:
