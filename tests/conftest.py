@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connpool_runtime._concurrency.random_numbers import generator
 from local_servers import FaultProxy, RedisServer
 from tests.left_out import is_left_out
 from tests.thorough import examples
@@ -54,8 +55,10 @@ for variable in ("VIRTUAL_ENV", "CONDA_PREFIX", "PRE_COMMIT"):
     os.environ.pop(variable, None)
 
 with suppress(ImportError):  # the environment of the corpus does without
-    from hypothesis import settings
+    from hypothesis import register_random, settings
 
+    # An example is the same each time, whatever pools drew before.
+    register_random(generator)
     # No rule of a test is about how long an example takes on a busy machine.
     settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
     settings.load_profile("unhurried")

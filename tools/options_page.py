@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connpool_runtime import EndpointSettings, PoolSettings
+from connpool_runtime._concurrency.random_numbers import draw
 from connpool_runtime.admin.settings import AdminSettings
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.config.middleware import middleware_table
@@ -134,7 +135,7 @@ def _of_options(options: Iterator[Option]) -> str:
 
 def _default(option: Option) -> str:
     if callable(option.default):
-        return "the system's"
+        return "a generator of its own" if option.default is draw else "the system's"
     return f"`{option.default!r}`"
 
 

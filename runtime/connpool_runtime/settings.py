@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypedDict
 
+from connpool_runtime._concurrency.random_numbers import draw
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.calls.error_judge import UnknownErrors
@@ -346,7 +346,10 @@ class PoolSettings(BreakerSettings):
         default=time.perf_counter, rule=Rule.function(), does="monotonic seconds; for tests."
     )
     random: Callable[[], float] = option(
-        default=random.random, rule=Rule.function(), does="floats in [0, 1); for tests."
+        default=draw,
+        rule=Rule.function(),
+        does="floats in [0, 1); for tests.",
+        why="not `random.random`: where a program seeds that, all its processes would draw the same jitter.",
     )
 
     def eligibility(self) -> Eligibility:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._concurrency.random_numbers import draw
 from connpool_runtime.breaker.sliding_window import TimeBasedWindow
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.middleware_chain import Proceed
@@ -68,7 +68,7 @@ class AdaptiveThrottle:
         failures: bool = False,
         per_method: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = draw,
     ) -> None:
         amount("ratio", ratio, least=1.0)
         if not _SHARE.accepts(max_share):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
-import random
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable
 from typing import Any, NamedTuple
 
+from connpool_runtime._concurrency.random_numbers import draw
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
@@ -79,7 +79,7 @@ class Chaos:
         methods: Mapping[str, Harm] | None = None,
         *,
         switched_on: bool | None = None,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = draw,
         sleep: Callable[[float], Any] | None = None,
     ) -> None:
         if not (os.environ.get(SWITCH) == "1" if switched_on is None else switched_on):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from connpool_runtime._concurrency.random_numbers import draw
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
 from connpool_runtime._tracebacks import without_traceback
@@ -89,7 +89,7 @@ class Retry:
         budget: RetryBudget | None = None,
         unsent: bool = False,
         retry_after: RetryAfter = pushed_back,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = draw,
         sleep: Callable[[float], Any] | None = None,
     ) -> None:
         whole_number("attempts", attempts, least=1)

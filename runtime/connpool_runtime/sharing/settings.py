@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import TypedDict
 
+from connpool_runtime._concurrency.random_numbers import draw
 from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule
 
@@ -67,5 +67,8 @@ class SharingSettings(Settings):
         default=time.monotonic, rule=Rule.function(), does="monotonic seconds; for tests."
     )
     random: Callable[[], float] = option(
-        default=random.random, rule=Rule.function(), does="floats in [0, 1); for tests."
+        default=draw,
+        rule=Rule.function(),
+        does="floats in [0, 1); for tests.",
+        why="not `random.random`: where a program seeds that, all its processes would draw the same jitter.",
     )
