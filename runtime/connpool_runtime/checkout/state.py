@@ -40,6 +40,7 @@ from connpool_runtime.stats.histogram import Bucket, Histogram
 
 if TYPE_CHECKING:
     from connpool_runtime.calls.loan import Loan
+    from connpool_runtime.checkout.time_limit import TimeLimit
 
 __all__ = [
     "BackgroundWorker",
@@ -73,8 +74,8 @@ class BackgroundWorker(Protocol):
     def close_late(self, pool: str, store: ClientStore[Any]) -> None:
         """Close a client that was opened for an endpoint which had left meanwhile."""
 
-    def stop(self, seconds: float) -> Any:
-        """Wait up to a number of seconds for the end of running work; to be awaited in an `AsyncPool`."""
+    def stop(self, limit: TimeLimit) -> Any:
+        """Wait up to a limit for the end of running work; to be awaited in an `AsyncPool`."""
 
 
 class PinnedResult(Protocol):
