@@ -273,11 +273,13 @@ class AttemptTimeout(PoolError, TimeoutError):
     """One attempt took longer than its timeout and was cancelled by the pool.
 
     `stalled` says that the event loop stood still meanwhile, so that an answer may have come in time.
+    `cut_off` is for the pool that made the attempt.
     """
 
     __module__ = "connpool_runtime"
 
     stalled = False
+    cut_off = False  # see `cut_off_client`
 
 
 class DeadlineExceeded(PoolError, TimeoutError):
@@ -285,10 +287,24 @@ class DeadlineExceeded(PoolError, TimeoutError):
 
     Whether a member was called by then depends on where the time ran out: then `cause` is the error by which
     its client gave up. It is neutral, unless that member exceeds its callers' deadlines more often than the
-    other members do.
+    other members do. `cut_off` is for the pool that made the attempt.
     """
 
     __module__ = "connpool_runtime"
+
+    cut_off = False  # see `cut_off_client`
+
+
+def cut_off_client(error: BaseException) -> bool:
+    """Return, once, whether a middleware cancelled the client's function, and raised this error in its place.
+
+    Then the client may be in the middle of a conversation, as after any cancellation. The pool that made the attempt
+    asks for it; to a pool around it, whose client raised the error, it is an error like others.
+    """
+    if getattr(error, "cut_off", False) is not True:
+        return False
+    error.cut_off = False  # type: ignore[attr-defined]  # found above
+    return True
 
 
 class DrainTimeout(PoolError, TimeoutError):

@@ -50,7 +50,8 @@ class Phase(Enum):
     """States in which phases of a call a middleware has something to do.
 
     A middleware without an attribute `phases` is run around every call. One that states its phases is
-    left out where it has nothing to do, so that a call that succeeds at once does not pay for it.
+    left out where it has nothing to do, so that a call that succeeds at once does not pay for it. Where it
+    has other phases in an `AsyncPool`, `phases_async` states those.
     """
 
     ADMIT = "admit"
@@ -113,8 +114,10 @@ def registration_of(middleware: object, way: str) -> Registration:
         TypeError: the middleware is neither, is for the other kind of pool, is a class, or states
             phases that it has no method for.
     """
-    stated: Collection[Phase] | None = getattr(middleware, "phases", None)
     is_async = way == "around_async"
+    stated: Collection[Phase] | None = getattr(middleware, "phases", None)
+    if is_async:
+        stated = getattr(middleware, "phases_async", stated)
     if stated is None:
         return Registration(middleware, function_of(middleware, way), None, None, True, is_async)
     name = type(middleware).__name__

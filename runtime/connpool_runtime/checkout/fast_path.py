@@ -14,6 +14,7 @@ from connpool_runtime.breaker.breaker import Generation
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.middleware_chain import Invoke
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import LockedFastPath
 from connpool_runtime.clients.pooled_client import PooledClient
@@ -43,14 +44,15 @@ def call_single(
     method: Method[C, R],
     args: tuple[Any, ...],
     may_go_on: bool = False,
+    invoke: Invoke | None = None,
 ) -> R:
     """Run a method on the one client of a member if it is free; otherwise return `BUSY`.
 
     Of a call that goes on after a failure of its first attempt, only this attempt is ended, and an
-    `Unfinished` is returned.
+    `Unfinished` is returned. `invoke` is run in the place of the method's own function, if it is given.
     """
     _, clock, latest, lock, waiters = path
-    invoke = method.invoke
+    invoke = invoke or method.invoke
     lease: Lease[C] | None = None
     generation: Generation | None = None
     started, held = clock(), False
@@ -99,10 +101,11 @@ def call_stored(
     method: Method[C, R],
     args: tuple[Any, ...],
     may_go_on: bool = False,
+    invoke: Invoke | None = None,
 ) -> R:
     """Run a method on an idle client of an endpoint; otherwise return `BUSY` or `Unfinished`, as above."""
     _, clock, latest, lock, waiters = path
-    invoke = method.invoke
+    invoke = invoke or method.invoke
     store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
     lease: Lease[C] | None = None
     entry: PooledClient[C] | None = None

@@ -26,6 +26,7 @@ from connpool_runtime.classifiers.verdict import (
     failure,
 )
 from connpool_runtime.clients.source import CLEAN, EndOfUse, UseBrokenOff
+from connpool_runtime.errors import cut_off_client
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.histogram import NO_BUCKET, Bucket, Histogram
@@ -114,8 +115,9 @@ class Recorder(Generic[C]):
         # 3. Waiting calls may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
-            broken_off = lease.broken_off or self._broke_off(lease, error)
-            end = _end_of_use(verdict, gave_up=gave_up, broken_off=broken_off)
+            # stored, since after an interrupt the error does not tell it again
+            lease.broken_off = lease.broken_off or self._broke_off(lease, error)
+            end = _end_of_use(verdict, gave_up=gave_up, broken_off=lease.broken_off)
             if member.unreachable is None and member.source.is_spoiled_by(end):
                 self._eject_broken_off_locked(member)
             now = state.clock()
@@ -151,8 +153,10 @@ class Recorder(Generic[C]):
 
     def _broke_off(self, lease: Lease[C], error: BaseException | None) -> bool:
         """Return whether an interrupt or a cancellation broke off the use of the client."""
-        if not lease.used or error is None or isinstance(error, Exception):
+        if not lease.used or error is None:
             return False
+        if isinstance(error, Exception):
+            return cut_off_client(error)
         # A task is cancelled where it awaits, and the runtime awaits only the client.
         return not self._state.blocking or not _struck_in_runtime(error)
 
@@ -389,6 +393,7 @@ class Recorder(Generic[C]):
         current = generation is member.breaker.generation
         if state.timed and current and verdict.outcome is not Outcome.NEUTRAL:
             member.latency.observe(seconds, verdict.outcome is Outcome.FAILURE, now)
+        cut_off_client(error)  # no matter here, since calls share the client
         return self.record_end_locked(
             member, generation, verdict, error, seconds=seconds, call=call, method=method
         )

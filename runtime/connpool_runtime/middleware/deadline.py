@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import AnyMethod
-from connpool_runtime.calls.middleware_chain import Phase, Proceed
+from connpool_runtime.calls.middleware_chain import Invoke, Phase, Proceed
 from connpool_runtime.classifiers.verdict import OUT_OF_TIME
 from connpool_runtime.deadlines import DeadlineBlock, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
@@ -39,31 +39,58 @@ class Deadline:
     """
 
     role = Role.DEADLINE
-    phases = (Phase.ADMIT,)
+    phases_async = (Phase.ADMIT, Phase.ATTEMPT)
 
     def __init__(self, limit: float | None = None) -> None:
         if limit is not None:
             seconds("limit", limit)
         self._limit = limit
 
-    def admit(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> bool:
-        """Refuse a call that is too late; return whether it gets a time limit of its own."""
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What a call of a `Pool` needs: without a limit, nothing but to begin in time."""
+        return (Phase.ADMIT,) if self._limit is None else (Phase.ADMIT, Phase.ATTEMPT)
+
+    def admit(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> None:
+        """Refuse a call that is too late."""
         if remaining() <= 0.0:
             require_time(pool, f"{method.name} began")
-        return self._limit is not None
 
-    def admit_async(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> bool:
-        """Do the same for an `AsyncPool`, which cancels calls that have a deadline."""
-        left = remaining()
-        if left <= 0.0:
-            require_time(pool, f"{method.name} began")
-        return left != math.inf or self._limit is not None
+    def attempt(self, _pool: str, _method: AnyMethod, invoke: Invoke) -> Invoke:
+        """Return a function that runs a method of a `Pool` within the limit of its call."""
+        limit = cast("float", self._limit)  # by `phases`
+
+        def within(client: Any, args: Any) -> Any:
+            block = DeadlineBlock(limit)
+            try:
+                with block:
+                    return invoke(client, args)
+            finally:
+                block.leave()  # done already, unless an interrupt struck in between
+
+        return within
+
+    def attempt_async(self, pool: str, method: AnyMethod, invoke: Invoke) -> Invoke:
+        """Return a function that runs a method of an `AsyncPool`, and cancels it when the time is over."""
+        name, limit = method.name, self._limit
+
+        def until(client: Any, args: Any) -> Awaitable[Any]:
+            left = remaining()
+            if left == math.inf:
+                return cast("Awaitable[Any]", invoke(client, args))
+            return until_deadline(left, pool, name, partial(invoke, client, args))
+
+        async def within(client: Any, args: Any) -> Any:
+            with DeadlineBlock(cast("float", limit)):
+                return await until(client, args)
+
+        return until if limit is None else within
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
         if self._limit is None:
             return proceed(call)
-        block = DeadlineBlock(self._limit)
+        block = DeadlineBlock(_left_of(self._limit, call))
         try:
             with block:
                 return proceed(call)
@@ -75,8 +102,13 @@ class Deadline:
         run, name = partial(proceed, call), call.method.name
         if self._limit is None:
             return await until_deadline(remaining(), call.pool, name, run, call)
-        with DeadlineBlock(self._limit):
+        with DeadlineBlock(_left_of(self._limit, call)):
             return await until_deadline(remaining(), call.pool, name, run, call)
+
+
+def _left_of(limit: float, call: Call) -> float:
+    """Return the seconds of a limit that a call has left after a first attempt that was made outside."""
+    return limit if call.first_error is None else max(0.0, limit - call.spent)
 
 
 async def until_deadline(
@@ -93,7 +125,7 @@ async def until_deadline(
         pool: its name, for the error.
         method: its name.
         run: runs it.
-        call: whose attempts are inside, and are judged as what ran out of time.
+        call: whose attempts are inside, and are judged as what ran out of time; None inside an attempt.
 
     Raises:
         DeadlineExceeded: it was cancelled.
@@ -111,12 +143,14 @@ async def until_deadline(
     except TimeoutError as error:
         if not scope.expired():
             raise  # raised by the client itself
-        raise DeadlineExceeded(
+        late = DeadlineExceeded(
             f"{pool}.{method} did not end before the deadline of its caller,"
             f" {left:.3g} s after it began",
             pool=pool,
             cause=error,
-        ) from error
+        )
+        late.cut_off = call is None
+        raise late from error
     finally:
         if call is not None:
             call.judge_by(scope, None)

@@ -125,7 +125,9 @@ class Timeout:
             except TimeoutError as error:
                 if not scope.expired():
                     raise  # raised by the client itself
-                raise _too_long(pool, method, limit, error, scope) from error
+                late = _too_long(pool, method, limit, error, scope)
+                late.cut_off = True
+                raise late from error
 
         from asyncio import timeout
 

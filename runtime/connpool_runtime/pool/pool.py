@@ -234,10 +234,14 @@ class Pool(BasePool[C]):
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
                     given: Any = BUSY
-                    if (path := state.locked_fast_path) is not None and phases.invokes is None:
+                    if (path := state.locked_fast_path) is not None:
                         generation = member = path[0]()
                         run = FAST_CALLS[type(member.source)]
-                        given = run(self._checkout, path, member, method, args, True)
+                        if (invokes := phases.invokes) is None:
+                            invoke = method.invoke
+                        else:
+                            invoke = invokes.get(method) or phases.invoke_of(method)
+                        given = run(self._checkout, path, member, method, args, True, invoke)
                     if given is BUSY:
                         call = self._checkout.new_call(method, args, None, member)
                     elif type(given) is Unfinished:

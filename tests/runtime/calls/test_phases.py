@@ -4,9 +4,10 @@ import asyncio
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -20,8 +21,9 @@ from connpool_runtime import (
     Phase,
     Pool,
     Proceed,
+    deadline,
+    remaining,
 )
-from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.errors import RateLimited
 from connpool_runtime.middleware import (
     Deadline,
@@ -35,9 +37,7 @@ from connpool_runtime.middleware import (
 )
 from tests.runtime.faces import Client, Face, TaskFace, ThreadFace, counted
 
-on_the_fast_path = pytest.mark.skipif(
-    FREE_THREADED, reason="without the interpreter lock what is around attempts is run as a chain"
-)
+NewFace: TypeAlias = Callable[..., Face]
 
 
 class Noted:
@@ -148,7 +148,6 @@ async def test_who_admits_may_ask_for_all_to_be_run_around(face: Face) -> None:
     assert (outer.seen, asking.seen) == (["around"], ["admit", "around"])
 
 
-@on_the_fast_path
 async def test_what_is_around_attempts_is_asked_once_per_method(face: Face) -> None:
     """`attempt` gives the function that runs in the place of the method's own."""
     noted, get = Noted(Phase.ATTEMPT), face.method()
@@ -369,7 +368,72 @@ async def test_members_with_a_limit_keep_their_fast_path(face: Face, form: str) 
     assert stats.in_flight == 0
 
 
-@on_the_fast_path
+@pytest.mark.parametrize("form", ["client", "endpoint", "shared client"])
+@pytest.mark.parametrize("limit", [Timeout(50), Deadline(50), Deadline()])
+async def test_a_call_that_is_bounded_keeps_its_fast_path(
+    new_face: NewFace, limit: Any, form: str
+) -> None:
+    """Who has a time limit, and meets a member that is free, is not run around by all middleware."""
+    face = new_face()
+    if form == "endpoint":
+        face.pool.add_endpoint(lambda: Client("x"), "x", max_size=1, min_size=1)
+        await face.call()
+    else:
+        face.pool.add_client(Client("x"), "x", max_concurrency=1 if form == "client" else None)
+    seen: list[float] = []
+    noted = Noted(Phase.FAILED, Phase.ATTEMPT)
+    noted.attempt = lambda _pool, _method, invoke: (  # type: ignore[method-assign]
+        lambda client, args: (seen.append(remaining()), invoke(client, args))[1]
+    )
+    for one in (Retry(base=0.0), limit, noted):
+        face.pool.register_middleware(one)
+    with warnings.catch_warnings(), deadline(40):
+        warnings.simplefilter("ignore", RuntimeWarning)  # a `Pool` cannot cancel
+        assert [await face.call() for _ in range(3)] == ["x"] * 3
+    assert noted.seen == []
+    assert len(seen) == 3
+    assert all(30 < left <= 40 for left in seen)
+
+
+class Looks(Noted):
+    """Notes how much time is left when it is run around a call."""
+
+    def __init__(self) -> None:
+        super().__init__(Phase.FAILED)
+        self.left: list[float] = []
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        self.left.append(remaining())
+        return proceed(call)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        self.left.append(remaining())
+        return await proceed(call)
+
+
+@pytest.mark.parametrize("limited", [None, 1])
+async def test_a_first_attempt_uses_up_time_of_its_call(
+    new_face: NewFace, limited: int | None
+) -> None:
+    """What goes on after a first attempt on the fast path has the seconds that this attempt left over."""
+    face = new_face(max_concurrency=limited)
+
+    class Slow(Client):
+        def next(self) -> Any:
+            face.clock.sleep(30.0)
+            return super().next()
+
+    face.pool.add_client(slow := Slow(), "slow")
+    slow.always = ConnectionError()
+    looks = Looks()
+    for one in (Deadline(50.0), looks):
+        face.pool.register_middleware(one)
+    with pytest.raises(ConnectionError):
+        await face.call()
+    (left,) = looks.left
+    assert 10 < left <= 20
+
+
 async def test_a_timeout_in_phases_cancels_and_blames_the_member() -> None:
     """`Timeout` alone or with `Retry` puts its limit around the method itself; a hanging member is a failure."""
 
