@@ -61,7 +61,8 @@ class Phase(Enum):
     ATTEMPT = "attempt"
     """Around what runs on the client: `attempt(pool, method, invoke)` returns what is run in the place of
     `invoke`, a function of the client and the packed arguments. It is asked once for each method. What an
-    `AsyncPool` runs otherwise is returned by `attempt_async`."""
+    `AsyncPool` runs otherwise is returned by `attempt_async`. Who cancels `invoke` there, and raises another
+    error, sets `cut_off` of that error to true: the client may be in the middle of a conversation."""
     FAILED = "failed"
     """Once the first attempt has failed, or was refused further in: `around(call, proceed)`, whose first
     `proceed` raises that error instead of making an attempt. It may be run around other calls too, such as

@@ -299,11 +299,12 @@ class Router(Generic[C]):
         if state.by_call:
             return slow, None
         limited = state.limited or FREE_THREADED
-        # No member may be picked, or time will change who may be: check the clock before each pick.
-        if not membership.candidates or membership.wake_at != math.inf:
-            pick: Callable[[], Member[C]] = self.pick_after_wake
-            return (slow if limited else (pick, state.clock, state.latest)), None
-        pick = state.pickers.picker_locked(membership.candidates)
+        if membership.candidates:
+            pick = self._until_wake(state.pickers.picker_locked(membership.candidates))
+        elif limited:
+            return slow, None  # a call that is refused there is counted
+        else:
+            pick = self.pick_after_wake
         # A member may be at its limit, or counting needs the lock: the call takes the member under the lock, if
         # no other call waits.
         if limited:
@@ -312,6 +313,18 @@ class Router(Generic[C]):
             latest = _NO_BUCKETS if FREE_THREADED else state.latest_uses
             return slow, (pick, state.clock, latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
+
+    def _until_wake(self, pick: Callable[[], Member[C]]) -> Callable[[], Member[C]]:
+        """Return a picker that looks at the clock before each pick, if time will change who may be picked."""
+        wake_at, clock = self._state.membership.wake_at, self._state.clock
+        if wake_at == math.inf:
+            return pick
+        pick_after_wake = self.pick_after_wake
+
+        def pick_before_wake() -> Member[C]:
+            return pick() if clock() < wake_at else pick_after_wake()
+
+        return pick_before_wake
 
     def _call_picker(self) -> CallPicker | None:
         """Return a picker for the fast path of calls whose member depends on the call."""

@@ -395,6 +395,36 @@ async def test_a_call_that_is_bounded_keeps_its_fast_path(
     assert all(30 < left <= 40 for left in seen)
 
 
+@pytest.mark.parametrize("form", ["client", "endpoint", "shared client"])
+async def test_members_that_are_well_keep_their_fast_path(new_face: NewFace, form: str) -> None:
+    """While a breaker is open nothing but the clock is looked at more; when it is time the member is probed."""
+    face = new_face(max_fails=1, cooldown=10.0)
+    clients = {name: Client(name) for name in "abc"}
+    for name, client in clients.items():
+        if form == "endpoint":
+            face.pool.add_endpoint(lambda client=client: client, name, max_size=1)
+        else:
+            face.pool.add_client(client, name, max_concurrency=1 if form == "client" else None)
+    get = face.method()
+    noted = Noted(Phase.FAILED, Phase.ATTEMPT)
+    face.pool.register_middleware(noted)
+    assert {await face.call(get) for _ in range(3)} == set("abc")
+    clients["b"].script.append(ConnectionError())
+    for _ in range(3):
+        await face.outcome(face.call(get))
+    assert face.member("b").breaker.state.value == "open"
+    noted.seen.clear()
+    assert [await face.call(get) for _ in range(4)].count("b") == 0
+    assert noted.seen == ["run"] * 4
+    face.clock.sleep(11.0)
+    assert "b" in [await face.call(get) for _ in range(3)]
+    assert face.member("b").breaker.state.value == "closed"
+    noted.seen.clear()
+    assert {await face.call(get) for _ in range(3)} == set("abc")
+    assert noted.seen == ["run"] * 3
+    assert face.in_flight() == 0
+
+
 class Looks(Noted):
     """Notes how much time is left when it is run around a call."""
 
