@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -9,10 +10,11 @@ from benchmarks import harness
 from benchmarks.async_noop_client_pool import AsyncNoopClientPool
 from benchmarks.clients import AsyncNoopClient
 from benchmarks.measurement import Bar, Measurement
-from connpool_runtime import Method
-from connpool_runtime.middleware import Hedging, Retry, Timeout, in_order
+from connpool_runtime import BreakerState, Method, deadline
+from connpool_runtime.middleware import Deadline, Hedging, Retry, Timeout, in_order
 
 LIMIT = 3600.0  # seconds: never reached
+IN_A_DEADLINE = ("deadline", "one ejected")
 
 IDEMPOTENT: Method[AsyncNoopClient, Awaitable[None]] = Method(
     "get", lambda client, args: client.get(args[0]), idempotent=True
@@ -25,9 +27,26 @@ BARS = {
     "Timeout": Bar(
         "async call with Timeout and Retry, in bare awaits above `asyncio.timeout`", 12, 8
     ),
+    "deadline": Bar(
+        "async call with Deadline and Retry inside `with deadline(...)`, in bare awaits above `asyncio.timeout`"
+    ),
+    "one ejected": Bar("the same, members of one call at a time, one of three ejected"),
     "Hedging": Bar("async call with Hedging, no second attempt made"),
     "exclusive": Bar("async exclusive call, against a bare await", 16, 12),
 }
+
+
+class FailsAtFirst(AsyncNoopClient):
+    """Fails its first call."""
+
+    def __init__(self) -> None:
+        self._well = False
+
+    async def get(self, user_id: int, *, fields: Any = ()) -> None:
+        """Return nothing, or fail."""
+        if not self._well:
+            self._well = True
+            raise ConnectionError
 
 
 async def _pool(*middleware: Any, limit: int | None = None) -> AsyncNoopClientPool:
@@ -36,6 +55,20 @@ async def _pool(*middleware: Any, limit: int | None = None) -> AsyncNoopClientPo
     )
     for number in range(3):
         wrapper.pool.add_client(AsyncNoopClient(), name=f"m{number}")
+    for one in middleware:
+        wrapper.pool.register_middleware(one)
+    return wrapper
+
+
+async def _with_one_ejected(*middleware: Any) -> AsyncNoopClientPool:
+    """Return a wrapper of three exclusive members; the breaker of one stays open."""
+    wrapper = AsyncNoopClientPool(max_concurrency=1, max_fails=1, cooldown=LIMIT)
+    for client in (AsyncNoopClient(), AsyncNoopClient(), FailsAtFirst()):
+        wrapper.pool.add_client(client)
+    with suppress(ConnectionError):
+        for _ in range(3):
+            await wrapper.get(42)
+    assert sum(one.state is BreakerState.OPEN for one in wrapper.pool.stats().members) == 1
     for one in middleware:
         wrapper.pool.register_middleware(one)
     return wrapper
@@ -57,6 +90,8 @@ def measure() -> Measurement:
             "Retry": runner.run(_pool(Retry())),
             "bundle": runner.run(_pool(*in_order())),
             "Timeout": runner.run(_pool(Retry(), Timeout(LIMIT))),
+            "deadline": runner.run(_pool(Deadline(), Retry())),
+            "one ejected": runner.run(_with_one_ejected(Deadline(), Retry())),
             "Hedging": runner.run(_pool(Hedging(delay=LIMIT))),
             "exclusive": runner.run(_pool(limit=1)),
         }
@@ -71,7 +106,11 @@ def measure() -> Measurement:
                 "bare await": harness.of_awaits(runner, partial(bare.get, 42)),
                 "bare await, in time": harness.of_awaits(runner, _in_time(bare.get)),
                 **{
-                    f"pooled await, {name}": harness.of_awaits(runner, loop)
+                    f"pooled await, {name}": harness.of_awaits(
+                        runner,
+                        loop,
+                        partial(deadline, LIMIT) if name in IN_A_DEADLINE else nullcontext,
+                    )
                     for name, loop in loops.items()
                 },
             }
@@ -79,6 +118,7 @@ def measure() -> Measurement:
         for wrapper in wrappers.values():
             runner.run(wrapper.pool.close())
     figures = {name: cost[f"pooled await, {name}"] / cost["bare await"] for name in loops}
-    above = cost["pooled await, Timeout"] - cost["bare await, in time"]
-    figures["Timeout"] = max(0.0, above) / cost["bare await"]
+    for name in ("Timeout", *IN_A_DEADLINE):
+        above = cost[f"pooled await, {name}"] - cost["bare await, in time"]
+        figures[name] = max(0.0, above) / cost["bare await"]
     return Measurement(figures, cost)

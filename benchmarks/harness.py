@@ -9,6 +9,7 @@ import asyncio
 import statistics
 import timeit
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from time import process_time
 
@@ -31,14 +32,19 @@ def of_statements(statement: str, **names: object) -> TimedLoop:
     return timeit.Timer(statement, timer=process_time, globals=names).timeit
 
 
-def of_awaits(runner: asyncio.Runner, call: Callable[[], Awaitable[object]]) -> TimedLoop:
-    """A loop that calls and awaits, timed inside one running event loop."""
+def of_awaits(
+    runner: asyncio.Runner,
+    call: Callable[[], Awaitable[object]],
+    inside: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> TimedLoop:
+    """A loop that calls and awaits, timed inside one running event loop, and inside a block if one is given."""
 
     async def loop(count: int) -> float:
-        started = process_time()
-        for _ in repeat(None, count):
-            await call()
-        return process_time() - started
+        with inside():
+            started = process_time()
+            for _ in repeat(None, count):
+                await call()
+            return process_time() - started
 
     return lambda count: runner.run(loop(count))
 

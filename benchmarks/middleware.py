@@ -1,7 +1,7 @@
 """A synchronous call through what services register: retries, deadlines, limits, the recommended bundle."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -15,7 +15,7 @@ from benchmarks.calls import pool_of
 from benchmarks.clients import NoopClient
 from benchmarks.measurement import Bar, Measurement
 from benchmarks.noop_client_pool import NoopClientPool
-from connpool_runtime import Call, Method, Pool, Proceed, deadline
+from connpool_runtime import BreakerState, Call, Method, Pool, Proceed, deadline
 from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
@@ -41,6 +41,7 @@ BARS = {
     "hash and Retry": Bar("with Retry, consistent hash of a text", 25, 16),
     "peak EWMA and Retry": Bar("with Retry, peak EWMA", 25, 16),
     "exclusive and Retry": Bar("with Retry, members of one call at a time"),
+    "one ejected": Bar("the same, with a Deadline of its own too, one of three members ejected"),
     "retried": Bar("a call that fails once and is retried once, without a wait", 400, 250),
     "tenacity": Bar(
         "sync call with Retry, added cost, against tenacity's retry around a bare call", 0.06, 0.04
@@ -61,6 +62,19 @@ class FailsFirst(NoopClient):
     def get(self, user_id: int, *, fields: Any = ()) -> None:
         """Return nothing, or fail."""
         if next(self._fails):
+            raise ConnectionError
+
+
+class FailsAtFirst(NoopClient):
+    """Fails its first call."""
+
+    def __init__(self) -> None:
+        self._well = False
+
+    def get(self, user_id: int, *, fields: Any = ()) -> None:
+        """Return nothing, or fail."""
+        if not self._well:
+            self._well = True
             raise ConnectionError
 
 
@@ -119,6 +133,7 @@ def _ours() -> dict[str, harness.TimedLoop]:
         "function": with_middleware(passes_on),
         "peak EWMA and Retry": with_middleware(Retry(), balancer="peak_ewma"),
         "exclusive and Retry": exclusive,
+        "one ejected": _with_one_ejected(),
     }
     return {
         **{name: harness.of_calls(partial(one.get, 42)) for name, one in wrappers.items()},
@@ -126,6 +141,20 @@ def _ours() -> dict[str, harness.TimedLoop]:
         "hash and Retry": harness.of_calls(partial(keyed.call, KEYED, ("user:42",))),
         "retried": harness.of_calls(partial(_failing().call, RETRIED, (42,))),
     }
+
+
+def _with_one_ejected() -> NoopClientPool:
+    """Return a wrapper of three exclusive members; the breaker of one stays open."""
+    wrapper = NoopClientPool(max_concurrency=1, max_fails=1, cooldown=LONG)
+    for client in (NoopClient(), NoopClient(), FailsAtFirst()):
+        wrapper.pool.add_client(client)
+    with suppress(ConnectionError):
+        for _ in range(3):
+            wrapper.get(42)
+    assert sum(one.state is BreakerState.OPEN for one in wrapper.pool.stats().members) == 1
+    for one in (Deadline(LONG), Retry()):
+        wrapper.pool.register_middleware(one)
+    return wrapper
 
 
 RETRIED: Method[NoopClient, None] = Method(
