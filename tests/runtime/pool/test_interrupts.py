@@ -210,6 +210,19 @@ def exclusive(pool: Pool[Client], clock: FakeClock) -> None:
     pass
 
 
+def in_time(pool: Pool[Client], clock: FakeClock) -> None:
+    """Middleware around the client's function alone."""
+    pool.register_middleware(Deadline(60.0))
+    pool.register_middleware(Retry(3, sleep=lambda delay: None))
+    pool.register_middleware(Timeout())
+
+
+def exclusive_in_time(pool: Pool[Client], clock: FakeClock) -> None:
+    """One member fails once, so that its call goes on."""
+    in_time(pool, clock)
+    pool.clients[0].failures = 1
+
+
 def stocked(pool: Pool[Client], clock: FakeClock) -> None:
     """One endpoint has a client that was idle for long, the other none."""
     pool.call(GET)
@@ -231,6 +244,8 @@ STATES = [
     judged,
     listened,
     exclusive,
+    in_time,
+    exclusive_in_time,
     stocked,
 ]
 
@@ -394,7 +409,7 @@ def check_every_line(
     """Interrupt an action at each of its lines, in a pool that is in a state."""
     for line in lines_to_strike():
         clock = FakeClock()
-        limit = 1 if state is exclusive else None
+        limit = 1 if state in (exclusive, exclusive_in_time) else None
         options |= {"clock": clock, "max_fails": 2, "cooldown": 10, "max_concurrency": limit}
         pool = Pool[Client]("test", **options)
         for name in "ab":
