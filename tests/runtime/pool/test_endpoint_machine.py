@@ -16,11 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from connpool_runtime import Method, Outcome, PoolClosed, Rejected, UnknownMember
 from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
-from connpool_runtime.middleware import Retry
+from connpool_runtime.middleware import Deadline, Retry, Timeout
 from tests.runtime.forking import in_child
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage, play, run_apart
 
 FOREVER = 1e9
+NEVER = 1e12  # seconds, that no example lasts
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
 # By a thread in a real program, on the spot here.
 LEFT_TO_A_THREAD = "connpool_runtime.checkout.checkout.run_beside_finalizer"
@@ -345,6 +346,7 @@ class EndpointMachine(RuleBasedStateMachine):
         max_clients=st.sampled_from([None, None, 1, 2]),
         first=RULES,
         second=RULES,
+        bounded=st.booleans(),
     )
     def begin(
         self,
@@ -354,6 +356,7 @@ class EndpointMachine(RuleBasedStateMachine):
         max_clients: int | None,
         first: dict[str, Any],
         second: dict[str, Any],
+        bounded: bool,
     ) -> None:
         """One pool for all that follows, and two endpoints to begin with."""
         gc.collect()  # the pool of the last example
@@ -374,6 +377,10 @@ class EndpointMachine(RuleBasedStateMachine):
             checkout_timeout=patience,
             drain_timeout=FOREVER,
         )
+        if bounded:  # by middleware that is around the client's function alone
+            self.pool.register_middleware(Deadline(NEVER))
+            if self.stage.kind == "tasks":
+                self.pool.register_middleware(Timeout(NEVER))
         self.command: Any = None  # what a stream does next
         self.leaving_hangs = False  # leaving a stream does
         self.servers: list[Server] = []
@@ -874,7 +881,7 @@ def close_while_much_hangs(machine: EndpointMachine) -> None:
     rules = {"checked": True, "max_connecting": 1, "max_lifetime": 0, "idle_timeout": 0}
     ill = {"min_size": 1, "max_size": 1, **rules}
     well = {"min_size": 0, "max_size": 2, **rules}
-    machine.begin("round_robin", 0, 0.5, None, well, ill)
+    machine.begin("round_robin", 0, 0.5, None, well, ill, bounded=False)
     for _ in machine.servers:
         machine.lease()
     held = next(one for one in machine.leases if one[1].server.name == "b")
