@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from connpool_runtime import AsyncPool, Pool
 from connpool_runtime._concurrency import threads
+from connpool_runtime.checkout import time_limit
 from connpool_runtime.pool import closings
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import PATIENCE
@@ -245,6 +246,8 @@ class ThreadStage(Stage):
         self._patches = [
             mock.patch.multiple(threads, **of_threads),
             mock.patch.object(closings, "Latch", partial(Turns, self, once=False)),
+            # Else a machine that stands still for half a second ends limits, in one run of an example and not in the next.
+            mock.patch.object(time_limit, "monotonic", self.clock),
         ]
         for patch in self._patches:
             patch.start()
