@@ -36,19 +36,6 @@ BARS = {
 }
 
 
-class FailsAtFirst(AsyncNoopClient):
-    """Fails its first call."""
-
-    def __init__(self) -> None:
-        self._well = False
-
-    async def get(self, user_id: int, *, fields: Any = ()) -> None:
-        """Return nothing, or fail."""
-        if not self._well:
-            self._well = True
-            raise ConnectionError
-
-
 async def _pool(*middleware: Any, limit: int | None = None) -> AsyncNoopClientPool:
     wrapper = AsyncNoopClientPool(
         balancer="round_robin", max_fails=3, cooldown=5.0, max_concurrency=limit
@@ -62,12 +49,15 @@ async def _pool(*middleware: Any, limit: int | None = None) -> AsyncNoopClientPo
 
 async def _with_one_ejected(*middleware: Any) -> AsyncNoopClientPool:
     """Return a wrapper of three exclusive members; the breaker of one stays open."""
+
+    async def fail(_: AsyncNoopClient) -> None:
+        raise ConnectionError
+
     wrapper = AsyncNoopClientPool(max_concurrency=1, max_fails=1, cooldown=LIMIT)
-    for client in (AsyncNoopClient(), AsyncNoopClient(), FailsAtFirst()):
-        wrapper.pool.add_client(client)
+    for _ in range(3):
+        wrapper.pool.add_client(AsyncNoopClient())
     with suppress(ConnectionError):
-        for _ in range(3):
-            await wrapper.get(42)
+        await wrapper.pool.execute(fail)
     assert sum(one.state is BreakerState.OPEN for one in wrapper.pool.stats().members) == 1
     for one in middleware:
         wrapper.pool.register_middleware(one)

@@ -65,19 +65,6 @@ class FailsFirst(NoopClient):
             raise ConnectionError
 
 
-class FailsAtFirst(NoopClient):
-    """Fails its first call."""
-
-    def __init__(self) -> None:
-        self._well = False
-
-    def get(self, user_id: int, *, fields: Any = ()) -> None:
-        """Return nothing, or fail."""
-        if not self._well:
-            self._well = True
-            raise ConnectionError
-
-
 def with_middleware(*middleware: Any, balancer: str = "round_robin") -> NoopClientPool:
     """Return a wrapper of three members with these middleware."""
     wrapper = pool_of(3, balancer)
@@ -145,12 +132,15 @@ def _ours() -> dict[str, harness.TimedLoop]:
 
 def _with_one_ejected() -> NoopClientPool:
     """Return a wrapper of three exclusive members; the breaker of one stays open."""
+
+    def fail(_: NoopClient) -> None:
+        raise ConnectionError
+
     wrapper = NoopClientPool(max_concurrency=1, max_fails=1, cooldown=LONG)
-    for client in (NoopClient(), NoopClient(), FailsAtFirst()):
-        wrapper.pool.add_client(client)
+    for _ in range(3):
+        wrapper.pool.add_client(NoopClient())
     with suppress(ConnectionError):
-        for _ in range(3):
-            wrapper.get(42)
+        wrapper.pool.execute(fail)
     assert sum(one.state is BreakerState.OPEN for one in wrapper.pool.stats().members) == 1
     for one in (Deadline(LONG), Retry()):
         wrapper.pool.register_middleware(one)

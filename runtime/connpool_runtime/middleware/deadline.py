@@ -59,43 +59,32 @@ class Deadline:
     def attempt(self, _pool: str, _method: AnyMethod, invoke: Invoke) -> Invoke:
         """Return a function that runs a method of a `Pool` within the limit of its call."""
         limit = cast("float", self._limit)  # by `phases`
-
-        def within(client: Any, args: Any) -> Any:
-            block = DeadlineBlock(limit)
-            try:
-                with block:
-                    return invoke(client, args)
-            finally:
-                block.leave()  # done already, unless an interrupt struck in between
-
-        return within
+        return lambda client, args: _within(limit, partial(invoke, client, args))
 
     def attempt_async(self, pool: str, method: AnyMethod, invoke: Invoke) -> Invoke:
         """Return a function that runs a method of an `AsyncPool`, and cancels it when the time is over."""
         name, limit = method.name, self._limit
 
-        def until(client: Any, args: Any) -> Awaitable[Any]:
+        def cancelled_at_deadline(client: Any, args: Any) -> Awaitable[Any]:
             left = remaining()
-            if left == math.inf:
+            if left == math.inf:  # the usual case, without a coroutine more
                 return cast("Awaitable[Any]", invoke(client, args))
             return until_deadline(left, pool, name, partial(invoke, client, args))
 
-        async def within(client: Any, args: Any) -> Any:
-            with DeadlineBlock(cast("float", limit)):
-                return await until(client, args)
+        if limit is None:
+            return cancelled_at_deadline
 
-        return until if limit is None else within
+        async def within_limit(client: Any, args: Any) -> Any:
+            with DeadlineBlock(limit):
+                return await cancelled_at_deadline(client, args)
+
+        return within_limit
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
         if self._limit is None:
             return proceed(call)
-        block = DeadlineBlock(_left_of(self._limit, call))
-        try:
-            with block:
-                return proceed(call)
-        finally:
-            block.leave()  # done already, unless an interrupt struck in between
+        return _within(_left_of(self._limit, call), partial(proceed, call))
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
@@ -104,6 +93,16 @@ class Deadline:
             return await until_deadline(remaining(), call.pool, name, run, call)
         with DeadlineBlock(_left_of(self._limit, call)):
             return await until_deadline(remaining(), call.pool, name, run, call)
+
+
+def _within(limit: float, run: Callable[[], Any]) -> Any:
+    """Run a part of a call of a `Pool` with a deadline so many seconds from now."""
+    block = DeadlineBlock(limit)
+    try:
+        with block:
+            return run()
+    finally:
+        block.leave()  # done already, unless an interrupt struck in between
 
 
 def _left_of(limit: float, call: Call) -> float:
