@@ -15,7 +15,7 @@ from unittest import mock
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from connpool_runtime import AsyncPool, Pool
+from connpool_runtime import AsyncPool, Call, Pool, Proceed
 from connpool_runtime._concurrency import threads
 from connpool_runtime.checkout import time_limit
 from connpool_runtime.pool import closings
@@ -64,6 +64,8 @@ class Stage:
     def spawn(self, work: Work, then: Then = lambda _: None) -> Any:
         """Let a new actor work, as far as it comes; `then` gets the result, at once."""
         raise NotImplementedError
+
+    passes_on: Any  # a middleware that has to see each call, and does nothing
 
     def enlist(self, actor: Actor) -> None:
         self.actors = [one for one in self.actors if not one.done]
@@ -229,6 +231,11 @@ class ThreadStage(Stage):
         "items": "items",
     }
 
+    @staticmethod
+    def passes_on(call: Call, proceed: Proceed) -> Any:
+        """Run the rest of the call."""
+        return proceed(call)
+
     def __init__(self) -> None:
         super().__init__()
         self.actors: list[ThreadActor] = []
@@ -347,6 +354,11 @@ class TaskStage(Stage):
         "end": "aclose",
         "items": "aitems",
     }
+
+    @staticmethod
+    async def passes_on(call: Call, proceed: Proceed) -> Any:
+        """Run the rest of the call."""
+        return await proceed(call)
 
     def __init__(self) -> None:
         super().__init__()

@@ -103,7 +103,7 @@ def call_stored(
     may_go_on: bool = False,
     invoke: Invoke | None = None,
 ) -> R:
-    """Run a method on an idle client of an endpoint; otherwise return `BUSY` or `Unfinished`, as above."""
+    """Run a method on a client of an endpoint that can take one more call; otherwise return `BUSY` or `Unfinished`, as above."""
     _, clock, latest, lock, waiters = path
     invoke = invoke or method.invoke
     store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
@@ -117,8 +117,9 @@ def call_stored(
                 if not waiters and (generation := member.fast_generation):
                     entry = store.peek_idle(started)
                 if entry is not None:
-                    member.taken, entry.uses, held = member.taken + 1, 1, True
-                    store.idle.pop()
+                    member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True
+                    if entry.uses >= store.settings.max_concurrency:
+                        store.idle.pop()
             if entry is None:
                 return BUSY  # type: ignore[no-any-return]  # by its contract
             result = invoke(entry.client, args)
@@ -128,9 +129,11 @@ def call_stored(
                     member.steady_generation is generation
                     and not waiters
                     and now < entry.expires_at
+                    and not entry.retired
                 ):
-                    store.idle.append(entry)
-                    member.served, entry.uses, held = member.served + 1, 0, False
+                    if entry.uses >= store.settings.max_concurrency:
+                        store.idle.append(entry)
+                    member.served, entry.uses, held = member.served + 1, entry.uses - 1, False
                     entry.used_at = now
             if held:
                 lease = Lease(member, generation, entry, started, started)

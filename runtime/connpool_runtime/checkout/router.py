@@ -28,7 +28,7 @@ C = TypeVar("C")
 
 
 class _NoBuckets(dict[AnyMethod, Bucket]):
-    """A table whose buckets hold no duration, so that every duration is counted under the lock."""
+    """A table whose buckets hold no duration, so that the recorder sees every one."""
 
     def get(self, _method: AnyMethod, _default: object = None) -> Bucket:
         return NO_BUCKET
@@ -308,9 +308,8 @@ class Router(Generic[C]):
         # A member may be at its limit, or counting needs the lock: the call takes the member under the lock, if
         # no other call waits.
         if limited:
-            if state.compares_latency:  # the locked path does not observe latencies
-                return slow, None
-            latest = _NO_BUCKETS if FREE_THREADED else state.latest_uses
+            each = FREE_THREADED or state.compares_latency
+            latest = _NO_BUCKETS if each else state.latest_uses
             return slow, (pick, state.clock, latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
 

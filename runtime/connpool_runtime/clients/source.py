@@ -60,9 +60,10 @@ class UseBrokenOff(ConnectionAbortedError):
 
 
 class Owner(Protocol):
-    """The member that a source belongs to: `taken` counts the calls that have taken it."""
+    """The member that a source belongs to: `taken` and `served` count calls, see `Member`."""
 
     taken: int
+    served: int
 
 
 class Borrower(Protocol):
@@ -136,6 +137,14 @@ class ClientSource(Protocol[C_co]):
         """
         ...
 
+    def lend_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Lend a client that needs neither opening nor a check; return False if there is none."""
+        ...
+
+    def take_back_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Take back a client that `lend_ready` has lent, and count a success; return False if that takes `give_back`."""
+        ...
+
     def is_spoiled_by(self, end: EndOfUse) -> bool:
         """Return whether the end of a use leaves the member without a usable client."""
         ...
@@ -204,6 +213,18 @@ class SingleClient(Generic[C_co]):
         if self.limit == 1 and self.validate is not None and end is not CLEAN:
             self.needs_validation = True
         owner.taken, borrower.held = owner.taken - 1, False
+
+    def lend_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Lend the client, unless it is at its limit or in doubt."""
+        if self.needs_validation or owner.taken - owner.served >= self.limit:
+            return False
+        owner.taken, borrower.held = owner.taken + 1, True
+        return True
+
+    def take_back_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Take the client back."""
+        owner.served, borrower.held = owner.served + 1, False
+        return True
 
     def is_spoiled_by(self, end: EndOfUse) -> bool:
         """Return whether its only use was broken off, and it cannot be validated."""

@@ -85,9 +85,9 @@ class ClientStore(Generic[C]):
         self.configure = configure
         self.reset = reset
         self._may_grow = may_grow
-        # For how long a client may be used unchecked; clients that calls share are always checked.
+        # For how long an idle client may be used unchecked.
         self._fresh_for = settings.validate_after if validate is not None else math.inf
-        if settings.max_concurrency > 1 or reset is not None:
+        if reset is not None:
             self._fresh_for = -math.inf
         self.entries: tuple[PooledClient[C], ...] = ()
         self.retiring: tuple[PooledClient[C], ...] = ()  # retired, but still in use
@@ -284,13 +284,37 @@ class ClientStore(Generic[C]):
             self.retry_at = math.inf
 
     def peek_idle(self, now: float) -> PooledClient[C] | None:
-        """Return the next idle client if a call may use it without any check."""
+        """Return the next client that can take a call if the call may use it without any check."""
         if not self.idle:
             return None
         entry = self.idle[-1]
-        if entry.uses or entry.retired or entry.needs_validation or now >= entry.expires_at:
+        if entry.retired or entry.needs_validation or now >= entry.expires_at:
             return None
+        if entry.uses:  # by calls that share it; what they used it for has shown that it works
+            return entry if entry.uses < self.settings.max_concurrency else None
         return entry if now - entry.used_at < self._fresh_for else None
+
+    def lend_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Lend a client that needs neither opening nor a check; return False if there is none."""
+        entry = self.peek_idle(now)
+        if entry is None:
+            return False
+        borrower.entry = entry
+        owner.taken, borrower.held, entry.uses = owner.taken + 1, True, entry.uses + 1
+        if entry.uses >= self.settings.max_concurrency:
+            self.idle.pop()
+        return True
+
+    def take_back_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Take back a client that `lend_ready` has lent, unless it has expired or was retired."""
+        entry = borrower.entry
+        if entry is None or entry.retired or now >= entry.expires_at:
+            return False
+        if entry.uses >= self.settings.max_concurrency:  # at its limit, it was not among the idle
+            self.idle.append(entry)
+        entry.used_at = now
+        owner.served, borrower.held, entry.uses = owner.served + 1, False, entry.uses - 1
+        return True
 
     def put_back(self, entry: PooledClient[C], now: float, *, needs_validation: bool) -> None:
         """Prepare an entry for the end of a use: idle again, or retired. Can be repeated."""

@@ -30,7 +30,9 @@ from connpool_runtime.calls.middleware_chain import (
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished
+from connpool_runtime.checkout.state import LockedFastPath
 from connpool_runtime.checkout.time_limit import TimeLimit
+from connpool_runtime.checkout.try_acquire import give_back_success, try_acquire
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -415,8 +417,10 @@ class AsyncPool(BasePool[C]):
                 member.taken -= 1
             raise
         if generation is member:
-            call.given, call.may_be_fast = member, False
-            return await self._slow_attempt(call)
+            path = state.locked_fast_path
+            if path is None or member is not state.slow_path_member:
+                call.given, call.may_be_fast, path = member, False, None
+            return await self._slow_attempt(call, path)
         call.verdict = SUCCESS
         slow = False
         if timed:
@@ -428,8 +432,8 @@ class AsyncPool(BasePool[C]):
             self._checkout.recorder.record_proof(call, member)
         return result
 
-    async def _slow_attempt(self, call: Call) -> Any:
-        """Make one attempt with a lease; or raise the error of an attempt that was made already."""
+    async def _slow_attempt(self, call: Call, path: LockedFastPath[C] | None = None) -> Any:
+        """Make one attempt with a lease, by a locked fast path if one is given; or raise the error of an attempt that was made already."""
         if call.first_error is not None:
             error, call.first_error, call.may_be_fast = call.first_error, None, True
             try:
@@ -439,9 +443,12 @@ class AsyncPool(BasePool[C]):
         checkout = self._checkout
         lease: Lease[C] = Lease()
         try:
-            client = await acquire(checkout, lease, call)
-            result = await call.method.invoke(client, call.args)
-            checkout.settle(lease, call)
+            if path is None or not try_acquire(checkout, path, lease, call):
+                path = None
+                await acquire(checkout, lease, call)
+            result = await call.method.invoke(lease.client, call.args)
+            if path is None or not give_back_success(checkout, path, lease, call):
+                checkout.settle(lease, call)
         except BaseException as error:
             checkout.settle(lease, call, error)
             raise

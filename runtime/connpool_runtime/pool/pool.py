@@ -29,7 +29,9 @@ from connpool_runtime.calls.middleware_chain import (
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished
+from connpool_runtime.checkout.state import LockedFastPath
 from connpool_runtime.checkout.time_limit import TimeLimit
+from connpool_runtime.checkout.try_acquire import give_back_success, try_acquire
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -404,8 +406,10 @@ class Pool(BasePool[C]):
                 member.taken -= 1
             raise
         if generation is member:
-            call.given, call.may_be_fast = member, False
-            return self._slow_attempt(call)
+            path = state.locked_fast_path
+            if path is None or member is not state.slow_path_member:
+                call.given, call.may_be_fast, path = member, False, None
+            return self._slow_attempt(call, path)
         call.verdict = SUCCESS
         slow = False
         if timed:
@@ -417,8 +421,8 @@ class Pool(BasePool[C]):
             self._checkout.recorder.record_proof(call, member)
         return result
 
-    def _slow_attempt(self, call: Call) -> Any:
-        """Make one attempt with a lease; or raise the error of an attempt that was made already."""
+    def _slow_attempt(self, call: Call, path: LockedFastPath[C] | None = None) -> Any:
+        """Make one attempt with a lease, by a locked fast path if one is given; or raise the error of an attempt that was made already."""
         if call.first_error is not None:
             error, call.first_error, call.may_be_fast = call.first_error, None, True
             try:
@@ -428,9 +432,12 @@ class Pool(BasePool[C]):
         checkout = self._checkout
         lease: Lease[C] = Lease()
         try:
-            client = acquire(checkout, lease, call)
-            result = call.method.invoke(client, call.args)
-            checkout.settle(lease, call)
+            if path is None or not try_acquire(checkout, path, lease, call):
+                path = None
+                acquire(checkout, lease, call)
+            result = call.method.invoke(lease.client, call.args)
+            if path is None or not give_back_success(checkout, path, lease, call):
+                checkout.settle(lease, call)
         except BaseException as error:
             checkout.settle(lease, call, error)
             raise

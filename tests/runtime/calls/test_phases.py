@@ -341,9 +341,9 @@ async def test_a_call_that_is_run_around_all_the_same_is_counted_once(face: Face
     assert budget.balance == 5
 
 
-@pytest.mark.parametrize("form", ["client", "endpoint"])
+@pytest.mark.parametrize("form", ["client", "endpoint", "endpoint whose clients are shared"])
 async def test_members_with_a_limit_keep_their_fast_path(face: Face, form: str) -> None:
-    """On members of one call at a time an attempt that failed is settled once, and the call goes on."""
+    """On members with a limit an attempt that failed is settled once, and the call goes on."""
     for name in "abc":
         await face.remove(name)
     clients = [Client("x"), Client("y")]
@@ -351,7 +351,10 @@ async def test_members_with_a_limit_keep_their_fast_path(face: Face, form: str) 
         if form == "client":
             face.pool.add_client(client, client.name, max_concurrency=1)
         else:
-            face.pool.add_endpoint(lambda client=client: client, client.name, max_size=1)
+            limit = 1 if form == "endpoint" else 4
+            face.pool.add_endpoint(
+                lambda client=client: client, client.name, max_size=1, max_concurrency=limit
+            )
     noted = Noted(Phase.FAILED)
     face.pool.register_middleware(noted)
     face.pool.register_middleware(Retry(base=0.0))
@@ -423,6 +426,95 @@ async def test_members_that_are_well_keep_their_fast_path(new_face: NewFace, for
     assert {await face.call(get) for _ in range(3)} == set("abc")
     assert noted.seen == ["run"] * 3
     assert face.in_flight() == 0
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch, face: Face) -> list[Call]:
+    """The attempts that took the way on which a call may have to wait."""
+    calls: list[Call] = []
+
+    def noting(checkout: Any, lease: Any, call: Call) -> Any:
+        calls.append(call)
+        return acquire(checkout, lease, call)
+
+    module = sys.modules[type(face.pool).__module__]
+    acquire: Callable[..., Any] = vars(module)["acquire"]
+    monkeypatch.setattr(module, "acquire", noting)
+    return calls
+
+
+FORMS: dict[str, Any] = {
+    "client": {"max_concurrency": 1},
+    "endpoint": {"max_size": 1},
+    "endpoint whose clients are shared": {"max_size": 1, "max_concurrency": 4},
+}
+
+
+def add(face: Face, form: str, *clients: Client) -> None:
+    """Replace the members of a pool by members with a limit."""
+    for client in clients:
+        if form == "client":
+            face.pool.add_client(client, client.name, **FORMS[form])
+        else:
+            face.pool.add_endpoint(lambda client=client: client, client.name, **FORMS[form])
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_call_that_is_seen_takes_a_ready_client_at_once(
+    face: Face, waited: list[Call], form: str, *, repeats: bool
+) -> None:
+    """Middleware that has to see each call does not make members with a limit dear; what is not ready takes the long way."""
+    for name in "abc":
+        await face.remove(name)
+    clients = [Client("x"), Client("y")]
+    add(face, form, *clients)
+    noted = Noted()
+    del noted.phases
+    face.pool.register_middleware(noted)
+    if repeats:
+        face.pool.register_middleware(Retry(base=0.0))
+    get = face.method(idempotent=True, expected=(KeyError,))
+    assert {await face.call(get) for _ in range(4)} == {"x", "y"}
+    assert len(waited) == (0 if form == "client" else 2)  # who opens a client
+    waited.clear()
+    assert [await face.call(get) for _ in range(4)].count("x") == 2
+    assert waited == []
+    clients[0].script.append(KeyError("an answer"))
+    results = [await face.outcome(face.call(get)) for _ in range(2)]
+    assert [type(one) for one in results].count(KeyError) == 1
+    clients[0].script.append(ConnectionError())
+    results = [await face.outcome(face.call(get)) for _ in range(2)]
+    assert [type(one) for one in results].count(ConnectionError) == (0 if repeats else 1)
+    stats = face.stats()
+    assert [one.failures for one in stats.members] == [1, 0]
+    assert [one.answers for one in stats.members] == [1, 0]
+    assert stats.in_flight == 0
+    attempts = 12 + repeats
+    assert sum(one.successes for one in stats.members) == attempts - 2
+    assert stats.uses.count == attempts
+    assert face.member("x").taken == face.member("x").served
+    assert noted.seen.count("around") == 12
+
+
+async def test_a_slow_call_that_is_seen_is_judged(new_face: NewFace) -> None:
+    """On members with a limit a slow success counts for the breaker, whether middleware sees the call or not."""
+    for seen in (False, True):
+        face = new_face(
+            slow_call_rate_threshold=0.5,
+            slow_call_duration=1.0,
+            minimum_calls=4,
+            max_concurrency=1,
+        )
+        client = Client("x")
+        client.next = lambda face=face: face.clock.sleep(2.0)  # type: ignore[method-assign]
+        face.pool.add_client(client, "x")
+        if seen:
+            noted = Noted()
+            del noted.phases
+            face.pool.register_middleware(noted)
+        await face.calls(4)
+        assert face.member("x").breaker.state.value == "open"
 
 
 class Looks(Noted):

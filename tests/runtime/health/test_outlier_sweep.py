@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,11 +13,15 @@ from connpool_runtime import (
     AllMembersOpen,
     BreakerChanged,
     BreakerState,
+    Call,
     OutlierDetected,
     OutlierEjected,
+    Phase,
     Pool,
+    Proceed,
 )
 from connpool_runtime.health.outlier_sweep import OutlierSweep
+from connpool_runtime.members.ewma import LatencySums
 from tests.runtime.faces import Client, Face, until
 from tests.runtime.forking import forks, in_child
 
@@ -68,6 +72,20 @@ class Sweeping:
         return [event for event in self.face.events if isinstance(event, kind)]
 
 
+class PassesOn:
+    """A middleware of both kinds that does nothing."""
+
+    def __init__(self, phases: list[Phase] | None) -> None:
+        if phases is not None:
+            self.phases = phases
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        return proceed(call)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        return await proceed(call)
+
+
 async def test_a_member_that_fails_more_often_is_cut_off_and_told_about(
     new_face: Callable[..., Face],
 ) -> None:
@@ -111,15 +129,21 @@ async def test_who_writes_is_not_compared_with_who_reads(new_face: Callable[...,
         await pool.face.close()
 
 
+@pytest.mark.parametrize("middleware", [None, "in phases", "around each call"])
 @pytest.mark.parametrize(
-    "options", [{"max_concurrency": 1}, {"balancer": "least_request"}], ids=str
+    "options", [{}, {"max_concurrency": 1}, {"balancer": "least_request"}], ids=str
 )
 async def test_latency_is_compared_on_every_path(
-    options: dict[str, Any], new_face: Callable[..., Face]
+    options: dict[str, Any], middleware: str | None, new_face: Callable[..., Face]
 ) -> None:
-    """With members that take one call at a time, and with a balancer that looks at calls."""
+    """With members that take one call at a time, with a balancer that looks at calls, and with middleware: each call once."""
     pool = Sweeping(new_face, **options)
+    if middleware is not None:
+        phases = [Phase.FAILED] if middleware == "in phases" else None
+        pool.face.pool.register_middleware(PassesOn(phases))
     await pool.calls(60, slow="d")
+    sums = [cast("LatencySums", one.latency) for one in pool.face.pool.members]
+    assert [one.timed for one in sums] == [one.served for one in pool.face.pool.members]
     pool.sweep()
     assert pool.open() == ["a", "b", "c", "e"]
     await pool.face.close()

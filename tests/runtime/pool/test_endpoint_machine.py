@@ -33,6 +33,7 @@ RULES = st.fixed_dictionaries(
     {
         "checked": st.booleans(),
         "max_size": st.integers(1, 3),
+        "max_concurrency": st.sampled_from([1, 1, 2]),
         "min_size": st.integers(0, 1),
         "max_connecting": st.integers(1, 2),
         "max_lifetime": st.sampled_from([0, 30.0]),
@@ -138,8 +139,9 @@ class Client:
     def take(self, *, to_validate: bool = False) -> None:
         """Somebody has the client from now on."""
         assert not self.closings, "used after it was closed"
-        assert self.holders == 0, "in the hands of two"
-        assert to_validate or not self.cut_off, "lent with an answer on its way"
+        assert self.holders < self.server.max_concurrency, "in the hands of too many"
+        shared = self.server.max_concurrency > 1  # and tells the answers apart
+        assert to_validate or shared or not self.cut_off, "lent with an answer on its way"
         self.holders += 1
 
     def give(self, error: BaseException | None = None) -> None:
@@ -274,6 +276,7 @@ class Server:
         self.machine = machine
         self.name = name
         self.max_size = rules["max_size"]
+        self.max_concurrency = rules["max_concurrency"]
         self.max_connecting = rules["max_connecting"]
         self.epoch = 0
         self.opening = 0
@@ -347,6 +350,7 @@ class EndpointMachine(RuleBasedStateMachine):
         first=RULES,
         second=RULES,
         bounded=st.booleans(),
+        seen=st.booleans(),
     )
     def begin(
         self,
@@ -357,6 +361,7 @@ class EndpointMachine(RuleBasedStateMachine):
         first: dict[str, Any],
         second: dict[str, Any],
         bounded: bool,
+        seen: bool,
     ) -> None:
         """One pool for all that follows, and two endpoints to begin with."""
         gc.collect()  # the pool of the last example
@@ -381,6 +386,8 @@ class EndpointMachine(RuleBasedStateMachine):
             self.pool.register_middleware(Deadline(NEVER))
             if self.stage.kind == "tasks":
                 self.pool.register_middleware(Timeout(NEVER))
+        if seen:  # by middleware that is around each call
+            self.pool.register_middleware(self.stage.passes_on)
         self.command: Any = None  # what a stream does next
         self.leaving_hangs = False  # leaving a stream does
         self.servers: list[Server] = []
@@ -879,9 +886,10 @@ def test_closing_has_one_limit(machine: type[EndpointMachine]) -> None:
 def close_while_much_hangs(machine: EndpointMachine) -> None:
     """Close a pool whose endpoint opens one client, and closes another."""
     rules = {"checked": True, "max_connecting": 1, "max_lifetime": 0, "idle_timeout": 0}
+    rules["max_concurrency"] = 1
     ill = {"min_size": 1, "max_size": 1, **rules}
     well = {"min_size": 0, "max_size": 2, **rules}
-    machine.begin("round_robin", 0, 0.5, None, well, ill, bounded=False)
+    machine.begin("round_robin", 0, 0.5, None, well, ill, bounded=False, seen=False)
     for _ in machine.servers:
         machine.lease()
     held = next(one for one in machine.leases if one[1].server.name == "b")

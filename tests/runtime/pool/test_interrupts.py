@@ -223,6 +223,19 @@ def exclusive_in_time(pool: Pool[Client], clock: FakeClock) -> None:
     pool.clients[0].failures = 1
 
 
+def exclusive_seen(pool: Pool[Client], clock: FakeClock) -> None:
+    """Middleware that has to see each call; one member fails once."""
+    pool.register_middleware(lambda call, proceed: proceed(call))
+    pool.register_middleware(Retry(3, sleep=lambda delay: None))
+    pool.clients[0].failures = 1
+
+
+def stocked_seen(pool: Pool[Client], clock: FakeClock) -> None:
+    """The same on endpoints, of which one has a client that is ready."""
+    pool.call(GET)
+    exclusive_seen(pool, clock)
+
+
 def stocked(pool: Pool[Client], clock: FakeClock) -> None:
     """One endpoint has a client that was idle for long, the other none."""
     pool.call(GET)
@@ -246,7 +259,9 @@ STATES = [
     exclusive,
     in_time,
     exclusive_in_time,
+    exclusive_seen,
     stocked,
+    stocked_seen,
 ]
 
 
@@ -409,11 +424,11 @@ def check_every_line(
     """Interrupt an action at each of its lines, in a pool that is in a state."""
     for line in lines_to_strike():
         clock = FakeClock()
-        limit = 1 if state in (exclusive, exclusive_in_time) else None
+        limit = 1 if state in (exclusive, exclusive_in_time, exclusive_seen) else None
         options |= {"clock": clock, "max_fails": 2, "cooldown": 10, "max_concurrency": limit}
         pool = Pool[Client]("test", **options)
         for name in "ab":
-            if state is stocked:
+            if state in (stocked, stocked_seen):
                 pool.add_endpoint(Client, name, max_size=2, validate=Client.get, close=bool)
             else:
                 pool.add_client(Client(), name)
@@ -437,7 +452,7 @@ def check_every_line(
         clock.sleep(10)
         assert {pool.call(GET) for _ in range(4)} == {"fine"}, interrupter.fired
         assert {member.breaker.state.value for member in pool.members} == {"closed"}
-        if state is stocked:
+        if state in (stocked, stocked_seen):
             check_stocks(pool, interrupter.fired)
         if interrupter.fired is None:
             break

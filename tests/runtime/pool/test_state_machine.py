@@ -210,6 +210,7 @@ class PoolMachine(RuleBasedStateMachine):
         ejected=st.sampled_from([1.0, 0.5]),
         patience=st.sampled_from([0.0, 3.0, FOREVER]),
         max_waiting=st.sampled_from([0, 2, 100]),
+        seen=st.booleans(),
     )
     def begin(
         self,
@@ -222,6 +223,7 @@ class PoolMachine(RuleBasedStateMachine):
         ejected: float,
         patience: float,
         max_waiting: int,
+        seen: bool,
     ) -> None:
         """One pool with two members for all that follows."""
         gc.collect()  # the pool of the last example
@@ -252,6 +254,8 @@ class PoolMachine(RuleBasedStateMachine):
             max_waiting=max_waiting,
             drain_timeout=FOREVER,
         )
+        if seen:  # by middleware that is around each call
+            self.pool.register_middleware(self.stage.passes_on)
         self.command: BaseException | None = None  # what streams give next
         self.clients: list[Client] = []
         self.leaving: list[tuple[Actor, Client]] = []

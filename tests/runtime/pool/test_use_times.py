@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import MethodStats, Pool
+from connpool_runtime import Call, MethodStats, Pool, Proceed
 from tests.runtime.faces import Client, Face
 
 NewFace = Callable[..., Face]
@@ -23,15 +23,28 @@ def method_of(face: Face) -> MethodStats:
     return method
 
 
-@pytest.fixture(params=["client", "endpoint"])
+@pytest.fixture(params=["client", "endpoint", "client, calls are seen", "endpoint, calls are seen"])
 def exclusive(request: pytest.FixtureRequest, new_face: NewFace) -> Face:
     """A pool of one member that one caller may use at a time, for 2 s each."""
     face = new_face(max_concurrency=1)
-    if request.param == "client":
+    form, _, seen = request.param.partition(", ")
+    if form == "client":
         face.pool.add_client(taking(face, 2.0), "a")
     else:
         face.pool.add_endpoint(lambda: taking(face, 2.0), "a", max_size=1)
+    if seen:
+        face.pool.register_middleware(passes_on if face.kind == "threads" else passes_on_async)
     return face
+
+
+def passes_on(call: Call, proceed: Proceed) -> Any:
+    """See a call, and do nothing."""
+    return proceed(call)
+
+
+async def passes_on_async(call: Call, proceed: Proceed) -> Any:
+    """Do the same in a task."""
+    return await proceed(call)
 
 
 async def test_calls_are_uses(exclusive: Face) -> None:
