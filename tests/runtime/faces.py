@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
-from connpool_runtime import AsyncPool, Method, Outcome, Pool, PoolStats
+from connpool_runtime import AsyncPool, Call, Method, Outcome, Pool, PoolStats, Proceed
 from connpool_runtime.members.member import Member
 from connpool_runtime.testing import FakeClock
 
@@ -338,3 +338,33 @@ def counted(stats: PoolStats) -> dict[Outcome, int]:
         Outcome.FAILURE: sum(method.failures for method in stats.methods),
         Outcome.NEUTRAL: sum(method.neutrals for method in stats.methods),
     }
+
+
+class SeenThreadFace(ThreadFace):
+    """A `Pool` whose calls a middleware has to see, which does nothing."""
+
+    def make_pool(self, options: dict[str, Any]) -> Any:
+        pool = super().make_pool(options)
+        pool.register_middleware(lambda call, proceed: proceed(call))
+        return pool
+
+
+class SeenTaskFace(TaskFace):
+    """An `AsyncPool` like that."""
+
+    def make_pool(self, options: dict[str, Any]) -> Any:
+        async def passes_on(call: Call, proceed: Proceed) -> Any:
+            return await proceed(call)
+
+        pool = super().make_pool(options)
+        pool.register_middleware(passes_on)
+        return pool
+
+
+FACES = {
+    "threads": ThreadFace,
+    "tasks": TaskFace,
+    "threads, calls are seen": SeenThreadFace,
+    "tasks, calls are seen": SeenTaskFace,
+}
+"""For tests of the paths that calls take: with middleware that sees them and without."""

@@ -429,12 +429,15 @@ class Checkout(Generic[C]):
         Arguments:
             work: see `DeferredWork.add`.
         """
+        state = self.state
+        was_due = state.maintenance_due
         self._deferred.add(work)
         self._run_deferred()
         if self._deferred.work:
             # This thread holds the lock, or another one that does not look here afterwards.
             run_beside_finalizer(self._catch_up)
-        elif self.state.departed:  # its last call has ended, and the pool may never be used again
+        # A member's last call has ended, or a client is to be closed, and the pool may never be used again.
+        elif state.departed or (state.maintenance_due and not was_due):
             run_beside_finalizer(self.act)
 
     def _catch_up(self) -> None:

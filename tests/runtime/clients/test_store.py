@@ -228,3 +228,63 @@ def test_many_clients_are_retired_at_once(lose: Any) -> None:
         assert len(store.to_close) == size
         assert not store.entries
     assert listed[0] == listed[1]
+
+
+class Holder:
+    """A member, or a lease."""
+
+    def __init__(self) -> None:
+        self.taken = self.served = 0
+        self.held = False
+        self.entry: PooledClient[Any] | None = None
+
+
+def test_a_client_that_is_ready_is_lent_up_to_its_limit() -> None:
+    """The last use takes it from the idle ones, and the first that ends brings it back."""
+    store, owner = store_of("a", max_concurrency=2), Holder()
+    first, second, third = Holder(), Holder(), Holder()
+    assert store.lend_ready(owner, first, 1.0)
+    assert store.idle == [*store.entries]
+    assert store.lend_ready(owner, second, 1.0)
+    assert store.idle == []
+    assert not store.lend_ready(owner, third, 1.0)
+    assert (first.held, second.held, third.held, owner.taken) == (True, True, False, 2)
+    assert store.take_back_ready(owner, first, 2.0)
+    assert store.take_back_ready(owner, second, 3.0)
+    assert (first.held, second.held, owner.taken, owner.served) == (False, False, 2, 2)
+    (entry,) = store.entries
+    assert (store.idle, entry.uses, entry.used_at) == ([entry], 0, 3.0)
+
+
+def test_a_client_at_its_limit_is_not_lent_although_it_is_on_top() -> None:
+    """As an interrupt leaves it that strikes before the client is taken from the idle ones."""
+    store = store_of("a", max_concurrency=2)
+    store.entries[0].uses = 2
+    assert not store.lend_ready(Holder(), Holder(), 1.0)
+
+
+def test_whoever_shares_a_client_has_shown_that_it_works() -> None:
+    """A client that is in use is not validated because its last use is long ago; one in doubt, or expired, is left to others."""
+    store = store_of("a", validate=bool, max_concurrency=3, max_lifetime=100)
+    (entry,) = store.entries
+    assert not store.lend_ready(Holder(), Holder(), 50.0)
+    entry.uses = 1
+    assert store.lend_ready(Holder(), Holder(), 50.0)
+    entry.needs_validation = True
+    assert not store.lend_ready(Holder(), Holder(), 50.0)
+    entry.needs_validation = False
+    assert not store.lend_ready(Holder(), Holder(), 100.0)
+
+
+@pytest.mark.parametrize("why", ["retired", "expired", "to be opened"])
+def test_a_client_that_is_not_lent_on_is_not_taken_back_just_like_that(why: str) -> None:
+    """It has to be closed after its last use, which `give_back` sees to."""
+    store, owner, borrower = store_of("a", max_concurrency=2, max_lifetime=100), Holder(), Holder()
+    assert store.lend_ready(owner, borrower, 1.0)
+    if why == "retired":
+        store.retire(*store.entries)
+    elif why == "to be opened":
+        borrower.entry = None
+    assert not store.take_back_ready(owner, borrower, 100.0 if why == "expired" else 2.0)
+    assert borrower.held
+    assert owner.served == 0

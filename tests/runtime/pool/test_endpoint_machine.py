@@ -572,15 +572,19 @@ class EndpointMachine(RuleBasedStateMachine):
             self.step_of(items, "close")
             del self.handles[items]
         else:
-            items.abandoned = True
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)
-                del self.handles[items]
-                gc.collect()  # a task that is done is part of a cycle, and so are errors
-            while self.left_by_finalizers:
-                self.left_by_finalizers.pop()()
-            self.step()
+            self.forget(items)
         self.leaving_hangs = False
+
+    def forget(self, items: Items) -> None:
+        """Leave it to the garbage collector to end a stream."""
+        items.abandoned = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del self.handles[items]
+            gc.collect()  # a task that is done is part of a cycle, and so are errors
+        while self.left_by_finalizers:
+            self.left_by_finalizers.pop()()
+        self.step()
 
     def draw_stream(self, data: Any) -> Items:
         found: Items = data.draw(st.sampled_from(list(self.handles)), label="which")
@@ -910,3 +914,25 @@ def test_threads() -> None:
 def test_tasks() -> None:
     """Whatever happens, an `AsyncPool` of endpoints keeps to the model."""
     play(TaskMachine, 150)
+
+
+@pytest.mark.parametrize("machine", [ThreadMachine, TaskMachine])
+def test_a_client_that_expired_in_a_forgotten_stream_is_closed(
+    machine: type[EndpointMachine],
+) -> None:
+    """The end of a stream in a finalizer is followed up at once, although no other call may ever come."""
+    run_apart(lambda: forget_a_stream(machine()))
+
+
+def forget_a_stream(machine: EndpointMachine) -> None:
+    """Have a client grow too old in a stream that nobody reads to its end."""
+    rules = {"checked": False, "max_connecting": 1, "idle_timeout": 0, "max_concurrency": 1}
+    rules |= {"max_lifetime": 30.0, "min_size": 0, "max_size": 1}
+    machine.begin("round_robin", 0, 0.5, None, rules, rules, bounded=False, seen=False)
+    machine.stream()
+    machine.wait(25.0)
+    machine.wait(25.0)
+    (items,) = machine.handles
+    machine.forget(items)
+    assert items.client.closed
+    machine.teardown()

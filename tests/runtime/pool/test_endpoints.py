@@ -24,9 +24,15 @@ from connpool_runtime import (
     deadline,
     remaining,
 )
-from tests.runtime.faces import PATIENCE, Client, Face, TaskFace, until
+from tests.runtime.faces import FACES, PATIENCE, Client, Face, TaskFace, until
 
 NewFace = Callable[..., Face]
+
+
+@pytest.fixture(params=FACES)
+def new_face(request: pytest.FixtureRequest) -> NewFace:
+    """Makes a pool of one kind with the members named."""
+    return FACES[request.param]
 
 
 class Server:
@@ -249,6 +255,28 @@ async def test_a_client_may_serve_several_calls_at_a_time(new_face: NewFace) -> 
     assert face.in_flight() == 0
     await face.close()
     assert server.closed == ["a1", "a2"]
+
+
+async def test_a_client_that_fails_one_of_its_calls_is_closed_after_the_others(
+    new_face: NewFace,
+) -> None:
+    """Calls that share it and end well neither close it under others nor bring it back."""
+    face = new_face()
+    server = Server(face, max_concurrency=2, max_size=2)
+    await face.calls(1)
+    (client,) = server.made
+    client.hold()
+    first, second = face.start(), face.start()
+    await until(lambda: face.in_flight() == 2)
+    client.script.append(ConnectionError())
+    client.release()
+    results = [await face.outcome(one) for one in (first, second)]
+    assert sorted(type(one).__name__ for one in results) == ["ConnectionError", "str"]
+    await until(lambda: client.closed == 1)
+    assert face.in_flight() == 0
+    assert await face.calls(2) == ["a2"] * 2
+    await face.close()
+    assert client.closed == 1
 
 
 async def test_the_setting_of_the_pool_is_the_default_of_its_endpoints(new_face: NewFace) -> None:

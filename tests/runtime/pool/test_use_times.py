@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import Call, MethodStats, Pool, Proceed
-from tests.runtime.faces import Client, Face
+from connpool_runtime import MethodStats, Pool
+from tests.runtime.faces import FACES, Client, Face
 
 NewFace = Callable[..., Face]
+
+
+@pytest.fixture(params=FACES)
+def new_face(request: pytest.FixtureRequest) -> NewFace:
+    """Makes a pool of one kind with the members named."""
+    return FACES[request.param]
 
 
 def taking(face: Face, seconds: float) -> Client:
@@ -23,28 +29,15 @@ def method_of(face: Face) -> MethodStats:
     return method
 
 
-@pytest.fixture(params=["client", "endpoint", "client, calls are seen", "endpoint, calls are seen"])
+@pytest.fixture(params=["client", "endpoint"])
 def exclusive(request: pytest.FixtureRequest, new_face: NewFace) -> Face:
     """A pool of one member that one caller may use at a time, for 2 s each."""
     face = new_face(max_concurrency=1)
-    form, _, seen = request.param.partition(", ")
-    if form == "client":
+    if request.param == "client":
         face.pool.add_client(taking(face, 2.0), "a")
     else:
         face.pool.add_endpoint(lambda: taking(face, 2.0), "a", max_size=1)
-    if seen:
-        face.pool.register_middleware(passes_on if face.kind == "threads" else passes_on_async)
     return face
-
-
-def passes_on(call: Call, proceed: Proceed) -> Any:
-    """See a call, and do nothing."""
-    return proceed(call)
-
-
-async def passes_on_async(call: Call, proceed: Proceed) -> Any:
-    """Do the same in a task."""
-    return await proceed(call)
 
 
 async def test_calls_are_uses(exclusive: Face) -> None:
