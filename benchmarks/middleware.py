@@ -41,7 +41,8 @@ BARS = {
     "hash and Retry": Bar("with Retry, consistent hash of a text", 25, 16),
     "peak EWMA and Retry": Bar("with Retry, peak EWMA", 25, 16),
     "exclusive and Retry": Bar("with Retry, members of one call at a time"),
-    "one ejected": Bar("the same, with a Deadline of its own too, one of three members ejected"),
+    "exclusive and function": Bar("with a function as middleware, members of one call at a time"),
+    "one ejected": Bar("with Retry, members of one call at a time, with a Deadline of its own too, one of three members ejected"),
     "retried": Bar("a call that fails once and is retried once, without a wait", 400, 250),
     "tenacity": Bar(
         "sync call with Retry, added cost, against tenacity's retry around a bare call", 0.06, 0.04
@@ -106,10 +107,6 @@ def measure() -> Measurement:
 
 def _ours() -> dict[str, harness.TimedLoop]:
     keyed = with_middleware(Retry(), balancer="consistent_hash").pool
-    exclusive = NoopClientPool(max_concurrency=1)
-    for _ in range(3):
-        exclusive.pool.add_client(NoopClient())
-    exclusive.pool.register_middleware(Retry())
     wrappers = {
         "Retry": with_middleware(Retry()),
         "bundle": with_middleware(*in_order()),
@@ -119,7 +116,8 @@ def _ours() -> dict[str, harness.TimedLoop]:
         "MethodBreaker": with_middleware(MethodBreaker()),
         "function": with_middleware(passes_on),
         "peak EWMA and Retry": with_middleware(Retry(), balancer="peak_ewma"),
-        "exclusive and Retry": exclusive,
+        "exclusive and Retry": _exclusive(Retry()),
+        "exclusive and function": _exclusive(passes_on),
         "one ejected": _with_one_ejected(),
     }
     return {
@@ -128,6 +126,16 @@ def _ours() -> dict[str, harness.TimedLoop]:
         "hash and Retry": harness.of_calls(partial(keyed.call, KEYED, ("user:42",))),
         "retried": harness.of_calls(partial(_failing().call, RETRIED, (42,))),
     }
+
+
+def _exclusive(*middleware: Any) -> NoopClientPool:
+    """Return a wrapper of three members that take one call at a time."""
+    wrapper = NoopClientPool(max_concurrency=1)
+    for _ in range(3):
+        wrapper.pool.add_client(NoopClient())
+    for one in middleware:
+        wrapper.pool.register_middleware(one)
+    return wrapper
 
 
 def _with_one_ejected() -> NoopClientPool:
