@@ -118,7 +118,7 @@ async def call_stored(
                     entry = store.peek_idle(started)
                 if entry is not None:
                     member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True
-                    if entry.uses >= store.settings.max_concurrency:
+                    if entry.uses >= store.max_uses:
                         store.idle.pop()
             if entry is None:
                 return BUSY  # type: ignore[no-any-return]  # by its contract
@@ -129,9 +129,8 @@ async def call_stored(
                     member.steady_generation is generation
                     and not waiters
                     and now < entry.expires_at
-                    and not entry.retired
                 ):
-                    if entry.uses >= store.settings.max_concurrency:
+                    if entry.uses >= store.max_uses:
                         store.idle.append(entry)
                     member.served, entry.uses, held = member.served + 1, entry.uses - 1, False
                     entry.used_at = now

@@ -79,16 +79,16 @@ class ClientStore(Generic[C]):
         reset: Callable[[Any], object] | None = None,
     ) -> None:
         self.settings = settings
+        self.max_uses = settings.max_concurrency  # of one client at a time; for calls on the fast path
         self.factory = factory
         self.close = close
         self.validate = validate
         self.configure = configure
         self.reset = reset
         self._may_grow = may_grow
-        # For how long an idle client may be used unchecked.
-        self._fresh_for = settings.validate_after if validate is not None else math.inf
-        if reset is not None:
-            self._fresh_for = -math.inf
+        # Whether idle clients are used as they are, and else for how long they may be used unchecked.
+        self._used_as_is = validate is None and reset is None
+        self._fresh_for = settings.validate_after if reset is None else -math.inf
         self.entries: tuple[PooledClient[C], ...] = ()
         self.retiring: tuple[PooledClient[C], ...] = ()  # retired, but still in use
         # The most recently used last; entries that are retired or at their limit are skipped.
@@ -288,10 +288,14 @@ class ClientStore(Generic[C]):
         if not self.idle:
             return None
         entry = self.idle[-1]
-        if entry.retired or entry.needs_validation or now >= entry.expires_at:
+        if now >= entry.expires_at:
             return None
-        if entry.uses:  # by calls that share it; what they used it for has shown that it works
-            return entry if entry.uses < self.settings.max_concurrency else None
+        if self._used_as_is and not entry.uses:
+            return entry
+        if entry.needs_validation:
+            return None
+        if entry.uses:  # by calls that share it, which have shown that it works
+            return entry if entry.uses < self.max_uses else None
         return entry if now - entry.used_at < self._fresh_for else None
 
     def lend_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
@@ -301,16 +305,16 @@ class ClientStore(Generic[C]):
             return False
         borrower.entry = entry
         owner.taken, borrower.held, entry.uses = owner.taken + 1, True, entry.uses + 1
-        if entry.uses >= self.settings.max_concurrency:
+        if entry.uses >= self.max_uses:
             self.idle.pop()
         return True
 
     def take_back_ready(self, owner: Owner, borrower: Borrower, now: float) -> bool:
         """Take back a client that `lend_ready` has lent, unless it has expired or was retired."""
         entry = borrower.entry
-        if entry is None or entry.retired or now >= entry.expires_at:
+        if entry is None or now >= entry.expires_at:
             return False
-        if entry.uses >= self.settings.max_concurrency:  # at its limit, it was not among the idle
+        if entry.uses >= self.max_uses:  # at its limit, it was not among the idle
             self.idle.append(entry)
         entry.used_at = now
         owner.served, borrower.held, entry.uses = owner.served + 1, False, entry.uses - 1
@@ -362,7 +366,8 @@ class ClientStore(Generic[C]):
         if not self.retiring:
             return  # as nearly always, and each exclusive call that ends asks
         for entry in self.retiring:
-            entry.retired = True
+            # The time is for calls on the fast path, which look at nothing else when they end.
+            entry.retired, entry.expires_at = True, -math.inf
             if entry.uses == 0 and not entry.resetting and not entry.discarded:
                 # One statement, so that no client is queued twice.
                 entry.discarded = self.to_close.append(entry.client) is None  # type: ignore[func-returns-value]  # always
