@@ -42,7 +42,9 @@ BARS = {
     "peak EWMA and Retry": Bar("with Retry, peak EWMA", 25, 16),
     "exclusive and Retry": Bar("with Retry, members of one call at a time"),
     "exclusive and function": Bar("with a function as middleware, members of one call at a time"),
-    "one ejected": Bar("with Retry, members of one call at a time, with a Deadline of its own too, one of three members ejected"),
+    "one ejected": Bar(
+        "with Retry, members of one call at a time, with a Deadline of its own too, one of three members ejected"
+    ),
     "retried": Bar("a call that fails once and is retried once, without a wait", 400, 250),
     "tenacity": Bar(
         "sync call with Retry, added cost, against tenacity's retry around a bare call", 0.06, 0.04

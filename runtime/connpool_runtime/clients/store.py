@@ -79,7 +79,9 @@ class ClientStore(Generic[C]):
         reset: Callable[[Any], object] | None = None,
     ) -> None:
         self.settings = settings
-        self.max_uses = settings.max_concurrency  # of one client at a time; for calls on the fast path
+        self.max_uses = (
+            settings.max_concurrency
+        )  # of one client at a time; for calls on the fast path
         self.factory = factory
         self.close = close
         self.validate = validate

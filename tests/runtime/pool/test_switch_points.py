@@ -79,10 +79,19 @@ STATEMENTS = [
     (MethodBreaker.around_async, "count.calls += 1"),
     (fast_path.call_single, "member.taken, held = member.taken + 1, True"),
     (fast_path.call_single, "member.served, held = member.served + 1, False"),
-    (fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True"),
-    (fast_path.call_stored, "member.served, entry.uses, held = member.served + 1, entry.uses - 1, False"),
+    (
+        fast_path.call_stored,
+        "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True",
+    ),
+    (
+        fast_path.call_stored,
+        "member.served, entry.uses, held = member.served + 1, entry.uses - 1, False",
+    ),
     (async_fast_path.call_single, "member.taken, held = member.taken + 1, True"),
-    (async_fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True"),
+    (
+        async_fast_path.call_stored,
+        "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True",
+    ),
     (SingleClient.borrow, "owner.taken, borrower.held = owner.taken + 1, True"),
     (SingleClient.give_back, "owner.taken, borrower.held = owner.taken - 1, False"),
     (SingleClient.lend_ready, "owner.taken, borrower.held = owner.taken + 1, True"),
