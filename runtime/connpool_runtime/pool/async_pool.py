@@ -242,6 +242,10 @@ class AsyncPool(BasePool[C]):
         generation: object = (member := state.slow_path_member)
         try:
             try:
+                if (invokes := phases.invokes) is None:
+                    invoke = method.invoke
+                else:
+                    invoke = invokes.get(method) or phases.invoke_of(method)
                 generation = member = pick() if by_call is None else by_call(method, args)
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
@@ -250,10 +254,6 @@ class AsyncPool(BasePool[C]):
                     if (path := state.locked_fast_path) is not None:
                         generation = member = path[0]()
                         run = FAST_CALLS[type(member.source)]
-                        if (invokes := phases.invokes) is None:
-                            invoke = method.invoke
-                        else:
-                            invoke = invokes.get(method) or phases.invoke_of(method)
                         given = await run(self._checkout, path, member, method, args, True, invoke)
                     if given is BUSY:
                         call = self._checkout.new_call(method, args, None, member)
@@ -262,10 +262,6 @@ class AsyncPool(BasePool[C]):
                     else:
                         return cast("R", given)
                 else:
-                    if (invokes := phases.invokes) is None:
-                        invoke = method.invoke
-                    else:
-                        invoke = invokes.get(method) or phases.invoke_of(method)
                     result = await invoke(member.client, args)
                     elapsed = (now := clock()) - started
                     member.served += 1

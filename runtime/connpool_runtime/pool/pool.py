@@ -231,6 +231,10 @@ class Pool(BasePool[C]):
         generation: object = (member := state.slow_path_member)
         try:
             try:
+                if (invokes := phases.invokes) is None:
+                    invoke = method.invoke
+                else:
+                    invoke = invokes.get(method) or phases.invoke_of(method)
                 generation = member = pick() if by_call is None else by_call(method, args)
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
@@ -239,10 +243,6 @@ class Pool(BasePool[C]):
                     if (path := state.locked_fast_path) is not None:
                         generation = member = path[0]()
                         run = FAST_CALLS[type(member.source)]
-                        if (invokes := phases.invokes) is None:
-                            invoke = method.invoke
-                        else:
-                            invoke = invokes.get(method) or phases.invoke_of(method)
                         given = run(self._checkout, path, member, method, args, True, invoke)
                     if given is BUSY:
                         call = self._checkout.new_call(method, args, None, member)
@@ -251,10 +251,6 @@ class Pool(BasePool[C]):
                     else:
                         return cast("R", given)
                 else:
-                    if (invokes := phases.invokes) is None:
-                        invoke = method.invoke
-                    else:
-                        invoke = invokes.get(method) or phases.invoke_of(method)
                     result = invoke(member.client, args)
                     elapsed = (now := clock()) - started
                     member.served += 1

@@ -398,6 +398,22 @@ async def test_a_call_that_is_bounded_keeps_its_fast_path(
     assert all(30 < left <= 40 for left in seen)
 
 
+async def test_no_member_is_blamed_for_a_middleware_that_fails(face: Face) -> None:
+    """What puts something around the client's function is asked before a member is taken."""
+    noted = Noted(Phase.ATTEMPT, Phase.FAILED)
+
+    def fails(*_: object) -> Any:
+        raise ConnectionError("of the middleware's own")
+
+    noted.attempt = fails  # type: ignore[method-assign]
+    face.pool.register_middleware(noted)
+    errors = [await face.outcome(face.call()) for _ in range(9)]
+    assert {str(error) for error in errors} == {"of the middleware's own"}
+    assert [one.failures for one in face.stats().members] == [0, 0, 0]
+    assert face.in_flight() == 0
+    assert sum(client.calls for client in face.clients.values()) == 0
+
+
 @pytest.mark.parametrize("form", ["client", "endpoint", "shared client"])
 async def test_members_that_are_well_keep_their_fast_path(new_face: NewFace, form: str) -> None:
     """While a breaker is open nothing but the clock is looked at more; when it is time the member is probed."""
