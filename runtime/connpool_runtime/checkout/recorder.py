@@ -313,9 +313,8 @@ class Recorder(Generic[C]):
         with state.after_lock, state.lock:
             if FREE_THREADED:  # an addition without the lock may be lost
                 bucket = counters.record(seconds)
-            if (
-                as_use and state.compares_latency
-            ):  # on the locked fast path, which leaves that to this method
+            # The locked fast path leaves that to this method.
+            if as_use and state.compares_latency:
                 member.latency.observe(seconds, False, state.clock())
             # If the member's generation has changed, `first_success` has already informed its breaker.
             if seconds > state.slow_call_duration and member.steady_generation is generation:

@@ -257,6 +257,25 @@ async def test_a_client_may_serve_several_calls_at_a_time(new_face: NewFace) -> 
     assert server.closed == ["a1", "a2"]
 
 
+@pytest.mark.parametrize("most", [1, 2])
+async def test_an_idle_client_is_kept_once(new_face: NewFace, most: int) -> None:
+    """However many calls have used it, alone or beside others."""
+    face = new_face()
+    server = Server(face, max_concurrency=most, max_size=1)
+    store = face.member("a").source
+    for _ in range(3):
+        await face.calls(3)
+        (client,) = server.made
+        client.hold()
+        running = [face.start() for _ in range(most)]
+        await until(lambda: face.in_flight() == most)
+        assert store.idle == []
+        client.release()
+        await asyncio.gather(*running)
+        assert store.idle == [*store.entries]
+    await face.close()
+
+
 async def test_a_client_that_fails_one_of_its_calls_is_closed_after_the_others(
     new_face: NewFace,
 ) -> None:
