@@ -133,12 +133,12 @@ def test_threads(servers: list[RedisServer]) -> None:
     clients: SharedClients[RedisConfig, Any] = SharedClients(
         connector, idle_ttl=0.05, max_clients=MAX_CLIENTS, acquire_timeout=5.0
     )
-    end = time.monotonic() + SECONDS
+    end, over = time.monotonic() + SECONDS, threading.Event()
 
     def use(seed: int) -> None:
         dice = random.Random(seed)
         counts: Counter[str] = Counter()
-        while time.monotonic() < end:
+        while not over.is_set():
             try:
                 with clients.acquire(dice.choice(configs)) as client:
                     tally.judge(client)
@@ -154,17 +154,20 @@ def test_threads(servers: list[RedisServer]) -> None:
         caller.start()
     dice = random.Random(0)
     deeds: Counter[str] = Counter()
-    while time.monotonic() < end:
-        deeds[disturb(servers, clients, configs, dice)] += 1
-        assert len(clients.stats()) <= MAX_CLIENTS
-        time.sleep(0.02)
+    try:
+        # On a machine that is short of time this thread may get its turns late.
+        while time.monotonic() < end or not {"kill", "remove"} <= set(deeds):
+            deeds[disturb(servers, clients, configs, dice)] += 1
+            assert len(clients.stats()) <= MAX_CLIENTS
+            time.sleep(0.02)
+    finally:
+        over.set()
     for caller in callers:
         caller.join()
 
     print(f"\n{dict(tally.counts)} {dict(deeds)} opened {len(tally.opened)}")
     assert tally.misused == 0
     assert tally.counts["ok"] > CALLERS
-    assert {"kill", "remove"} <= set(deeds)
     assert [one.references for one in clients.stats() if one.references] == []
     clients.close()
     assert eventually(lambda: len(tally.closed) == len(tally.opened))
