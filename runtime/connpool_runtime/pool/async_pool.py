@@ -302,7 +302,7 @@ class AsyncPool(BasePool[C]):
         """Make the first attempt of a call on the slow path; return its result, or an `Unfinished`."""
         state = self._state
         try:
-            result = await self._slow_attempt(call)
+            result = await self._attempt_with_lease(call)
         except BaseException as error:
             call.spent = state.clock() - started
             call.fail_first(error)
@@ -374,14 +374,14 @@ class AsyncPool(BasePool[C]):
     async def _attempt(self, call: Call) -> Any:  # noqa: C901
         """Make one attempt of a call, inside all middleware."""
         if not call.may_be_fast:
-            return await self._slow_attempt(call)
+            return await self._attempt_with_lease(call)
         state, method = self._state, call.method
         pick, clock, _ = state.fast_path
         by_call = state.call_picker
         tried = call.tried  # read once: class attributes of a record are slow to find
         if tried:
             if by_call is not None:
-                return await self._slow_attempt(call)
+                return await self._attempt_with_lease(call)
             pick = untried(pick, tried, state.slow_path_member)
         generation: object = (member := state.slow_path_member)  # as above
         timed = state.timed
@@ -416,7 +416,7 @@ class AsyncPool(BasePool[C]):
             path = state.locked_fast_path
             if path is None or member is not state.slow_path_member:
                 call.given, call.may_be_fast, path = member, False, None
-            return await self._slow_attempt(call, path)
+            return await self._attempt_with_lease(call, path)
         call.verdict = SUCCESS
         slow = False
         if timed:
@@ -428,8 +428,8 @@ class AsyncPool(BasePool[C]):
             self._checkout.recorder.record_proof(call, member)
         return result
 
-    async def _slow_attempt(self, call: Call, path: LockedFastPath[C] | None = None) -> Any:
-        """Make one attempt with a lease, by a locked fast path if one is given; or raise the error of an attempt that was made already."""
+    async def _attempt_with_lease(self, call: Call, path: LockedFastPath[C] | None = None) -> Any:
+        """Make one attempt with a lease, by `try_acquire` if a path is given; or raise the error of one that was made already."""
         if call.first_error is not None:
             error, call.first_error, call.may_be_fast = call.first_error, None, True
             try:

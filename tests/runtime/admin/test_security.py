@@ -272,12 +272,16 @@ def test_ten_thousand_requests(pool: Pool[Shop]) -> None:
 
         caller = threading.Thread(target=call)
         caller.start()
-        statuses = [status for _ in range(10) for status in hostile(server.port, count // 10)]
+        statuses, batches = list[bytes](), 0
+        # On a machine that is short of time the caller gets its turns late.
+        while batches < 10 or (calls <= 100 and batches < 100):
+            statuses += hostile(server.port, count // 10)
+            batches += 1
         done.set()
         caller.join()
-    assert len(statuses) == count // 10 * 10
+    assert len(statuses) == count // 10 * batches
     assert set(statuses) == {b"401", b"429"}
-    assert calls > 10  # far more, unless the machine is short of time
+    assert calls > 100
     assert all(member.ready for member in pool.members)
 
 

@@ -341,20 +341,29 @@ async def test_a_call_that_is_run_around_all_the_same_is_counted_once(face: Face
     assert budget.balance == 5
 
 
-@pytest.mark.parametrize("form", ["client", "endpoint", "endpoint whose clients are shared"])
+FORMS: dict[str, Any] = {
+    "client": {"max_concurrency": 1},
+    "endpoint": {"max_size": 1},
+    "endpoint whose clients are shared": {"max_size": 1, "max_concurrency": 4},
+}
+
+
+def add(face: Face, form: str, *clients: Client) -> None:
+    """Replace the members of a pool by members with a limit."""
+    for client in clients:
+        if form == "client":
+            face.pool.add_client(client, client.name, **FORMS[form])
+        else:
+            face.pool.add_endpoint(lambda client=client: client, client.name, **FORMS[form])
+
+
+@pytest.mark.parametrize("form", FORMS)
 async def test_members_with_a_limit_keep_their_fast_path(face: Face, form: str) -> None:
     """On members with a limit an attempt that failed is settled once, and the call goes on."""
     for name in "abc":
         await face.remove(name)
     clients = [Client("x"), Client("y")]
-    for client in clients:
-        if form == "client":
-            face.pool.add_client(client, client.name, max_concurrency=1)
-        else:
-            limit = 1 if form == "endpoint" else 4
-            face.pool.add_endpoint(
-                lambda client=client: client, client.name, max_size=1, max_concurrency=limit
-            )
+    add(face, form, *clients)
     noted = Noted(Phase.FAILED)
     face.pool.register_middleware(noted)
     face.pool.register_middleware(Retry(base=0.0))
@@ -457,22 +466,6 @@ def waited(monkeypatch: pytest.MonkeyPatch, face: Face) -> list[Call]:
     acquire: Callable[..., Any] = vars(module)["acquire"]
     monkeypatch.setattr(module, "acquire", noting)
     return calls
-
-
-FORMS: dict[str, Any] = {
-    "client": {"max_concurrency": 1},
-    "endpoint": {"max_size": 1},
-    "endpoint whose clients are shared": {"max_size": 1, "max_concurrency": 4},
-}
-
-
-def add(face: Face, form: str, *clients: Client) -> None:
-    """Replace the members of a pool by members with a limit."""
-    for client in clients:
-        if form == "client":
-            face.pool.add_client(client, client.name, **FORMS[form])
-        else:
-            face.pool.add_endpoint(lambda client=client: client, client.name, **FORMS[form])
 
 
 @pytest.mark.parametrize("repeats", [False, True])

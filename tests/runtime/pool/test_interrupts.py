@@ -263,6 +263,8 @@ STATES = [
     stocked,
     stocked_seen,
 ]
+EXCLUSIVE = (exclusive, exclusive_in_time, exclusive_seen)
+ON_DEMAND = (stocked, stocked_seen)
 
 
 @pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
@@ -424,11 +426,11 @@ def check_every_line(
     """Interrupt an action at each of its lines, in a pool that is in a state."""
     for line in lines_to_strike():
         clock = FakeClock()
-        limit = 1 if state in (exclusive, exclusive_in_time, exclusive_seen) else None
+        limit = 1 if state in EXCLUSIVE else None
         options |= {"clock": clock, "max_fails": 2, "cooldown": 10, "max_concurrency": limit}
         pool = Pool[Client]("test", **options)
         for name in "ab":
-            if state in (stocked, stocked_seen):
+            if state in ON_DEMAND:
                 pool.add_endpoint(Client, name, max_size=2, validate=Client.get, close=bool)
             else:
                 pool.add_client(Client(), name)
@@ -452,7 +454,7 @@ def check_every_line(
         clock.sleep(10)
         assert {pool.call(GET) for _ in range(4)} == {"fine"}, interrupter.fired
         assert {member.breaker.state.value for member in pool.members} == {"closed"}
-        if state in (stocked, stocked_seen):
+        if state in ON_DEMAND:
             check_stocks(pool, interrupter.fired)
         if interrupter.fired is None:
             break

@@ -77,20 +77,21 @@ STATEMENTS = [
     (AsyncPool._call_in_phases, "call_count.calls += 1"),
     (MethodBreaker.around, "count.calls += 1"),
     (MethodBreaker.around_async, "count.calls += 1"),
-    (fast_path.call_single, "member.taken, held = member.taken + 1, True"),
-    (fast_path.call_single, "member.served, held = member.served + 1, False"),
-    (
-        fast_path.call_stored,
-        "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True",
-    ),
-    (
-        fast_path.call_stored,
-        "member.served, entry.uses, held = member.served + 1, entry.uses - 1, False",
-    ),
-    (async_fast_path.call_single, "member.taken, held = member.taken + 1, True"),
-    (
-        async_fast_path.call_stored,
-        "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True",
+    *(
+        (getattr(module, function), statement)
+        for module in (fast_path, async_fast_path)
+        for function, statement in (
+            ("call_single", "member.taken, held = member.taken + 1, True"),
+            ("call_single", "member.served, held = member.served + 1, False"),
+            (
+                "call_stored",
+                "member.taken, entry.uses, held = member.taken + 1, entry.uses + 1, True",
+            ),
+            (
+                "call_stored",
+                "member.served, entry.uses, held = member.served + 1, entry.uses - 1, False",
+            ),
+        )
     ),
     (SingleClient.borrow, "owner.taken, borrower.held = owner.taken + 1, True"),
     (SingleClient.give_back, "owner.taken, borrower.held = owner.taken - 1, False"),

@@ -168,6 +168,7 @@ def test_threads(servers: list[RedisServer]) -> None:
     print(f"\n{dict(tally.counts)} {dict(deeds)} opened {len(tally.opened)}")
     assert tally.misused == 0
     assert tally.counts["ok"] > CALLERS
+    assert {"kill", "remove"} <= set(deeds)
     assert [one.references for one in clients.stats() if one.references] == []
     clients.close()
     assert eventually(lambda: len(tally.closed) == len(tally.opened))
