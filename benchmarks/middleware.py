@@ -42,6 +42,9 @@ BARS = {
     "peak EWMA and Retry": Bar("with Retry, peak EWMA", 25, 16),
     "exclusive and Retry": Bar("with Retry, members of one call at a time"),
     "exclusive and function": Bar("with a function as middleware, members of one call at a time"),
+    "exclusive hash": Bar("with Retry, consistent hash of a text, members of one call at a time"),
+    "exclusive peak EWMA": Bar("with Retry, peak EWMA, members of one call at a time"),
+    "exclusive route": Bar("with Retry, a route to two of three members of one call at a time"),
     "one ejected": Bar(
         "with Retry, members of one call at a time, with a Deadline of its own too, one of three members ejected"
     ),
@@ -109,6 +112,7 @@ def measure() -> Measurement:
 
 def _ours() -> dict[str, harness.TimedLoop]:
     keyed = with_middleware(Retry(), balancer="consistent_hash").pool
+    keyed_exclusive = _exclusive(Retry(), balancer="consistent_hash").pool
     wrappers = {
         "Retry": with_middleware(Retry()),
         "bundle": with_middleware(*in_order()),
@@ -120,24 +124,36 @@ def _ours() -> dict[str, harness.TimedLoop]:
         "peak EWMA and Retry": with_middleware(Retry(), balancer="peak_ewma"),
         "exclusive and Retry": _exclusive(Retry()),
         "exclusive and function": _exclusive(passes_on),
+        "exclusive peak EWMA": _exclusive(Retry(), balancer="peak_ewma"),
         "one ejected": _with_one_ejected(),
     }
     return {
         **{name: harness.of_calls(partial(one.get, 42)) for name, one in wrappers.items()},
         "Retry and Deadline": _inside_a_deadline(with_middleware(Retry(), Deadline()).get),
         "hash and Retry": harness.of_calls(partial(keyed.call, KEYED, ("user:42",))),
+        "exclusive hash": harness.of_calls(partial(keyed_exclusive.call, KEYED, ("user:42",))),
+        "exclusive route": harness.of_calls(partial(_with_replicas().call, READ, (42,))),
         "retried": harness.of_calls(partial(_failing().call, RETRIED, (42,))),
     }
 
 
-def _exclusive(*middleware: Any) -> NoopClientPool:
+def _exclusive(*middleware: Any, balancer: str = "round_robin") -> NoopClientPool:
     """Return a wrapper of three members that take one call at a time."""
-    wrapper = NoopClientPool(max_concurrency=1)
+    wrapper = NoopClientPool(max_concurrency=1, balancer=balancer)
     for _ in range(3):
         wrapper.pool.add_client(NoopClient())
     for one in middleware:
         wrapper.pool.register_middleware(one)
     return wrapper
+
+
+def _with_replicas() -> Pool[NoopClient]:
+    """Return a pool of a primary and two replicas that take one call at a time."""
+    pool = Pool[NoopClient](methods=(READ,), max_concurrency=1)
+    for role in ("primary", "replica", "replica"):
+        pool.add_client(NoopClient(), labels={"role": role})
+    pool.register_middleware(Retry())
+    return pool
 
 
 def _with_one_ejected() -> NoopClientPool:
@@ -157,6 +173,9 @@ def _with_one_ejected() -> NoopClientPool:
     return wrapper
 
 
+READ: Method[NoopClient, None] = Method(
+    "read", lambda client, args: client.get(args[0]), idempotent=True, route="replica"
+)
 RETRIED: Method[NoopClient, None] = Method(
     "get", lambda client, args: client.get(args[0]), idempotent=True
 )

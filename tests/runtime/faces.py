@@ -13,6 +13,7 @@ from connpool_runtime import AsyncPool, Call, Method, Outcome, Pool, PoolStats, 
 from connpool_runtime.members.member import Member
 from connpool_runtime.testing import FakeClock
 
+MANY = 1_000  # calls on one member at a time, as a limit
 PATIENCE = 60.0  # seconds after which a test that waits for another thread has failed
 
 
@@ -361,10 +362,40 @@ class SeenTaskFace(TaskFace):
         return pool
 
 
-FACES = {
-    "threads": ThreadFace,
-    "tasks": TaskFace,
+class LimitedThreadFace(ThreadFace):
+    """A `Pool` whose members have a limit that no test reaches, unless it sets one of its own."""
+
+    def make_pool(self, options: dict[str, Any]) -> Any:
+        return super().make_pool({"max_concurrency": MANY, **options})
+
+
+class LimitedTaskFace(TaskFace):
+    """An `AsyncPool` like that."""
+
+    def make_pool(self, options: dict[str, Any]) -> Any:
+        return super().make_pool({"max_concurrency": MANY, **options})
+
+
+class LimitedSeenThreadFace(SeenThreadFace, LimitedThreadFace):
+    """A `Pool` with both."""
+
+
+class LimitedSeenTaskFace(SeenTaskFace, LimitedTaskFace):
+    """An `AsyncPool` with both."""
+
+
+PLAIN = {"threads": ThreadFace, "tasks": TaskFace}
+SEEN = {
+    **PLAIN,
     "threads, calls are seen": SeenThreadFace,
     "tasks, calls are seen": SeenTaskFace,
 }
 """For tests of the paths that calls take: with middleware that sees them and without."""
+LIMITED = {
+    **SEEN,
+    "threads, limits": LimitedThreadFace,
+    "tasks, limits": LimitedTaskFace,
+    "threads, limits, calls are seen": LimitedSeenThreadFace,
+    "tasks, limits, calls are seen": LimitedSeenTaskFace,
+}
+"""For tests of who is picked: on members without a limit, where any thread counts by itself, and with one."""

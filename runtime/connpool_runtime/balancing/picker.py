@@ -109,17 +109,24 @@ class PickerFactory:
             made = group.pickers[name] = (BALANCERS.get(name) or BY_CALL[name])(group, context)
         return made
 
-    def call_picker_locked(self, candidates: Candidates) -> CallPicker | None:
+    def call_picker_locked(
+        self, candidates: Candidates, if_busy: AnyMember | None = None
+    ) -> CallPicker | None:
         """Return a picker for the fast path if the default balancer sees the call.
 
         None where a call needs more than that: a balancer of another kind, or several groups.
+
+        Arguments:
+            candidates: to pick from.
+            if_busy: what to return in place of a member if none is free, where members have limits: a function is
+                asked about the free ones only, as on the slow path.
         """
         default = self._default
         if len(candidates.groups) != 1 or self._guard_all is not None or candidates.slow_start:
             return None
         group = candidates.groups[0][1]
         if not isinstance(default, str):
-            return _asking(default, candidates, self._pool)
+            return _asking(default, candidates, self._pool, if_busy)
         if group.size == 1 and (default not in BY_CALL or self._alone()):
             (only,) = group.members
             return lambda _method, _args: only
@@ -185,14 +192,27 @@ class PickerFactory:
         return untried[0]
 
 
-def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker:
+def _asking(
+    balancer: Balancer, candidates: Candidates, pool: str, if_busy: AnyMember | None
+) -> CallPicker:
     """Return a picker that calls a user's balancer function."""
 
     def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
         call, members = Call(pool, method, args), candidates.members
         return _checked(balancer(members, call), members, call)
 
-    return pick
+    if if_busy is None:
+        return pick
+    otherwise = if_busy
+
+    def pick_free(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
+        free = tuple(member for member in candidates.members if member.free)
+        if not free:
+            return otherwise
+        call = Call(pool, method, args)
+        return _checked(balancer(free, call), free, call)
+
+    return pick_free
 
 
 def _share_of(key: object) -> float:

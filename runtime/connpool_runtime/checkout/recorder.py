@@ -314,7 +314,7 @@ class Recorder(Generic[C]):
             if FREE_THREADED:  # an addition without the lock may be lost
                 bucket = counters.record(seconds)
             # The locked fast path leaves that to this method.
-            if as_use and state.compares_latency:
+            if as_use and state.observes_latency:
                 member.latency.observe(seconds, False, state.clock())
             # If the member's generation has changed, `first_success` has already informed its breaker.
             if seconds > state.slow_call_duration and member.steady_generation is generation:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.calling import are_blocks_open, watch
+from connpool_runtime.calls.lease import WaitingCall
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.route import UNROUTED, Route, Routing
-from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
+from connpool_runtime.checkout.state import FastPath, LockedCallPath, LockedFastPath, PoolState
 from connpool_runtime.errors import PoolError
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.labels import Selector
@@ -35,6 +37,15 @@ class _NoBuckets(dict[AnyMethod, Bucket]):
 
 
 _NO_BUCKETS = _NoBuckets()
+
+
+class _Paths(NamedTuple, Generic[C]):
+    """The paths that calls may take, see `PoolState`; what a pool does not have is None."""
+
+    fast: FastPath[C]
+    locked: LockedFastPath[C] | None = None
+    by_call: CallPicker | None = None
+    locked_by_call: LockedCallPath | None = None
 
 
 class Wanted(Generic[C]):
@@ -266,7 +277,7 @@ class Router(Generic[C]):
         # After an interrupt this state remains, and the next call follows up on the change.
         state, self._routed = self._state, False
         state.fast_path = (state.pick_slow_path, state.clock, state.latest)
-        state.locked_fast_path = state.call_picker = None
+        state.locked_fast_path = state.call_picker = state.locked_call_path = None
 
     def _route_locked(self, panicked: bool) -> None:
         state, membership = self._state, self._state.membership
@@ -282,36 +293,62 @@ class Router(Generic[C]):
             # Calls that wait for one role may have to be served by another role now.
             state.queue.rerouted = state.queue.routed
             state.queue.free(*membership.freed(all_of_them=changed or state.queue.rerouted))
-        paths, state.call_picker = self._paths(), self._call_picker()
+        paths = self._paths_by_call() if state.by_call else self._paths()
         if state.looks_for_blocks:
-            paths = self._looking(*paths)
-        state.fast_path, state.locked_fast_path = paths
+            paths = self._looking(paths)
+        state.fast_path, state.locked_fast_path = paths.fast, paths.locked
+        state.call_picker, state.locked_call_path = paths.by_call, paths.locked_by_call
         self._routed = True
 
-    def _paths(self) -> tuple[FastPath[C], LockedFastPath[C] | None]:
-        """Return the fast path and the locked fast path for the next calls."""
+    def _paths(self) -> _Paths[C]:
+        """Return the paths of the next calls, if their pick does not depend on the call."""
         state, membership = self._state, self._state.membership
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         if state.suspended:
-            return slow, None
-        # With routes, or a balancer that sees the call, every call takes the slow path, or the one of
-        # `call_picker`.
-        if state.by_call:
-            return slow, None
-        limited = state.limited or FREE_THREADED
+            return _Paths(slow)
         if membership.candidates:
             pick = self._until_wake(state.pickers.picker_locked(membership.candidates))
-        elif limited:
-            return slow, None  # a call that is refused there is counted
+        elif self._counts_under_lock:
+            return _Paths(slow)  # a call that is refused there is counted
         else:
             pick = self.pick_after_wake
-        # A member may be at its limit, or counting needs the lock: the call takes the member under the lock, if
-        # no other call waits.
-        if limited:
-            each = FREE_THREADED or state.compares_latency
-            latest = _NO_BUCKETS if each else state.latest_uses
-            return slow, (pick, state.clock, latest, state.lock, state.queue.waiters)
-        return (pick, state.clock, state.latest), None
+        if self._counts_under_lock:
+            return _Paths(slow, (pick, *self._under_lock()))
+        return _Paths((pick, state.clock, state.latest))
+
+    def _paths_by_call(self) -> _Paths[C]:
+        """Return the paths of the next calls, if their pick depends on the call."""
+        state, membership = self._state, self._state.membership
+        slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
+        if state.suspended or not membership.candidates:
+            return _Paths(slow)
+        if state.routing is not None and membership.has_roles:
+            pick: CallPicker | None = self._picker_by_route(state.routing)
+        else:
+            pick = self._call_picker_locked(membership.candidates)
+        if pick is None:
+            return _Paths(slow)
+        pick = self._by_call_until_wake(pick)
+        if self._counts_under_lock:
+            return _Paths(slow, locked_by_call=(pick, *self._under_lock()))
+        return _Paths(slow, by_call=pick)
+
+    @property
+    def _counts_under_lock(self) -> bool:
+        """Whether a call takes its member under the lock, if no other call waits.
+
+        A member may be at its limit, or counting needs the lock.
+        """
+        return self._state.limited or FREE_THREADED
+
+    def _under_lock(
+        self,
+    ) -> tuple[Callable[[], float], dict[AnyMethod, Bucket], Lock, OrderedDict[WaitingCall, None]]:
+        """Return what a path under the lock needs beside its picker."""
+        state = self._state
+        each = FREE_THREADED or state.observes_latency
+        latest = _NO_BUCKETS if each else state.latest_uses
+        return state.clock, latest, state.lock, state.queue.waiters
 
     def _until_wake(self, pick: Callable[[], Member[C]]) -> Callable[[], Member[C]]:
         """Return a picker that looks at the clock before each pick, if time will change who may be picked."""
@@ -325,25 +362,23 @@ class Router(Generic[C]):
 
         return pick_before_wake
 
-    def _call_picker(self) -> CallPicker | None:
-        """Return a picker for the fast path of calls whose member depends on the call."""
-        state, membership = self._state, self._state.membership
-        if not state.by_call or state.limited or FREE_THREADED:
-            return None
-        if not membership.candidates:
-            return None
-        if state.routing is not None and membership.has_roles:
-            pick: CallPicker | None = self._picker_by_route(state.routing)
-        else:
-            pick = state.pickers.call_picker_locked(membership.candidates)
-        wake_at, clock, slow_path_member = membership.wake_at, state.clock, state.slow_path_member
-        if pick is None or wake_at == math.inf:
+    def _by_call_until_wake(self, pick: CallPicker) -> CallPicker:
+        """Do the same for a picker that sees the call; what has become due is left to the slow path."""
+        wake_at, clock = self._state.membership.wake_at, self._state.clock
+        if wake_at == math.inf:
             return pick
+        slow_path_member = self._state.slow_path_member
 
         def pick_before_wake(method: AnyMethod, args: tuple[Any, ...]) -> Member[C]:
             return pick(method, args) if clock() < wake_at else slow_path_member
 
         return pick_before_wake
+
+    def _call_picker_locked(self, candidates: Candidates) -> CallPicker | None:
+        """Return a picker of the balancer that sees the call; None where a call needs more than that."""
+        return self._state.pickers.call_picker_locked(
+            candidates, self._state.slow_path_member if self._state.limited else None
+        )
 
     def _picker_by_route(self, routing: Routing) -> CallPicker:
         """Return a picker that picks among the members on the route of the call's method."""
@@ -370,7 +405,7 @@ class Router(Generic[C]):
         state = self._state
         if candidates and not state.pickers.needs_call:
             return state.pickers.picker_locked(candidates)
-        by_call = state.pickers.call_picker_locked(candidates) if candidates else None
+        by_call = self._call_picker_locked(candidates) if candidates else None
         return by_call or (lambda *_: state.slow_path_member)
 
     def _tell_ready_locked(self) -> None:
@@ -405,21 +440,22 @@ class Router(Generic[C]):
             state.looks_for_blocks = are_blocks_open()
             self.reroute_locked()
 
-    def _looking(
-        self, path: FastPath[C], locked: LockedFastPath[C] | None
-    ) -> tuple[FastPath[C], LockedFastPath[C] | None]:
+    def _looking(self, paths: _Paths[C]) -> _Paths[C]:
         """Return the same paths for calls outside blocks; calls inside take the slow path."""
         # Few programs have blocks.
         from connpool_runtime.checkout.call_options import outside_blocks
 
         state, inside, rest = self._state, self._state.slow_path_member, self._stop_looking
-        if (by_call := state.call_picker) is not None:
-            state.call_picker = outside_blocks(by_call, inside, rest)
-        if path[0] is not state.pick_slow_path:
-            path = (outside_blocks(path[0], inside, rest), *path[1:])
+        fast, locked, by_call, locked_by_call = paths
+        if by_call is not None:
+            by_call = outside_blocks(by_call, inside, rest)
+        if fast[0] is not state.pick_slow_path:
+            fast = (outside_blocks(fast[0], inside, rest), *fast[1:])
         if locked is not None:
             locked = (outside_blocks(locked[0], inside, rest), *locked[1:])
-        return path, locked
+        if locked_by_call is not None:
+            locked_by_call = (outside_blocks(locked_by_call[0], inside, rest), *locked_by_call[1:])
+        return _Paths(fast, locked, by_call, locked_by_call)
 
     def _announce_breaker_locked(self, member: Member[C], before: BreakerState) -> None:
         from connpool_runtime.events.types import BreakerChanged

@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BackgroundWorker",
     "FastPath",
-    "PinnedResult",
+    "LockedCallPath",
     "LockedFastPath",
+    "PinnedResult",
     "PoolState",
     "Readiness",
     "Sweeper",
@@ -63,6 +64,14 @@ LockedFastPath = tuple[
     OrderedDict[WaitingCall, None],
 ]
 """The same for members with a limit, with the lock and the calls that wait."""
+LockedCallPath = tuple[
+    CallPicker,
+    Callable[[], float],
+    dict[AnyMethod, Bucket],
+    Lock,
+    OrderedDict[WaitingCall, None],
+]
+"""The same where the pick depends on the call."""
 
 
 class BackgroundWorker(Protocol):
@@ -169,12 +178,14 @@ class PoolState(Generic[C]):
         "limited",
         "loans",
         "lock",
+        "locked_call_path",
         "locked_fast_path",
         "looks_for_blocks",
         "maintenance_due",
         "membership",
         "middleware",
         "name",
+        "observes_latency",
         "openings",
         "pick_slow_path",
         "pickers",
@@ -227,8 +238,7 @@ class PoolState(Generic[C]):
         self.by_call = False
         self.limited = False  # whether a member may be at its limit of calls
         self.slow_call_duration = _slow_from(settings)
-        # Whether durations of attempts are needed.
-        self.timed = self._asks_for_time()
+        self._ask_for_time()
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
         self.middleware: tuple[Registration, ...] = ()
@@ -242,7 +252,9 @@ class PoolState(Generic[C]):
         self.fast_path: FastPath[C]  # everything a call needs, in one attribute; set by the router
         self.locked_fast_path: LockedFastPath[C] | None = None
         self.looks_for_blocks = False  # whether calls may be inside a block of `calling`
-        self.call_picker: CallPicker | None = None  # the fast path of a balancer that sees the call
+        # Both paths where the pick depends on the call.
+        self.call_picker: CallPicker | None = None
+        self.locked_call_path: LockedCallPath | None = None
         # Collected under the lock, done after releasing it.
         self.housekeeper: BackgroundWorker | None = None  # created with the first endpoint
         self.sweepers: tuple[Sweeper, ...] = ()  # examine the members, or the lent clients
@@ -287,7 +299,7 @@ class PoolState(Generic[C]):
         self.pickers = self._new_pickers()
         self.judge = self._new_judge()
         self.slow_call_duration = _slow_from(settings)
-        self.timed = self._asks_for_time()
+        self._ask_for_time()
         self.quota.most = settings.max_clients
         if (settings.buckets, settings.metrics) != (before.buckets, before.metrics):
             methods = self.counters.methods
@@ -297,9 +309,10 @@ class PoolState(Generic[C]):
             for name, _ in methods if before.metrics else ():
                 self.counters.of(name)
 
-    def _asks_for_time(self) -> bool:
-        slow_calls = self.slow_call_duration != math.inf
-        return slow_calls or self.pickers.needs_time or self.compares_latency
+    def _ask_for_time(self) -> None:
+        # whether members are compared by how long their attempts take, and whether anything needs to know that
+        self.observes_latency = self.pickers.needs_time or self.compares_latency
+        self.timed = self.observes_latency or self.slow_call_duration != math.inf
 
     def _new_judge(self) -> ErrorJudge:
         return ErrorJudge(self.settings.classifier, self.settings.unknown_errors)

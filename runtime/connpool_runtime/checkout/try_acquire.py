@@ -77,7 +77,7 @@ def give_back_success(
             return False
         if not member.source.take_back_ready(member, lease, now):
             return False
-        if state.compares_latency:
+        if state.observes_latency:
             member.latency.observe(seconds, False, now)
         if state.membership.limited:
             state.counters.other_uses.record(seconds)

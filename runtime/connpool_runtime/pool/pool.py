@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
@@ -29,7 +30,7 @@ from connpool_runtime.calls.middleware_chain import (
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished
-from connpool_runtime.checkout.state import LockedFastPath
+from connpool_runtime.checkout.state import LockedCallPath, LockedFastPath
 from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.checkout.try_acquire import give_back_success, try_acquire
 from connpool_runtime.classifiers.verdict import SUCCESS
@@ -165,7 +166,7 @@ class Pool(BasePool[C]):
         state = self._state
         pick = state.call_picker
         if pick is None:
-            return self._slow_call(method, args)
+            return self._locked_call_by_call(method, args)
         clock = state.clock
         try:
             member: Member[C] = pick(method, args)
@@ -210,6 +211,24 @@ class Pool(BasePool[C]):
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
+    def _locked_call_by_call(self, method: Method[C, R], args: tuple[Any, ...]) -> R:
+        """Run a call whose member depends on the call, where members have limits."""
+        path, checkout = self._state.locked_call_path, self._checkout
+        if path is None:
+            return self._slow_call(method, args)
+        try:
+            member: Member[C] = path[0](method, args)
+        except BaseException as error:
+            call = checkout.new_call(method, args)
+            checkout.recorder.record_call(call, self._state.clock(), error)
+            raise
+        try:
+            run = FAST_CALLS[type(member.source)]
+            answer: R = run(checkout, path, member, method, args)
+        except ResultCountedAsFailure as error:
+            return cast("R", error.result)
+        return self._slow_call(method, args, first=member) if answer is BUSY else answer
+
     # Replaces `call` in a pool whose middleware have nothing to do for a call that succeeds at once: a failed
     # call goes on as if its first attempt had been made inside the middleware.
     def _call_in_phases(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:  # noqa: C901
@@ -240,8 +259,12 @@ class Pool(BasePool[C]):
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
                     given: Any = BUSY
+                    path: LockedFastPath[C] | LockedCallPath | None
                     if (path := state.locked_fast_path) is not None:
                         generation = member = path[0]()
+                    elif (path := state.locked_call_path) is not None:
+                        generation = member = path[0](method, args)
+                    if path is not None:
                         run = FAST_CALLS[type(member.source)]
                         given = run(self._checkout, path, member, method, args, True, invoke)
                     if given is BUSY:
@@ -403,6 +426,8 @@ class Pool(BasePool[C]):
             raise
         if generation is member:
             path = state.locked_fast_path
+            if (by_call_path := state.locked_call_path) is not None and not tried:
+                path = (partial(by_call_path[0], method, call.args), *by_call_path[1:])
             if path is None or member is not state.slow_path_member:
                 call.given, call.may_be_fast, path = member, False, None
             return self._attempt_with_lease(call, path)

@@ -23,15 +23,12 @@ from connpool_runtime._concurrency.threads import FREE_THREADED, Signal
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import FACES, Client, Face, TaskFace, ThreadFace, until
+from tests.runtime.faces import SEEN, Client, Face, TaskFace, ThreadFace, until
 
 NewFace = Callable[..., Face]
 
 
-@pytest.fixture(params=FACES)
-def new_face(request: pytest.FixtureRequest) -> NewFace:
-    """Makes a pool of one kind with the members named."""
-    return FACES[request.param]
+FACES = SEEN
 
 
 def exclusive(new_face: NewFace, *names: str, **options: Any) -> Face:

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import KeysApart, PoolClosed, calling
+from connpool_runtime import KeysApart, Method, Outcome, PoolClosed, PoolExhausted, calling
 from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import Client, Face, until
+from tests.runtime.faces import LIMITED, Client, Face, until
+
+FACES = LIMITED
 
 
 async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face]) -> None:
@@ -27,7 +31,106 @@ async def test_least_pending_needs_no_look_at_the_call(new_face: Callable[..., F
     """It works on the fast path: no other member stands in for what its picker picks."""
     face = new_face("a", "b", balancer="least_request")
     state = face.pool._state
-    assert state.fast_path[0] != state.pick_slow_path
+    assert state.fast_path[0] != state.pick_slow_path or state.locked_fast_path is not None
+
+
+def first_of(members: Any, _call: object) -> Any:
+    return members[0]
+
+
+@pytest.mark.skipif(
+    FREE_THREADED, reason="without the interpreter lock every call takes the slow path"
+)
+@pytest.mark.parametrize("route", [None, "replica", "replica, any"])
+@pytest.mark.parametrize("balancer", [*BALANCERS, *BY_CALL, first_of])
+async def test_no_balancer_and_no_route_sends_a_call_on_the_slow_path(
+    new_face: Callable[..., Face],
+    monkeypatch: pytest.MonkeyPatch,
+    balancer: Any,
+    route: str | None,
+) -> None:
+    """A call that finds a free member takes it at once, and that is counted as ever."""
+    face = new_face(balancer=balancer)
+    method = face.method("get", route=route, hash_key=0)
+    for name in "abc":
+        face.clients[name] = Client(name)
+        face.pool.add_client(face.clients[name], name, labels={"role": "replica"})
+    await face.call(method)  # and arranges calls
+    monkeypatch.delattr(Checkout, "claim")
+    for _ in range(20):
+        assert await face.call(method) in {"a", "b", "c"}
+    assert sum(client.calls for client in face.clients.values()) == 21
+    assert [face.stats().methods[0].successes, face.in_flight()] == [21, 0]
+
+
+async def test_a_function_is_asked_about_free_members_only(new_face: Callable[..., Face]) -> None:
+    """Where members have limits: it cannot pick one that is at its limit, and is not asked if all are."""
+    offered: list[list[str]] = []
+
+    def last_of(members: Any, _call: object) -> Any:
+        offered.append([member.name for member in members])
+        return members[-1]
+
+    face = new_face("a", "b", balancer=last_of, max_concurrency=1, checkout_timeout=0.0)
+    assert await face.calls(1) == ["b"]
+    async with face.lease():
+        assert await face.calls(1) == ["a"]
+        async with face.lease():
+            before = len(offered)
+            assert [type(error) for error in await face.calls(1)] == [PoolExhausted]
+            assert len(offered) == before
+    assert offered == [["a", "b"], ["a", "b"], ["a"], ["a"]]
+    assert face.in_flight() == 0
+
+
+async def test_a_balancer_function_that_fails_is_the_callers_mistake(
+    new_face: Callable[..., Face],
+) -> None:
+    """Its error reaches the caller, is counted once for the method, and blames no member."""
+
+    def broken(_members: object, _call: object) -> Any:
+        raise ZeroDivisionError
+
+    face = new_face("a", "b", balancer=broken)
+    assert [type(error) for error in await face.calls(2)] == [ZeroDivisionError] * 2
+    (method,) = face.stats().methods
+    assert (method.successes, method.failures + method.neutrals) == (0, 2)
+    assert [member.failures for member in face.stats().members] == [0, 0]
+    assert face.in_flight() == 0
+
+
+@pytest.mark.parametrize("balancer", ["consistent_hash", "peak_ewma", first_of])
+async def test_a_result_that_counts_as_a_failure_reaches_the_caller(
+    new_face: Callable[..., Face], balancer: Any
+) -> None:
+    """Whatever the balancer needs to see; the member is blamed for it."""
+    face = new_face("a", balancer=balancer, max_fails=0)
+    method = face.method("get", judge=lambda answer: Outcome.FAILURE)
+    assert [await face.call(method) for _ in range(3)] == ["a"] * 3
+    assert face.stats().members[0].failures == 3
+    assert face.in_flight() == 0
+
+
+async def test_a_key_meets_its_member_while_that_is_free(new_face: Callable[..., Face]) -> None:
+    """Where members have limits, calls with its key go on to the next member while its own is at the limit."""
+    face = new_face("a", "b", "c", balancer="consistent_hash", max_concurrency=1)
+    for client in face.clients.values():
+        client.always = client.name
+    home = await face.execute(key="key")
+    async with face.lease(key="key") as (busy, _):
+        assert busy.name == home
+        away = await call_with_key(face)
+        assert away != home
+        assert {await call_with_key(face) for _ in range(5)} == {away}
+    assert {await call_with_key(face) for _ in range(5)} == {home}
+
+
+async def call_with_key(face: Face) -> Any:
+    """Make a call of a method whose only argument is its key."""
+    get = {"threads": Client.get, "tasks": Client.aget}[face.kind]
+    method = Method[Client, Any]("get", lambda client, _: get(client), hash_key=0)
+    answer = face.pool.call(method, ("key",))
+    return await answer if face.kind == "tasks" else answer
 
 
 async def test_calls_with_one_key_meet_one_member(new_face: Callable[..., Face]) -> None:
@@ -146,6 +249,25 @@ async def test_peak_ewma_avoids_a_slow_member(new_face: Callable[..., Face]) -> 
     assert face.member("b").latency.at(face.clock()) < 0.1
     face.member("b").latency.observe(0.1, False, face.clock())
     assert await face.calls(1) == ["a"]  # what was known of it has faded
+
+
+async def test_peak_ewma_learns_from_each_success(new_face: Callable[..., Face]) -> None:
+    """A member that has become slow gets no calls any more once one of them told it."""
+    face = new_face("a", "b", balancer="peak_ewma")
+    took = {"a": 0.001, "b": 0.001}
+
+    def get(client: Any, _: object) -> Any:
+        face.clock.sleep(took[client.name])
+        return client.get() if face.kind == "threads" else client.aget()
+
+    method = Method("get", get)
+    await asyncio.gather(*(face.call(method) for _ in range(20)))
+    assert min(client.calls for client in face.clients.values()) > 0
+    took["a"] = 1.0
+    while (await face.call(method)) != "a":
+        pass
+    assert face.member("a").latency.at(face.clock()) > 0.5
+    assert {await face.call(method) for _ in range(20)} == {"b"}
 
 
 async def test_peak_ewma_learns_from_failures(new_face: Callable[..., Face]) -> None:

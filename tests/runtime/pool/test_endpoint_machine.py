@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from connpool_runtime import Method, Outcome, PoolClosed, Rejected, UnknownMember
+from connpool_runtime.balancing.balancers import BY_CALL
 from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Deadline, Retry, Timeout
@@ -343,7 +344,7 @@ class EndpointMachine(RuleBasedStateMachine):
     new_stage: ClassVar[type[Stage]]
 
     @initialize(
-        balancer=st.sampled_from(["round_robin", "random", "least_request"]),
+        balancer=st.sampled_from(["round_robin", "random", "least_request", "peak_ewma", *BY_CALL]),
         max_fails=st.sampled_from([0, 2]),
         patience=st.sampled_from([0.5, 3.0, FOREVER]),
         max_clients=st.sampled_from([None, None, 1, 2]),

@@ -223,6 +223,27 @@ def exclusive_in_time(pool: Pool[Client], clock: FakeClock) -> None:
     pool.clients[0].failures = 1
 
 
+def exclusive_of_a_role(pool: Pool[Client], clock: FakeClock) -> None:
+    """The way of calls that have a route."""
+    pool.reconfigure(default_route="all")
+    for name in "ab":
+        pool.set_labels(name, {"role": "all"})
+    pool.call(GET)
+    pool.clients[0].failures = 1
+
+
+def exclusive_of_a_role_in_phases(pool: Pool[Client], clock: FakeClock) -> None:
+    """The same with middleware around the client's function alone."""
+    in_time(pool, clock)
+    exclusive_of_a_role(pool, clock)
+
+
+def exclusive_of_a_role_seen(pool: Pool[Client], clock: FakeClock) -> None:
+    """The same with middleware that has to see each call."""
+    exclusive_of_a_role(pool, clock)
+    exclusive_seen(pool, clock)
+
+
 def exclusive_seen(pool: Pool[Client], clock: FakeClock) -> None:
     """Middleware that has to see each call; one member fails once."""
     pool.register_middleware(lambda call, proceed: proceed(call))
@@ -260,10 +281,20 @@ STATES = [
     in_time,
     exclusive_in_time,
     exclusive_seen,
+    exclusive_of_a_role,
+    exclusive_of_a_role_in_phases,
+    exclusive_of_a_role_seen,
     stocked,
     stocked_seen,
 ]
-EXCLUSIVE = (exclusive, exclusive_in_time, exclusive_seen)
+EXCLUSIVE = (
+    exclusive,
+    exclusive_in_time,
+    exclusive_seen,
+    exclusive_of_a_role,
+    exclusive_of_a_role_in_phases,
+    exclusive_of_a_role_seen,
+)
 ON_DEMAND = (stocked, stocked_seen)
 
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from connpool_runtime import BreakerState, Method, Outcome, PoolClosed, Rejected
 from connpool_runtime._concurrency import tasks, threads
+from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.errors import DrainTimeout
@@ -50,6 +51,11 @@ ENDING = st.sampled_from(list(ENDINGS))
 FOREVER = 1e9
 # By a thread in a real program, on the spot here.
 LEFT_TO_A_THREAD = "connpool_runtime.checkout.checkout.run_beside_finalizer"
+
+
+def last_of(members: Any, _call: object) -> Any:
+    """Pick the member that has joined last, as a balancer of the user's own."""
+    return members[-1]
 
 
 def error_of(ending: str) -> Exception | None:
@@ -199,9 +205,8 @@ class PoolMachine(RuleBasedStateMachine):
     new_stage: ClassVar[type[Stage]]
 
     @initialize(
-        balancer=st.sampled_from(
-            ["round_robin", "random", "weighted_round_robin", "least_request", "consistent_hash"]
-        ),
+        balancer=st.sampled_from([*BALANCERS, *BY_CALL, last_of]),
+        routed=st.booleans(),
         limit=st.sampled_from([None, None, 1, 2]),
         max_fails=st.sampled_from([0, 1, 1, 2, 3]),
         probes=st.integers(1, 2),
@@ -214,7 +219,8 @@ class PoolMachine(RuleBasedStateMachine):
     )
     def begin(
         self,
-        balancer: str,
+        balancer: str | Callable[..., Any],
+        routed: bool,
         limit: int | None,
         max_fails: int,
         probes: int,
@@ -236,8 +242,11 @@ class PoolMachine(RuleBasedStateMachine):
         self.limit = limit
         self.probes = probes
         self.panics = panic > 0.0
+        # All members have the role that all calls are for, so routes change which way calls take, and nothing else.
+        self.labels = {"role": "all"} if routed else None
         self.pool = self.stage.new_pool(
             balancer=balancer,
+            default_route="all" if routed else None,
             random=lambda: 0.5,
             max_concurrency=limit,
             max_fails=max_fails,
@@ -284,7 +293,7 @@ class PoolMachine(RuleBasedStateMachine):
             return
         client = Client(self, f"m{len(self.clients)}", self.limit if limit is None else limit)
         try:
-            self.pool.add_client(client, client.name, max_concurrency=limit)
+            self.pool.add_client(client, client.name, max_concurrency=limit, labels=self.labels)
         except PoolClosed:
             assert self.closing
             return
