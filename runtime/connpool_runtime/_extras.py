@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.util import find_spec
 
-__all__ = ["extra", "install", "need"]
+__all__ = ["extra", "install", "load", "need"]
 
 
 @contextmanager
@@ -43,6 +44,15 @@ def need(library: str, extra: str) -> None:
     """
     if find_spec(library) is None:
         raise _missing(library, extra)
+
+
+def load(library: str) -> None:
+    """Import a library now, before any time limit begins: that takes a second and more on a busy machine.
+
+    What goes wrong is left to the import that needs the library, which reports it.
+    """
+    with suppress(Exception):
+        import_module(library)
 
 
 def install(extra: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.runtime.faces import PLAIN, Face
+from tests.runtime.faces import PLAIN, Face, makers_of
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,17 +38,7 @@ def small_heap() -> Iterator[None]:
     gc.unfreeze()
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests of pools for each kind of pool that their module names in `FACES`; usually for threads and for tasks."""
-    if "new_face" in metafunc.fixturenames:
-        faces = getattr(metafunc.module, "FACES", PLAIN)
-        metafunc.parametrize("new_face", faces.values(), ids=faces, indirect=True)
-
-
-@pytest.fixture
-def new_face(request: pytest.FixtureRequest) -> Callable[..., Face]:
-    """Makes a pool of one kind with the members named."""
-    return request.param  # type: ignore[no-any-return]
+new_face = makers_of(PLAIN)
 
 
 @pytest.fixture

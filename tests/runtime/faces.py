@@ -4,10 +4,12 @@ import asyncio
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
+
+import pytest
 
 from connpool_runtime import AsyncPool, Call, Method, Outcome, Pool, PoolStats, Proceed
 from connpool_runtime.members.member import Member
@@ -399,3 +401,14 @@ LIMITED = {
     "tasks, limits, calls are seen": LimitedSeenTaskFace,
 }
 """For tests of who is picked: on members without a limit, where any thread counts by itself, and with one."""
+
+
+def makers_of(faces: Mapping[str, type[Face]]) -> Any:
+    """Return the fixture `new_face`, with which each test runs once with each of these kinds of pools."""
+
+    @pytest.fixture(params=faces.values(), ids=faces)
+    def new_face(request: pytest.FixtureRequest) -> Callable[..., Face]:
+        """Makes a pool of one kind with the members named."""
+        return request.param  # type: ignore[no-any-return]
+
+    return new_face

@@ -9,7 +9,9 @@ ended; and connections belong to the parent, whose bytes would be read here. So
 - an object with threads, tasks, clients, or places that others hold says `renew_after_fork(self)` once,
   and its `after_fork` is called in the child before anything else runs there;
 - what must neither be used nor closed in the child goes to `keep`, because a finalizer may say goodbye to
-  a server in the name of the parent.
+  a server in the name of the parent;
+- a fork waits for modules that other threads are importing, a second at most. In the child such a module would stay half made, and
+  its lock taken: importing it would hang, or give a module that lacks names, for as long as the child lives.
 
 All of these objects are held weakly, and cost something only when they are created.
 """
@@ -17,11 +19,14 @@ All of these objects are held weakly, and cost something only when they are crea
 from __future__ import annotations
 
 import os
+import sys
 from itertools import count
-from threading import Lock
+from threading import Lock, active_count
+from time import monotonic, sleep
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
+from connpool_runtime._concurrency.introspection import current_frame
 from connpool_runtime._concurrency.locks import plain_lock
 from connpool_runtime._log import log_failure
 
@@ -37,6 +42,7 @@ _locks: WeakSet[Any] = WeakSet()
 _renewables: WeakValueDictionary[int, _Renewable] = WeakValueDictionary()
 _numbers = count()
 _kept: list[object] = []
+_LONGEST_IMPORT = 1.0  # seconds that a fork waits for: an import may wait for the thread that forks
 
 
 def new_lock() -> Lock:
@@ -73,6 +79,32 @@ def keep(*objects: object) -> None:
     _kept.extend(objects)
 
 
+def _before_fork() -> None:
+    if active_count() == 1 or _imports_itself():
+        return
+    until = monotonic() + _LONGEST_IMPORT
+    while _is_importing() and monotonic() < until:
+        sleep(0.001)
+
+
+def _is_importing() -> bool:
+    """Return whether a module is being imported, by any thread."""
+    return any(
+        getattr(getattr(module, "__spec__", None), "_initializing", False)
+        for module in tuple(sys.modules.values())
+    )
+
+
+def _imports_itself() -> bool:
+    """Return whether this thread is importing a module, which ends after the fork only."""
+    frame = current_frame().f_back
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _after_fork() -> None:
     for lock in all_locks():
         lock._at_fork_reinit()
@@ -88,4 +120,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -12,11 +12,16 @@ from typing import Any, cast
 
 import httpx
 
-__all__ = ["Document", "NotReached", "Process", "Refused"]
+__all__ = ["Document", "NotReached", "Process", "Refused", "import_all_of_httpx"]
 
 Document = dict[str, Any]
 
 _TIMEOUT = 10.0  # seconds to wait for an answer; a drain has a timeout of its own
+
+
+def import_all_of_httpx() -> None:
+    """Import what httpx puts off until its first client is made."""
+    httpx.HTTPTransport(verify=False).close()
 
 
 class NotReached(Exception):  # named after what happened

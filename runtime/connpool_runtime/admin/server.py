@@ -12,12 +12,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Event, current_thread
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 import uvicorn
+from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 
 from connpool_runtime._concurrency.forks import renew_after_fork
@@ -255,6 +257,8 @@ class AdminServer:
         self._server = uvicorn.Server(
             _config(guarded_app(admin, access), admin.settings.body_timeout, tls)
         )
+        with suppress(ImportError):  # see `_serve`
+            import_module("connpool_runtime.admin.exposition")
         self._thread = background_thread("connpool admin", self._run)
         self._thread.start()
         self._ready.wait()
@@ -324,6 +328,9 @@ class AdminServer:
             self._ready.set()
 
     async def _serve(self) -> None:
+        # anyio imports half of itself with its first call. No request may be the first to import something: a worker that
+        # is forked meanwhile would have half a module, and could not answer as long as it lives.
+        await run_sync(int)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         # uvicorn offers nothing to wait for
         while not (self._server.started or serving.done()):  # noqa: ASYNC110

@@ -17,7 +17,13 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import background_thread
 from connpool_runtime._log import log_failure
 from connpool_runtime.admin.aggregation import merged
-from connpool_runtime.admin.client import Document, NotReached, Process, Refused
+from connpool_runtime.admin.client import (
+    Document,
+    NotReached,
+    Process,
+    Refused,
+    import_all_of_httpx,
+)
 from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
 from connpool_runtime.admin.event_history import EventRing
 from connpool_runtime.admin.health import Health
@@ -45,6 +51,7 @@ class Workers:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
+        import_all_of_httpx()  # now, and not in a thread while a worker is forked, see `AdminServer`
 
     def ask(self, question: Callable[[Process], R]) -> dict[int, R | NotReached | Refused]:
         """Query all workers that exist now, at once; return the answers by process id."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.single_flight import Attempt, SingleFlight
 from connpool_runtime._concurrency.tasks import Gate, Step, monotonic
-from connpool_runtime._extras import need
+from connpool_runtime._extras import load, need
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
@@ -130,6 +130,8 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
 
     async def connect(self, timeout: float | None = None) -> C:
         """Return the client, opening and verifying it if there is none; see `AsyncConnector.connect`."""
+        if self._library is not None:
+            load(self._library[0])
         until = monotonic() + timeout_of(timeout, self._config.connect_timeout)
         while True:
             with self._lock:

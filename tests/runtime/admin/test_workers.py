@@ -164,3 +164,50 @@ def test_events_are_polled_again_after_a_failure(
         assert eventually(lambda: pool.eject("a") or pool.uneject("a") or events.after(0)[1])
     events.close()
     pool.close()
+
+
+# Serves all workers until it is told to end; prints its URL, then what was imported since.
+ALL_WORKERS = """
+import sys
+from connpool_runtime.admin import serve_workers
+
+with serve_workers("web", run_folder=sys.argv[1], token=sys.argv[2]) as server:
+    before = set(sys.modules)
+    print(server.url, flush=True)
+    sys.stdin.readline()
+    print(*sorted(set(sys.modules) - before))
+"""
+CHANGES: dict[str, dict[str, object]] = {
+    "/eject": {"service": "shop", "member": "a"},
+    "/uneject": {"service": "shop", "member": "a"},
+    "/labels": {"service": "shop", "member": "a", "labels": {"role": "primary"}},
+    "/drain": {"service": "shop", "member": "a"},
+    "/nothing": {},
+}
+
+
+def test_no_request_imports_anything(folder: Path) -> None:
+    """The process that forks the workers may do so at any moment, and each would have half of what is being imported."""
+    pool = Pool[str]("shop")
+    pool.add_client("client", "a")
+    command = [sys.executable, "-c", ALL_WORKERS, str(folder), TOKEN]
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with (
+        serve_admin({"shop": pool}, run_folder=folder, name="web"),
+        subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with httpx.Client(base_url=url, headers=headers) as admin:
+            for path in ("/", "/health", "/health/live", "/health/ready", "/stats", "/config"):
+                admin.get(path)
+            for accept in ("text/plain", "application/openmetrics-text"):
+                assert admin.get("/metrics", headers={"Accept": accept}).status_code == 200
+            assert admin.get("/events?follow=false").status_code == 200
+            assert admin.get("/stats", headers={"Authorization": "Bearer no"}).status_code == 401
+            answers = {path: admin.post(path, json=body) for path, body in CHANGES.items()}
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stdout.read().split() == []
+    assert [one.status_code for one in answers.values()] == [200, 200, 200, 200, 404]

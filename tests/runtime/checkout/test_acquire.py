@@ -23,12 +23,12 @@ from connpool_runtime._concurrency.threads import FREE_THREADED, Signal
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import SEEN, Client, Face, TaskFace, ThreadFace, until
+from tests.runtime.faces import SEEN, Client, Face, TaskFace, ThreadFace, makers_of, until
 
 NewFace = Callable[..., Face]
 
 
-FACES = SEEN
+new_face = makers_of(SEEN)
 
 
 def exclusive(new_face: NewFace, *names: str, **options: Any) -> Face:

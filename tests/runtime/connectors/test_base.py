@@ -1,9 +1,14 @@
 """What the common part of connectors promises, with clients that hang, come late or misbehave."""
 
 import asyncio
+import builtins
+import importlib
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,10 +24,14 @@ from connpool_runtime.connectors import (
     FailureKind,
     HealthCheckFailed,
     InvalidConfig,
+    async_base,
+    base,
 )
 from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
 from connpool_runtime.connectors.failures import Failure, failed
 from connpool_runtime.connectors.redis import RedisConnector
+from connpool_runtime.connectors.state import PATIENCE
+from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import until
 from tests.waiting import eventually
 
@@ -86,6 +95,52 @@ def test_the_constructor_only_validates() -> None:
     with pytest.raises(InvalidConfig):
         CustomConnector(Client, "no port")
     CustomConnector(raising(AssertionError("it was called")), PLACE)
+
+
+class LeftFor:
+    """What both connectors of a library that takes long to import leave for checking a new client."""
+
+    _library = ("slow_to_import", "slow")
+    seconds = 0.0
+
+    def open_client(self, endpoint: str, timeout: float) -> Client:
+        importlib.import_module("slow_to_import")
+        return Client(endpoint)
+
+    def check_client(self, client: Client, timeout: float) -> None:
+        self.seconds = timeout
+
+
+class OfThreads(LeftFor, CustomConnector[Client]):
+    """For threads."""
+
+
+class OfTasks(LeftFor, AsyncCustomConnector[Client]):
+    """For tasks."""
+
+    async def open_client(self, endpoint: str, timeout: float) -> Client:  # type: ignore[override]  # noqa: ASYNC109  # for tasks
+        return super().open_client(endpoint, timeout)
+
+    async def check_client(self, client: Client, timeout: float) -> None:  # type: ignore[override]  # noqa: ASYNC109  # for tasks
+        super().check_client(client, timeout)
+
+
+@pytest.mark.parametrize(("kind", "its_base"), [(OfThreads, base), (OfTasks, async_base)])
+async def test_importing_the_library_takes_no_time_of_the_server(
+    kind: Any, its_base: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine an import takes seconds, and a service would not start although its servers are well."""
+    clock = FakeClock()
+    (tmp_path / "slow_to_import.py").write_text("from builtins import clock\nclock.sleep(100.0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(builtins, "clock", clock, raising=False)
+    monkeypatch.delitem(sys.modules, "slow_to_import", raising=False)
+    monkeypatch.setattr(its_base, "monotonic", clock)
+    connector = kind(Client, PLACE)
+    connecting = connector.connect(timeout=60.0)
+    client = await connecting if kind is OfTasks else connecting
+    assert client.endpoint == PLACE
+    assert connector.seconds == 60.0 * PATIENCE
 
 
 def test_many_threads_share_one_attempt() -> None:

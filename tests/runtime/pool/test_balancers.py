@@ -12,9 +12,9 @@ from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import LIMITED, Client, Face, until
+from tests.runtime.faces import LIMITED, Client, Face, makers_of, until
 
-FACES = LIMITED
+new_face = makers_of(LIMITED)
 
 
 async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face]) -> None:

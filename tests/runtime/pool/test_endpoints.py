@@ -24,12 +24,12 @@ from connpool_runtime import (
     deadline,
     remaining,
 )
-from tests.runtime.faces import PATIENCE, SEEN, Client, Face, TaskFace, until
+from tests.runtime.faces import PATIENCE, SEEN, Client, Face, TaskFace, makers_of, until
 
 NewFace = Callable[..., Face]
 
 
-FACES = SEEN
+new_face = makers_of(SEEN)
 
 
 class Server:

@@ -23,10 +23,10 @@ from connpool_runtime.members.membership import MOST_SELECTIONS
 from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.middleware import Hedging, Retry
 from tests.runtime.costs import functions_called
-from tests.runtime.faces import LIMITED, Client, TaskFace, until
+from tests.runtime.faces import LIMITED, Client, TaskFace, makers_of, until
 from tests.waiting import eventually
 
-FACES = LIMITED
+new_face = makers_of(LIMITED)
 New = Callable[..., Any]  # a `Face` of either kind, sync or async
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from connpool_runtime import MethodStats, Pool
-from tests.runtime.faces import SEEN, Client, Face
+from tests.runtime.faces import SEEN, Client, Face, makers_of
 
 NewFace = Callable[..., Face]
 
 
-FACES = SEEN
+new_face = makers_of(SEEN)
 
 
 def taking(face: Face, seconds: float) -> Client:
