@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
 Hints = dict[str, tuple[str, ...]]
 
+# What the runtime takes for a failure of the network, also where it is the base of a client's own error.
+FAILURES = frozenset(
+    {
+        "builtins:ConnectionError",
+        "builtins:EOFError",
+        "builtins:TimeoutError",
+        "http.client:BadStatusLine",
+        "http.client:IncompleteRead",
+        "socket:gaierror",
+        "socket:herror",
+        "ssl:SSLError",
+    }
+)
+
 
 def undecided(
     request: GenerateRequest,
@@ -23,6 +37,7 @@ def undecided(
 ) -> Hints:
     """Return the errors of each wanted method that no policy names, directly or by a base class.
 
+    Errors that are failures of the network by a base class are left out: nothing has to be said of them.
     `lineages` has for each error the names of itself and its bases. Names are compared without their
     modules: the user may import an error from elsewhere than the client does.
     """
@@ -35,7 +50,10 @@ def undecided(
         said = [*(policy.expected or ()), *(policy.ignored or ()), *(policy.failures or ())]
         decided = set(map(bare, said))
         open_errors = tuple(
-            e for e in errors if decided.isdisjoint(map(bare, (e, *lineages.get(e, ()))))
+            error
+            for error in errors
+            if decided.isdisjoint(map(bare, (error, *lineages.get(error, ()))))
+            and FAILURES.isdisjoint(lineages.get(error, ()))
         )
         if open_errors:
             left[method] = open_errors

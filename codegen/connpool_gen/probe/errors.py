@@ -10,11 +10,11 @@ from typing import cast
 def errors_of(package: str) -> dict[str, list[str]]:
     """Return each error of a package under every name that its loaded modules have for it.
 
-    The names are `module:Class`; with each stand the class itself and its bases of the same package.
+    The names are `module:Class`; with each stand the class itself and its bases.
     """
     loaded = cast("dict[str, object]", sys.modules)  # which may hold anything
     return {
-        f"{name}:{key}": lineage(value, package)
+        f"{name}:{key}": lineage(value)
         for name, module in list(loaded.items())
         if isinstance(module, types.ModuleType) and name.partition(".")[0] == package
         for key, value in list(vars(module).items())
@@ -32,7 +32,7 @@ def is_of(value: type, package: str) -> bool:
     return str(value.__module__).partition(".")[0] == package
 
 
-def lineage(cls: type, package: str) -> list[str]:
-    """Name a class and its bases of the same package, where they are defined."""
-    bases = [base for base in cls.__mro__ if is_of(base, package)]
+def lineage(cls: type) -> list[str]:
+    """Name a class and its bases, where they are defined."""
+    bases = type.__dict__["__mro__"].__get__(cls)
     return [f"{base.__module__}:{base.__qualname__}" for base in bases]

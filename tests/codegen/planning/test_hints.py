@@ -1,12 +1,17 @@
 """Hints at errors of the client's own: what nobody has decided is told, with the lines to paste."""
 
+from importlib import import_module
 from pathlib import Path
 from textwrap import indent
+from types import new_class
 
 import pytest
 from typer.testing import CliRunner
 
 from connpool_gen.cli import app
+from connpool_gen.planning.hints import FAILURES
+from connpool_runtime import Outcome
+from connpool_runtime.classifiers.transport import transport
 
 ERRORS = """
 class SoldOut(Exception): ...
@@ -206,3 +211,25 @@ def test_strict_asks_for_a_decision(here: Path) -> None:
     )
     assert run("--strict")[0] == 0
     assert "failures=(Closed,)" in (here / "generated" / "client_pool.py").read_text("utf-8")
+
+
+def test_errors_of_the_network_are_failures_already(here: Path) -> None:
+    """Nobody is asked about an error that is a ConnectionError or TimeoutError, by which the runtime judges it."""
+    (here / "shop" / "errors.py").write_text(
+        ERRORS.replace("class Closed(Exception)", "class Closed(ConnectionError)"), "utf-8"
+    )
+    done = CliRunner().invoke(app, ["--client", "shop:Client"])
+    assert done.exit_code == 0
+    assert '    order = { expected = ["shop.errors:SoldOut"] }' in done.output
+    assert "inherited" not in done.output
+
+
+@pytest.mark.parametrize("name", sorted(FAILURES))
+def test_the_runtime_takes_them_for_failures(name: str) -> None:
+    """What is left out of the hints is what the runtime calls a failure, of a subclass too."""
+    module, _, kind = name.partition(":")
+    base = getattr(import_module(module), kind)
+    error = new_class("Own", (base,))
+    verdict = transport(error.__new__(error, "line"))
+    assert verdict is not None
+    assert verdict.outcome is Outcome.FAILURE
