@@ -43,6 +43,14 @@ class Client:
         yield 1
 
 
+ROLE = {"role": "all"}  # of all members, so that a route says nothing about who may be picked
+SEES_CALLS: dict[str, dict[str, Any]] = {
+    "peak_ewma": {"balancer": "peak_ewma"},
+    "consistent_hash": {"balancer": "consistent_hash"},
+    "function": {"balancer": lambda members, call: members[0]},
+    "route": {"default_route": "all"},
+}
+"""Options with which the pick of a member depends on the call, or needs its duration."""
 GET: Method[Client, None] = Method("get", lambda client, args: client.get())
 ITEMS: Method[Client, Iterator[int]] = Method("items", lambda client, args: client.items())
 
@@ -82,7 +90,7 @@ def pool_of(fail_every: int = 0, members: int = 3, **options: Any) -> Pool[Clien
     pool = Pool[Client]("test", methods=[GET, ITEMS], **{"max_fails": 0, **options})
     numbers = count(1)
     for _ in range(members):
-        pool.add_client(Client(fail_every, numbers))
+        pool.add_client(Client(fail_every, numbers), labels=ROLE)
     return pool
 
 
@@ -141,20 +149,25 @@ def test_weighted_round_robin_shares_are_exact() -> None:
     assert [member.successes for member in pool.stats().members] == [2500, 500, 500]
 
 
-@pytest.mark.parametrize(
-    "balancer", ["peak_ewma", "consistent_hash", lambda members, call: members[0]]
-)
-def test_counts_are_exact_where_the_balancer_sees_calls(balancer: Any) -> None:
-    """The path of such calls counts as exactly as the shortest one."""
-    pool = pool_of(fail_every=7, max_fails=1000, balancer=balancer)
+@pytest.mark.parametrize("middleware", [False, True], ids=["quick", "long"])
+@pytest.mark.parametrize("limit", [None, 20], ids=["shared", "limited"])
+@pytest.mark.parametrize("sees", SEES_CALLS)
+def test_counts_are_exact_where_the_pick_depends_on_the_call(
+    sees: str, limit: int | None, middleware: bool
+) -> None:
+    """The paths of such calls count as exactly as the shortest one."""
+    pool = pool_of(fail_every=7, max_fails=1000, max_concurrency=limit, **SEES_CALLS[sees])
+    if middleware:
+        pool.register_middleware(lambda call, proceed: proceed(call))
     run_in_threads(8, call(pool, 2100))
     check_exact(pool, 16_800, failures=2400)
 
 
+@pytest.mark.parametrize("limit", [None, 20], ids=["shared", "limited"])
 @pytest.mark.parametrize("balancer", [*BALANCERS, *BY_CALL])
-def test_members_may_come_and_go_under_calls(balancer: str) -> None:
+def test_members_may_come_and_go_under_calls(balancer: str, limit: int | None) -> None:
     """Whoever picks while a group changes gets somebody, and every call is counted once."""
-    pool = pool_of(balancer=balancer, members=2)
+    pool = pool_of(balancer=balancer, members=2, max_concurrency=limit)
 
     def change() -> None:
         for number in range(150):
@@ -301,14 +314,16 @@ def test_clients_of_a_factory_have_one_user_at_a_time(middleware: bool) -> None:
 
 
 @pytest.mark.parametrize("middleware", [False, True], ids=["quick", "long"])
-def test_exclusive_members_have_one_user_at_a_time(middleware: bool) -> None:
+@pytest.mark.parametrize("sees", [None, *SEES_CALLS])
+def test_exclusive_members_have_one_user_at_a_time(middleware: bool, sees: str | None) -> None:
     """However many threads want them; and every call is counted, once."""
-    pool = Pool[OneAtATime]("test", methods=[GET], max_concurrency=1, max_fails=0)
+    options = {} if sees is None else SEES_CALLS[sees]
+    pool = Pool[OneAtATime]("test", methods=[GET], max_concurrency=1, max_fails=0, **options)
     if middleware:
         pool.register_middleware(lambda call, proceed: proceed(call))
     numbers = count(1)
     for _ in range(3):
-        pool.add_client(OneAtATime(7, numbers))
+        pool.add_client(OneAtATime(7, numbers), labels=ROLE)
     run_in_threads(8, call(pool, 350))  # type: ignore[arg-type]
     check_exact(pool, 2800, failures=400)  # type: ignore[arg-type]
     assert {client.most for client in pool.clients} == {1}
