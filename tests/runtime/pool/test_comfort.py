@@ -114,12 +114,24 @@ async def test_numbers_that_are_not_allowed(face: Face) -> None:
 # ------------------------------------------------------------------------- suspend
 
 
+@pytest.mark.parametrize("limit", [None, 1])
 @pytest.mark.parametrize(
-    "options", [{}, {"max_concurrency": 1}, {"balancer": "least_request"}], ids=str
+    "options",
+    [
+        {},
+        {"balancer": "least_request"},
+        {"balancer": "consistent_hash"},
+        {"balancer": "peak_ewma"},
+        {"default_route": "all"},
+    ],
+    ids=str,
 )
-async def test_a_suspended_pool_lets_calls_wait(new_face: NewFace, options: dict[str, Any]) -> None:
+async def test_a_suspended_pool_lets_calls_wait(
+    new_face: NewFace, options: dict[str, Any], limit: int | None
+) -> None:
     """Nobody is called until it is resumed; then those who waited are, in their order."""
-    face = new_face("a", **options)
+    face = new_face("a", max_concurrency=limit, **options)
+    face.pool.set_labels("a", {"role": "all"})
     await face.call()
     face.pool.suspend()
     assert face.pool.suspended
