@@ -33,7 +33,7 @@ from generated.redis_pool import RedisPool
 from local_servers import HttpProcess, RedisServer
 
 OPTIONS: dict[str, Any] = {"max_fails": 3, "cooldown": 0.5, "cooldown_factor": 1.0}
-RECOVERY_LIMIT = 10.0  # seconds
+RECOVERY_LIMIT = ROUND_LIMIT = 10.0  # seconds
 VICTIM = "b"
 WIDTH = 100  # columns of the picture
 PARTS = (
@@ -129,13 +129,18 @@ def break_and_mend(console: Console, pool: Pool[Any], load: Load, victim: Killab
     timeline = Timeline(VICTIM)
     pool.subscribe(timeline)
     with load, Screen(console, pool, load) as screen:
-        screen.watch(0.5)  # until a cache is warm
+        is_warm = load.next_round()
+        screen.watch(0.5)
+        screen.watch(ROUND_LIMIT, until=is_warm)
         warm = load.found
         screen.watch(1.0)
         screen.say(f"[red]{VICTIM} is killed (SIGKILL)")
         killed, before = monotonic(), load.found
         victim.kill()
+        screen.watch(ROUND_LIMIT, until=lambda: timeline.has_opened)
+        are_moved = load.next_round()
         screen.watch(1.0)
+        screen.watch(ROUND_LIMIT, until=are_moved)
         moment = load.found
         screen.watch(0.5)
         away = load.found

@@ -37,7 +37,7 @@ class Caller:
     """Makes the calls of one thread; that thread alone writes its counters."""
 
     def __init__(self) -> None:
-        self.calls = self.hits = self.misses = 0
+        self.calls = self.hits = self.misses = self.turns = 0
         self.lost: list[Exception] = []
 
     def make(self, call: Callable[[], T]) -> T | None:
@@ -106,6 +106,14 @@ class Load:
         callers = self._callers
         return Found(sum(one.hits for one in callers), sum(one.misses for one in callers))
 
+    def next_round(self) -> Callable[[], bool]:
+        """Return a condition: whether from now on all keys were asked for, which takes a slow machine longer."""
+        share = -(-KEYS // len(self._callers))  # each thread begins where the next one's share ends
+        ends = [caller.turns + share for caller in self._callers]
+        return lambda: all(
+            caller.turns > end for caller, end in zip(self._callers, ends, strict=True)
+        )
+
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
@@ -125,3 +133,4 @@ class Load:
         numbers = count(first)
         while not self._ended.wait(PAUSE):
             self._turn(caller, next(numbers))
+            caller.turns += 1

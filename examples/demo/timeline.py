@@ -30,6 +30,11 @@ class Timeline:
             self._closed = monotonic()
 
     @property
+    def has_opened(self) -> bool:
+        """Whether the breaker has opened."""
+        return self._opened is not None
+
+    @property
     def has_recovered(self) -> bool:
         """Whether the breaker has closed again."""
         return self._closed is not None
