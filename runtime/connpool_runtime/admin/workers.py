@@ -51,7 +51,9 @@ class Workers:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        import_all_of_httpx()  # now, and not in a thread while a worker is forked, see `AdminServer`
+        # What the first question would import is imported now, and not in a thread while a worker is forked, see `AdminServer`.
+        import_all_of_httpx()
+        running(folder, name)
 
     def ask(self, question: Callable[[Process], R]) -> dict[int, R | NotReached | Refused]:
         """Query all workers that exist now, at once; return the answers by process id."""

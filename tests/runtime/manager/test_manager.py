@@ -221,9 +221,9 @@ async def test_pools_that_leave_get_what_time_the_others_left(face: Any) -> None
     running = asyncio.ensure_future(face.ask("users"))
     await until(lambda: face.manager.stats()["users"].in_flight == 1)
     with patch.object(face.manager._leaving, "join", noting):
-        began = monotonic()
         stopping = asyncio.ensure_future(face.do("stop", PATIENCE))
         await until(lambda: face.manager.closed)
+        began = monotonic()  # stopping has begun before
         await asyncio.sleep(0.05)
         released = monotonic()
         client.release()
