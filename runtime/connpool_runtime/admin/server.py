@@ -27,6 +27,7 @@ from connpool_runtime._concurrency.threads import background_thread
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
+from connpool_runtime.admin.client import import_all_of_httpx
 from connpool_runtime.admin.ended_workers import EndedWorkers, keep_counts
 from connpool_runtime.admin.header_timeout import timely
 from connpool_runtime.admin.pool_owners import OwnedPools, PoolOwner
@@ -182,6 +183,9 @@ def serve_workers(
     settings = settings_of(options)
     folder = default_run_folder() if run_folder is None else Path(run_folder)
     workers = Workers(open_run_folder(folder), check_name(name))
+    # What looking for workers and asking them imports is imported now, see `AdminServer._serve`.
+    running(folder, name)
+    import_all_of_httpx()
     admin = Admin(
         stats=WorkerNumbers(workers, settings.stats_age),
         feed=WorkerEvents(workers, settings.event_history),

@@ -22,7 +22,6 @@ from connpool_runtime.admin.client import (
     NotReached,
     Process,
     Refused,
-    import_all_of_httpx,
 )
 from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
 from connpool_runtime.admin.event_history import EventRing
@@ -51,9 +50,6 @@ class Workers:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        # What the first question would import is imported now, and not in a thread while a worker is forked, see `AdminServer`.
-        import_all_of_httpx()
-        running(folder, name)
 
     def ask(self, question: Callable[[Process], R]) -> dict[int, R | NotReached | Refused]:
         """Query all workers that exist now, at once; return the answers by process id."""
