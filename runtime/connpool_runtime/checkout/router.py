@@ -40,12 +40,12 @@ _NO_BUCKETS = _NoBuckets()
 
 
 class _Paths(NamedTuple, Generic[C]):
-    """The paths that calls may take, see `PoolState`; what a pool does not have is None."""
+    """The paths that calls may take, named as in `PoolState`; those that a pool does not have are None."""
 
-    fast: FastPath[C]
-    locked: LockedFastPath[C] | None = None
-    by_call: CallPicker | None = None
-    locked_by_call: LockedCallPath | None = None
+    fast_path: FastPath[C]
+    locked_fast_path: LockedFastPath[C] | None = None
+    call_picker: CallPicker | None = None
+    locked_call_path: LockedCallPath | None = None
 
 
 class Wanted(Generic[C]):
@@ -296,8 +296,8 @@ class Router(Generic[C]):
         paths = self._paths_by_call() if state.by_call else self._paths()
         if state.looks_for_blocks:
             paths = self._looking(paths)
-        state.fast_path, state.locked_fast_path = paths.fast, paths.locked
-        state.call_picker, state.locked_call_path = paths.by_call, paths.locked_by_call
+        state.fast_path, state.locked_fast_path = paths.fast_path, paths.locked_fast_path
+        state.call_picker, state.locked_call_path = paths.call_picker, paths.locked_call_path
         self._routed = True
 
     def _paths(self) -> _Paths[C]:
@@ -330,8 +330,8 @@ class Router(Generic[C]):
             return _Paths(slow)
         pick = self._by_call_until_wake(pick)
         if self._counts_under_lock:
-            return _Paths(slow, locked_by_call=(pick, *self._under_lock()))
-        return _Paths(slow, by_call=pick)
+            return _Paths(slow, locked_call_path=(pick, *self._under_lock()))
+        return _Paths(slow, call_picker=pick)
 
     @property
     def _counts_under_lock(self) -> bool:
@@ -447,12 +447,12 @@ class Router(Generic[C]):
 
         state, inside, rest = self._state, self._state.slow_path_member, self._stop_looking
         fast, locked, by_call, locked_by_call = paths
-        if by_call is not None:
-            by_call = outside_blocks(by_call, inside, rest)
         if fast[0] is not state.pick_slow_path:
             fast = (outside_blocks(fast[0], inside, rest), *fast[1:])
         if locked is not None:
             locked = (outside_blocks(locked[0], inside, rest), *locked[1:])
+        if by_call is not None:
+            by_call = outside_blocks(by_call, inside, rest)
         if locked_by_call is not None:
             locked_by_call = (outside_blocks(locked_by_call[0], inside, rest), *locked_by_call[1:])
         return _Paths(fast, locked, by_call, locked_by_call)
