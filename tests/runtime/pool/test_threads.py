@@ -326,7 +326,10 @@ def test_exclusive_members_have_one_user_at_a_time(middleware: bool, sees: str |
         pool.add_client(OneAtATime(7, numbers), labels=ROLE)
     run_in_threads(8, call(pool, 350))  # type: ignore[arg-type]
     check_exact(pool, 2800, failures=400)  # type: ignore[arg-type]
-    assert {client.most for client in pool.clients} == {1}
+    assert {client.most for client in pool.clients} <= {
+        0,
+        1,
+    }  # who prefers the first may not need all
     assert pool.stats().waiting == 0
 
 
