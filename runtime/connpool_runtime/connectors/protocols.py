@@ -47,7 +47,8 @@ class AsyncConnector(Protocol[C_co]):
         """Return the client, opening and verifying it if there is none; many callers share one attempt.
 
         Args:
-            timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
+            timeout: seconds for all of it, all endpoints included, but not for importing the library; None is
+                `config.connect_timeout`.
 
         Raises:
             ConnectFailed: no endpoint gave a client that works; the subclass says why, `cause` is
@@ -117,7 +118,8 @@ class Connector(Protocol[C_co]):
         """Return the client, opening and verifying it if there is none; many callers share one attempt.
 
         Args:
-            timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
+            timeout: seconds for all of it, all endpoints included, but not for importing the library; None is
+                `config.connect_timeout`.
 
         Raises:
             ConnectFailed: no endpoint gave a client that works; the subclass says why, `cause` is
