@@ -261,8 +261,6 @@ class AdminServer:
         self._server = uvicorn.Server(
             _config(guarded_app(admin, access), admin.settings.body_timeout, tls)
         )
-        with suppress(ImportError):  # see `_serve`
-            import_module("connpool_runtime.admin.exposition")
         self._thread = background_thread("connpool admin", self._run)
         self._thread.start()
         self._ready.wait()
@@ -332,9 +330,11 @@ class AdminServer:
             self._ready.set()
 
     async def _serve(self) -> None:
-        # anyio imports half of itself with its first call. No request may be the first to import something: a worker that
-        # is forked meanwhile would have half a module, and could not answer as long as it lives.
+        # No request may be the first to import something: a worker that is forked meanwhile would have half a module, and could
+        # not answer as long as it lives. anyio imports half of itself with its first call.
         await run_sync(int)
+        with suppress(ImportError):
+            import_module("connpool_runtime.admin.exposition")
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         # uvicorn offers nothing to wait for
         while not (self._server.started or serving.done()):  # noqa: ASYNC110

@@ -17,12 +17,7 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import background_thread
 from connpool_runtime._log import log_failure
 from connpool_runtime.admin.aggregation import merged
-from connpool_runtime.admin.client import (
-    Document,
-    NotReached,
-    Process,
-    Refused,
-)
+from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
 from connpool_runtime.admin.event_history import EventRing
 from connpool_runtime.admin.health import Health

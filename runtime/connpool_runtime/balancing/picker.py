@@ -126,7 +126,9 @@ class PickerFactory:
             return None
         group = candidates.groups[0][1]
         if not isinstance(default, str):
-            return _asking(default, candidates, self._pool, if_busy)
+            if if_busy is None:
+                return _asking(default, candidates, self._pool)
+            return _asking_about_free(default, candidates, self._pool, if_busy)
         if group.size == 1 and (default not in BY_CALL or self._alone()):
             (only,) = group.members
             return lambda _method, _args: only
@@ -192,27 +194,29 @@ class PickerFactory:
         return untried[0]
 
 
-def _asking(
-    balancer: Balancer, candidates: Candidates, pool: str, if_busy: AnyMember | None
-) -> CallPicker:
+def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker:
     """Return a picker that calls a user's balancer function."""
 
     def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
         call, members = Call(pool, method, args), candidates.members
         return _checked(balancer(members, call), members, call)
 
-    if if_busy is None:
-        return pick
-    otherwise = if_busy
+    return pick
 
-    def pick_free(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
-        free = tuple(member for member in candidates.members if member.free)
-        if not free:
-            return otherwise
+
+def _asking_about_free(
+    balancer: Balancer, candidates: Candidates, pool: str, if_busy: AnyMember
+) -> CallPicker:
+    """Do the same about the members that can take one more call; `if_busy` is picked if there are none."""
+
+    def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
+        members = tuple(member for member in candidates.members if member.free)
+        if not members:
+            return if_busy
         call = Call(pool, method, args)
-        return _checked(balancer(free, call), free, call)
+        return _checked(balancer(members, call), members, call)
 
-    return pick_free
+    return pick
 
 
 def _share_of(key: object) -> float:

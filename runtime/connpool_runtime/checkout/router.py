@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.calling import are_blocks_open, watch
-from connpool_runtime.calls.lease import WaitingCall
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.route import UNROUTED, Route, Routing
-from connpool_runtime.checkout.state import FastPath, LockedCallPath, LockedFastPath, PoolState
+from connpool_runtime.checkout.state import (
+    FastPath,
+    LockedCallPath,
+    LockedFastPath,
+    PoolState,
+    UnderLock,
+)
 from connpool_runtime.errors import PoolError
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.labels import Selector
@@ -276,7 +280,7 @@ class Router(Generic[C]):
     def _look_first(self) -> None:
         # After an interrupt this state remains, and the next call follows up on the change.
         state, self._routed = self._state, False
-        state.fast_path = (state.pick_slow_path, state.clock, state.latest)
+        state.fast_path = self._slow
         state.locked_fast_path = state.call_picker = state.locked_call_path = None
 
     def _route_locked(self, panicked: bool) -> None:
@@ -303,35 +307,39 @@ class Router(Generic[C]):
     def _paths(self) -> _Paths[C]:
         """Return the paths of the next calls, if their pick does not depend on the call."""
         state, membership = self._state, self._state.membership
-        slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         if state.suspended:
-            return _Paths(slow)
+            return _Paths(self._slow)
         if membership.candidates:
             pick = self._until_wake(state.pickers.picker_locked(membership.candidates))
         elif self._counts_under_lock:
-            return _Paths(slow)  # a call that is refused there is counted
+            return _Paths(self._slow)  # a call that is refused there is counted
         else:
             pick = self.pick_after_wake
         if self._counts_under_lock:
-            return _Paths(slow, (pick, *self._under_lock()))
+            return _Paths(self._slow, (pick, *self._under_lock()))
         return _Paths((pick, state.clock, state.latest))
 
     def _paths_by_call(self) -> _Paths[C]:
         """Return the paths of the next calls, if their pick depends on the call."""
         state, membership = self._state, self._state.membership
-        slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         if state.suspended or not membership.candidates:
-            return _Paths(slow)
+            return _Paths(self._slow)
         if state.routing is not None and membership.has_roles:
             pick: CallPicker | None = self._picker_by_route(state.routing)
         else:
             pick = self._call_picker_locked(membership.candidates)
         if pick is None:
-            return _Paths(slow)
+            return _Paths(self._slow)
         pick = self._by_call_until_wake(pick)
         if self._counts_under_lock:
-            return _Paths(slow, locked_call_path=(pick, *self._under_lock()))
-        return _Paths(slow, call_picker=pick)
+            return _Paths(self._slow, locked_call_path=(pick, *self._under_lock()))
+        return _Paths(self._slow, call_picker=pick)
+
+    @property
+    def _slow(self) -> FastPath[C]:
+        """The fast path that sends every call on the slow path."""
+        state = self._state
+        return state.pick_slow_path, state.clock, state.latest
 
     @property
     def _counts_under_lock(self) -> bool:
@@ -341,9 +349,7 @@ class Router(Generic[C]):
         """
         return self._state.limited or FREE_THREADED
 
-    def _under_lock(
-        self,
-    ) -> tuple[Callable[[], float], dict[AnyMethod, Bucket], Lock, OrderedDict[WaitingCall, None]]:
+    def _under_lock(self) -> UnderLock:
         """Return what a path under the lock needs beside its picker."""
         state = self._state
         each = FREE_THREADED or state.observes_latency

@@ -51,26 +51,19 @@ __all__ = [
     "PoolState",
     "Readiness",
     "Sweeper",
+    "UnderLock",
 ]
 
 C = TypeVar("C")
 FastPath = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
 """Picks a member, reads the clock, remembers for each method the bucket of its last duration."""
-LockedFastPath = tuple[
-    Callable[[], Member[C]],
-    Callable[[], float],
-    dict[AnyMethod, Bucket],
-    Lock,
-    OrderedDict[WaitingCall, None],
+UnderLock = tuple[
+    Callable[[], float], dict[AnyMethod, Bucket], Lock, OrderedDict[WaitingCall, None]
 ]
-"""The same for members with a limit, with the lock and the calls that wait."""
-LockedCallPath = tuple[
-    CallPicker,
-    Callable[[], float],
-    dict[AnyMethod, Bucket],
-    Lock,
-    OrderedDict[WaitingCall, None],
-]
+"""What a path needs beside its picker where a call takes its member under the lock: the clock, the table of buckets, the lock and the calls that wait."""
+LockedFastPath = tuple[Callable[[], Member[C]], *UnderLock]
+"""The fast path for members with a limit."""
+LockedCallPath = tuple[CallPicker, *UnderLock]
 """The same where the pick depends on the call."""
 
 
@@ -310,7 +303,7 @@ class PoolState(Generic[C]):
                 self.counters.of(name)
 
     def _ask_for_time(self) -> None:
-        # whether members are compared by how long their attempts take, and whether anything needs to know that
+        """Derive whether members are compared by how long their attempts take, and whether anything needs to know that."""
         self.observes_latency = self.pickers.needs_time or self.compares_latency
         self.timed = self.observes_latency or self.slow_call_duration != math.inf
 
